@@ -1,0 +1,84 @@
+#![allow(dead_code, reason = "each example uses its own part")]
+
+//! What all examples share: where the provider, the keys and the port come from, and the home page.
+
+use std::env;
+use std::error::Error;
+use std::io::{self, Write as _};
+
+use tower_signin::dev::DevProvider;
+use tower_signin::siwbb::Account;
+use tower_signin::{Builder, Identity, Keys, SignIn, Siwbb};
+
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A configured [`SignIn`], the port to listen on, and the dev provider if it is the one.
+pub(crate) struct Setup {
+    pub(crate) sign_in: SignIn,
+    pub(crate) port: u16,
+    _dev: Option<DevProvider>,
+}
+
+/// With BitBadges credentials in the environment, BitBadges; with none of them, the dev provider one port above.
+pub(crate) async fn setup(configure: impl FnOnce(Builder) -> Builder) -> Result<Setup, BoxError> {
+    let port = env::var("PORT").map_or(Ok(3000), |port| port.parse::<u16>())?;
+    let names = ["BITBADGES_CLIENT_ID", "BITBADGES_CLIENT_SECRET", "BITBADGES_API_KEY"];
+    let (provider, dev) = if names.iter().all(|name| env::var_os(name).is_none()) {
+        let dev = DevProvider::start_on(port.checked_add(1).ok_or("PORT is too high")?).await?;
+        say(&format!("No BitBadges credentials: people are signed in by a development stand-in, {}", dev.origin()));
+        (dev.siwbb(), Some(dev))
+    } else {
+        (Siwbb::from_env()?, None)
+    };
+    let keys = if env::var_os("SIGNIN_KEYS").is_some() {
+        Keys::from_env("SIGNIN_KEYS")?
+    } else {
+        say("No SIGNIN_KEYS: a key was made up, and everybody is signed out when this program ends.");
+        Keys::generate()?
+    };
+    let builder = SignIn::builder(provider).redirect_uri(format!("http://localhost:{port}/auth/callback")).keys(keys);
+    Ok(Setup { sign_in: configure(builder).build()?, port, _dev: dev })
+}
+
+/// Says where to go, once the server listens.
+pub(crate) fn listening(port: u16) {
+    say(&format!("Open http://localhost:{port}/"));
+}
+
+/// Prints a line; a closed pipe is no reason to stop.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// The home page: a link to sign in, or who is signed in and a button to sign out.
+pub(crate) fn home_page(sign_in: &SignIn, identity: Option<&Identity>) -> String {
+    let body = match identity {
+        Some(identity) => format!(
+            "<p>Signed in as <strong id=\"subject\">{}</strong></p><p><a href=\"/me\">Who am I?</a></p>\
+             <form method=\"post\" action=\"{}\"><button>Sign out</button></form>",
+            identity.subject(),
+            sign_in.logout_path()
+        ),
+        None => {
+            format!("<p>Nobody is signed in.</p><p><a id=\"signin\" href=\"{}\">Sign in</a></p>", sign_in.login_path())
+        }
+    };
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>tower-signin</title>\
+         <style>body{{font:1.1rem/1.6 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem;overflow-wrap:anywhere}}</style>\
+         <h1>tower-signin</h1>{body}</html>"
+    )
+}
+
+/// What `/me` answers.
+pub(crate) fn me_json(identity: &Identity) -> Result<String, BoxError> {
+    let account: Account = identity.claims()?;
+    Ok(serde_json::json!({
+        "issuer": identity.issuer(),
+        "subject": identity.subject(),
+        "address": account.address,
+        "chain": account.chain,
+    })
+    .to_string())
+}

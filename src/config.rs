@@ -1,0 +1,414 @@
+//! The configured whole, and the builder that checks every setting.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use crate::clock::{Clock, SystemClock};
+use crate::cookies::Cookies;
+use crate::flow::attempt::Attempts;
+use crate::flow::hook::{Admission, Hook, Rejection};
+use crate::flow::signed_in::SignedIn;
+use crate::http_client::HttpClient;
+use crate::layer::SignInLayer;
+use crate::provider::Provider;
+use crate::require::RequireLayer;
+use crate::route::Paths;
+use crate::seal::{Keys, Seal};
+
+/// The configured whole: provider, addresses, keys and rules. A cheap clone; make one for each application.
+///
+/// ```
+/// use tower_signin::{Keys, SignIn, Siwbb};
+///
+/// let sign_in = SignIn::builder(Siwbb::new("client-id", "client-secret", "api-key"))
+///     .redirect_uri("https://app.example.com/auth/callback")
+///     .keys(Keys::generate()?)
+///     .build()?;
+/// assert_eq!(sign_in.login_path(), "/auth/login");
+/// # Ok::<(), tower_signin::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct SignIn(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    /// Tells this `SignIn` from every other in the process.
+    pub(crate) id: u64,
+    pub(crate) provider: Box<dyn Provider>,
+    pub(crate) http: Box<dyn HttpClient>,
+    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) redirect: RedirectUri,
+    pub(crate) paths: Paths,
+    pub(crate) cookies: Cookies,
+    pub(crate) seal: Seal,
+    pub(crate) forward: bool,
+    pub(crate) hook: Option<Hook>,
+    pub(crate) session_lifetime: Duration,
+    pub(crate) attempts: Attempts,
+}
+
+impl SignIn {
+    /// Starts with the provider people sign in with.
+    pub fn builder(provider: impl Provider) -> Builder {
+        Builder {
+            provider: Box::new(provider),
+            redirect_uri: None,
+            keys: None,
+            login_path: None,
+            logout_path: None,
+            cookie_prefix: "signin".to_owned(),
+            session_lifetime: Duration::from_secs(24 * 60 * 60),
+            forward: false,
+            hook: None,
+            http: None,
+            clock: Box::new(SystemClock),
+        }
+    }
+
+    /// The layer that answers login, callback and logout and puts the [`Identity`](crate::Identity) into every other
+    /// request. Mount it outermost.
+    #[must_use]
+    pub fn layer(&self) -> SignInLayer {
+        SignInLayer::new(self.clone())
+    }
+
+    /// The layer that turns away who is not signed in, to be mounted inside [`layer`](Self::layer).
+    #[must_use]
+    pub fn require(&self) -> RequireLayer {
+        RequireLayer::new(self.clone())
+    }
+
+    /// Where signing in starts, for links: `GET`, with an optional query `return_to=/path`.
+    #[must_use]
+    pub fn login_path(&self) -> &str {
+        &self.0.paths.login
+    }
+
+    /// Where the provider sends the browser back.
+    #[must_use]
+    pub fn callback_path(&self) -> &str {
+        &self.0.paths.callback
+    }
+
+    /// Where signing out happens, for forms: `POST`, with an optional query `return_to=/path`.
+    #[must_use]
+    pub fn logout_path(&self) -> &str {
+        &self.0.paths.logout
+    }
+
+    /// The configured redirect URI.
+    #[must_use]
+    pub fn redirect_uri(&self) -> &str {
+        &self.0.redirect.text
+    }
+}
+
+impl fmt::Debug for SignIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignIn")
+            .field("issuer", &self.0.provider.issuer())
+            .field("redirect_uri", &self.redirect_uri())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Collects the settings of a [`SignIn`]; [`build`](Self::build) checks them all.
+#[must_use = "nothing is configured until build() is called"]
+pub struct Builder {
+    provider: Box<dyn Provider>,
+    redirect_uri: Option<String>,
+    keys: Option<Keys>,
+    login_path: Option<String>,
+    logout_path: Option<String>,
+    cookie_prefix: String,
+    session_lifetime: Duration,
+    forward: bool,
+    hook: Option<Hook>,
+    http: Option<Box<dyn HttpClient>>,
+    clock: Box<dyn Clock>,
+}
+
+impl Builder {
+    /// The absolute URL the provider sends the browser back to. Required; sent byte for byte, so it must be written as
+    /// it is registered there. https, or http on `localhost`, `127.0.0.1` or `[::1]`; no query, no fragment.
+    ///
+    /// Nothing of a request, `Host` included, ever changes it.
+    pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
+        self.redirect_uri = Some(uri.into());
+        self
+    }
+
+    /// The keys that seal the cookies. Required.
+    pub fn keys(mut self, keys: Keys) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// Where signing in starts. By default the sibling `login` of the redirect URI: `/auth/login` for `/auth/callback`.
+    pub fn login_path(mut self, path: impl Into<String>) -> Self {
+        self.login_path = Some(path.into());
+        self
+    }
+
+    /// Where signing out happens. By default the sibling `logout` of the redirect URI.
+    pub fn logout_path(mut self, path: impl Into<String>) -> Self {
+        self.logout_path = Some(path.into());
+        self
+    }
+
+    /// The start of our cookies' names: `signin` by default, so `__Host-signin` and `__Host-signin-flow-…` on https.
+    pub fn cookie_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.cookie_prefix = prefix.into();
+        self
+    }
+
+    /// How long a session lasts. 24 hours by default, as long as a BitBadges access token; at most 400 days, which is
+    /// what browsers keep a cookie for.
+    pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
+        self.session_lifetime = lifetime;
+        self
+    }
+
+    /// Hands the completed callback on to the inner service instead of redirecting: the request arrives at the
+    /// redirect URI's path with [`SignedIn`] and [`Identity`](crate::Identity) in its extensions. The session cookie is
+    /// set where the answer's status is below 400 and [`SignedIn::refuse`] was not called.
+    ///
+    /// Mount the layer around the whole service (in axum `sign_in.layer().layer(router)`): inside `Router::layer`,
+    /// axum's `OriginalUri` would still hold the code. The handler should answer 303.
+    pub fn forward_callback(mut self) -> Self {
+        self.forward = true;
+        self
+    }
+
+    /// Runs when somebody has signed in, before the session is made: to refuse them, or to attach a small value of
+    /// yours, such as your own user id, that [`Identity::data`](crate::Identity::data) gives back on every request.
+    ///
+    /// It has ten seconds. It runs at most once for each sign-in, in a task of its own, and ends even if the browser
+    /// goes away. An error, through `?`, is a 500; the sign-in can then be tried again from the start.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tower_signin::{Admission, Rejection, SignIn};
+    /// # struct Database;
+    /// # impl Database { async fn user_id(&self, _: &str) -> Result<Option<i64>, std::io::Error> { Ok(Some(7)) } }
+    /// # fn example(builder: tower_signin::Builder, database: Arc<Database>) -> tower_signin::Builder {
+    ///
+    /// builder.on_sign_in(move |who| {
+    ///     let database = Arc::clone(&database);
+    ///     async move {
+    ///         match database.user_id(who.identity().subject()).await? {
+    ///             Some(id) => Admission::with_data(&id),
+    ///             None => Err(Rejection::refuse("not_a_member")),
+    ///         }
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    pub fn on_sign_in<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(SignedIn) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Admission, Rejection>> + Send + 'static,
+    {
+        self.hook = Some(Box::new(move |who| Box::pin(hook(who))));
+        self
+    }
+
+    /// The way out to the provider; the built-in one by default.
+    pub fn http_client(mut self, client: impl HttpClient) -> Self {
+        self.http = Some(Box::new(client));
+        self
+    }
+
+    /// Where the time comes from; the system's clock by default.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// Checks every setting.
+    ///
+    /// # Errors
+    ///
+    /// Names the wrong setting, what is wrong with it and the remedy.
+    pub fn build(self) -> Result<SignIn, ConfigError> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+        self.provider.validate()?;
+        let redirect = RedirectUri::parse(self.redirect_uri.as_deref())?;
+        let endpoints = self.provider.endpoints();
+        if redirect.loopback_port.is_none() && endpoints.iter().any(|url| url.starts_with("http:")) {
+            return Err(ConfigError::new(
+                "provider",
+                "a provider on loopback can't sign people in on a public site",
+                "use the real provider, or a loopback redirect URI while developing",
+            ));
+        }
+        let paths = Paths::new(&redirect.path, self.login_path, self.logout_path)?;
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if self.cookie_prefix.is_empty() || !self.cookie_prefix.bytes().all(is_token) || self.cookie_prefix.len() > 64 {
+            return Err(ConfigError::new(
+                "cookie_prefix",
+                format!("{:?} can't start a cookie's name", self.cookie_prefix),
+                "use up to 64 letters, digits, `-`, `_` and `.`",
+            ));
+        }
+        let longest = Duration::from_secs(400 * 24 * 60 * 60);
+        if self.session_lifetime < Duration::from_secs(60) || self.session_lifetime > longest {
+            return Err(ConfigError::new(
+                "session_lifetime",
+                format!("{:?} is not between a minute and 400 days", self.session_lifetime),
+                "choose a lifetime in between",
+            ));
+        }
+        let keys = self.keys.ok_or_else(|| {
+            ConfigError::new("keys", "there are none", "give the builder Keys::from_env(\"SIGNIN_KEYS\")?")
+        })?;
+        let http = match self.http {
+            Some(http) => http,
+            None => default_http_client(&endpoints)?,
+        };
+        Ok(SignIn(Arc::new(Inner {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            seal: Seal::new(&keys, &redirect.origin)?,
+            cookies: Cookies::new(&self.cookie_prefix, redirect.loopback_port),
+            provider: self.provider,
+            http,
+            clock: self.clock,
+            redirect,
+            paths,
+            forward: self.forward,
+            hook: self.hook,
+            session_lifetime: self.session_lifetime,
+            attempts: Attempts::default(),
+        })))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
+    }
+}
+
+/// A setting that can't work. `Display` names it, what is wrong and the remedy, and shows no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    setting: &'static str,
+    problem: String,
+    remedy: &'static str,
+}
+
+impl ConfigError {
+    /// For a provider of yours: the setting, what is wrong with it, and what to do.
+    #[must_use]
+    pub fn new(setting: &'static str, problem: impl Into<String>, remedy: &'static str) -> Self {
+        Self { setting, problem: problem.into(), remedy }
+    }
+
+    /// The name of the setting, as the method that sets it is called.
+    #[must_use]
+    pub fn setting(&self) -> &str {
+        self.setting
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> &str {
+        self.remedy
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.setting, self.problem, self.remedy)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// The redirect URI, and what follows from it.
+pub(crate) struct RedirectUri {
+    pub(crate) text: String,
+    /// Scheme, host and port, as a browser writes them in `Origin`.
+    pub(crate) origin: String,
+    pub(crate) path: String,
+    /// Host as written in a `Host` header, without the port.
+    pub(crate) host: String,
+    /// The port, if the URI is http on a loopback host.
+    pub(crate) loopback_port: Option<u16>,
+}
+
+impl RedirectUri {
+    fn parse(text: Option<&str>) -> Result<Self, ConfigError> {
+        const REMEDY: &str = "use an absolute https URL such as https://app.example.com/auth/callback, \
+                              or http://localhost:3000/auth/callback while developing";
+        let wrong = |problem: String| ConfigError::new("redirect_uri", problem, REMEDY);
+        let text = text.ok_or_else(|| wrong("it is not set".to_owned()))?;
+        let url = Url::parse(text).map_err(|error| wrong(format!("{text:?} is not an absolute URL ({error})")))?;
+        if url.fragment().is_some() || url.query().is_some() {
+            return Err(wrong(format!("{text:?} has a query or a fragment")));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("it has a user name or password".to_owned()));
+        }
+        let (Some(host), true) = (url.host_str(), matches!(url.scheme(), "https" | "http")) else {
+            return Err(wrong(format!("{text:?} is neither https nor http")));
+        };
+        let is_http = url.scheme() == "http";
+        if is_http && !is_loopback(&url) {
+            return Err(wrong(format!("{text:?} is plain http on a host that is not loopback")));
+        }
+        if url.as_str() != text {
+            return Err(wrong(format!("{text:?} is written otherwise than browsers write it, {:?}", url.as_str())));
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            origin: url.origin().ascii_serialization(),
+            path: url.path().to_owned(),
+            host: host.to_owned(),
+            loopback_port: url.port_or_known_default().filter(|_| is_http),
+        })
+    }
+}
+
+/// Whether a host, as a URL writes it, is this machine.
+pub(crate) fn is_loopback_host(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => is_loopback_host(name),
+        Some(Host::Ipv4(address)) => address == std::net::Ipv4Addr::LOCALHOST,
+        Some(Host::Ipv6(address)) => address == std::net::Ipv6Addr::LOCALHOST,
+        None => false,
+    }
+}
+
+/// Refuses an endpoint's origin that is neither https nor http on loopback, or is more than an origin.
+pub(crate) fn is_secure_or_loopback(setting: &'static str, origin: &str) -> Result<(), ConfigError> {
+    let remedy = "give https origins without a path or trailing slash, or http ones on loopback";
+    let wrong = |problem: &str| ConfigError::new(setting, format!("{origin:?} {problem}"), remedy);
+    let url = Url::parse(origin).map_err(|_| wrong("is not an absolute URL"))?;
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
+        return Err(wrong("is neither https nor http on loopback"));
+    }
+    if !url.username().is_empty() || url.query().is_some() || url.fragment().is_some() || origin.ends_with('/') {
+        return Err(wrong("is more than an origin"));
+    }
+    Ok(())
+}
+
+#[cfg(feature = "reqwest")]
+fn default_http_client(endpoints: &[&str]) -> Result<Box<dyn HttpClient>, ConfigError> {
+    Ok(Box::new(crate::http_client::ReqwestClient::for_urls(endpoints.iter().copied())?))
+}
+
+#[cfg(not(feature = "reqwest"))]
+fn default_http_client(_: &[&str]) -> Result<Box<dyn HttpClient>, ConfigError> {
+    Err(ConfigError::new("http_client", "there is none", "turn on the feature `reqwest`, or give the builder one"))
+}

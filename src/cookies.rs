@@ -1,0 +1,163 @@
+//! Our cookies: found among all others, set and expired with the same attributes.
+
+use cookie::time::Duration;
+use cookie::{Cookie, SameSite};
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
+
+/// The names and attributes of our cookies.
+///
+/// On https both are `__Host-` cookies, which no other host can plant. On a loopback redirect URI that prefix can't
+/// hold, and the port is in the name since cookies ignore ports.
+#[derive(Debug)]
+pub(crate) struct Cookies {
+    session: String,
+    flow_prefix: String,
+    secure: bool,
+}
+
+/// What the `Cookie` headers hold under one name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found<'a> {
+    Nothing,
+    One(&'a [u8]),
+    /// Two of one name: one was planted, and nothing tells which, so neither is believed.
+    Several,
+}
+
+/// A flow cookie of the request: the public half of its state, and its value.
+pub(crate) struct FlowCookie<'a> {
+    pub(crate) public: &'a str,
+    pub(crate) value: &'a [u8],
+}
+
+impl Cookies {
+    /// Names with `prefix`, for an https origin (`port` is `None`) or for http on loopback.
+    pub(crate) fn new(prefix: &str, loopback_port: Option<u16>) -> Self {
+        let session = match loopback_port {
+            None => format!("__Host-{prefix}"),
+            Some(port) => format!("{prefix}-{port}"),
+        };
+        Self { flow_prefix: format!("{session}-flow-"), session, secure: loopback_port.is_none() }
+    }
+
+    pub(crate) fn session_name(&self) -> &str {
+        &self.session
+    }
+
+    pub(crate) fn flow_name(&self, public: &str) -> String {
+        format!("{}{public}", self.flow_prefix)
+    }
+
+    /// The flow cookies among the request's cookies.
+    pub(crate) fn flows<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = FlowCookie<'a>> {
+        pairs(headers).filter_map(|(name, value)| {
+            let public = name.strip_prefix(self.flow_prefix.as_bytes())?;
+            Some(FlowCookie { public: std::str::from_utf8(public).ok()?, value })
+        })
+    }
+
+    /// A `Set-Cookie` header that keeps `value` for `max_age` seconds.
+    pub(crate) fn set(&self, name: &str, value: &str, max_age: u64) -> Option<HeaderValue> {
+        let max_age = Duration::seconds(i64::try_from(max_age).unwrap_or(i64::MAX));
+        let cookie = Cookie::build((name, value))
+            .path("/")
+            .secure(self.secure)
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .max_age(max_age)
+            .build();
+        let mut header = HeaderValue::from_str(&cookie.to_string()).ok()?;
+        header.set_sensitive(true);
+        Some(header)
+    }
+
+    /// A `Set-Cookie` header that deletes what [`set`](Self::set) kept; a browser asks for the same attributes.
+    pub(crate) fn expire(&self, name: &str) -> Option<HeaderValue> {
+        self.set(name, "", 0)
+    }
+
+    /// Keeps our cookies out of `Debug` output and out of HTTP/2 header compression.
+    pub(crate) fn mark_sensitive(headers: &mut HeaderMap) {
+        for (name, value) in headers.iter_mut() {
+            if name == COOKIE {
+                value.set_sensitive(true);
+            }
+        }
+    }
+}
+
+/// Looks for `name` in every `Cookie` header: HTTP/2 may split them (RFC 9113 section 8.2.3).
+pub(crate) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Found<'a> {
+    let mut found = Found::Nothing;
+    for (other, value) in pairs(headers) {
+        if other == name.as_bytes() {
+            if found != Found::Nothing {
+                return Found::Several;
+            }
+            found = Found::One(value);
+        }
+    }
+    found
+}
+
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';')).filter_map(|pair| {
+        let middle = pair.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = pair.split_at_checked(middle)?;
+        Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        values.iter().map(|value| (COOKIE, HeaderValue::from_str(value).unwrap())).collect()
+    }
+
+    #[test]
+    fn finds_one_cookie_among_all_headers() {
+        let cases: &[(&str, &[&str], Found<'static>)] = &[
+            ("no header", &[], Found::Nothing),
+            ("alone", &["s=1"], Found::One(b"1")),
+            ("among others", &["a=0; s=1; b=2"], Found::One(b"1")),
+            ("in a second header", &["a=0", "s=1"], Found::One(b"1")),
+            ("no space", &["a=0;s=1"], Found::One(b"1")),
+            ("equals in the value", &["s=a=b"], Found::One(b"a=b")),
+            ("twice", &["s=1; s=2"], Found::Several),
+            ("twice in two headers", &["s=1", "s=1"], Found::Several),
+            ("a longer name", &["ss=1; s1=2; xs=3"], Found::Nothing),
+            ("no value", &["s"], Found::Nothing),
+            ("junk", &[";;; =; ;=;", "=s", ""], Found::Nothing),
+            ("another case", &["S=1"], Found::Nothing),
+        ];
+        for (name, values, expected) in cases {
+            assert_eq!(&find(&headers(values), "s"), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_and_attributes_follow_the_scheme() {
+        let https = Cookies::new("signin", None);
+        assert_eq!(
+            https.set(https.session_name(), "v", 60).unwrap(),
+            "__Host-signin=v; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=60"
+        );
+        let loopback = Cookies::new("signin", Some(3000));
+        assert_eq!(
+            loopback.expire(&loopback.flow_name("x")).unwrap(),
+            "signin-3000-flow-x=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0"
+        );
+        assert!(https.set("n", "v", 1).unwrap().is_sensitive());
+    }
+
+    #[test]
+    fn lists_flows_by_their_public_half() {
+        let cookies = Cookies::new("signin", Some(1));
+        let headers = headers(&["signin-1=s; signin-1-flow-a=1", "signin-2-flow-b=2; signin-1-flow-c=3"]);
+        let flows: Vec<_> = cookies.flows(&headers).map(|flow| (flow.public, flow.value)).collect();
+        assert_eq!(flows, [("a", &b"1"[..]), ("c", &b"3"[..])]);
+    }
+}

@@ -1,0 +1,163 @@
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::RecordedRequest;
+use super::api;
+use super::authorize;
+use super::body::DevBody;
+use super::page;
+use super::payload::{Answer, TEXT, respond};
+use super::state::Shared;
+
+/// Accepts until it is dropped, and every open connection goes with it.
+pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                connections.spawn(serve(stream, Arc::clone(&shared)));
+            }
+            Err(error) => {
+                // Out of file descriptors, most likely: trying again at once would only spin.
+                tracing::warn!(%error, "the dev provider could not accept a connection");
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    // A drip is one byte at a time on the wire only without Nagle's algorithm.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| handle(Arc::clone(&shared), request));
+    let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection to the dev provider ended early");
+    }
+}
+
+async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Response<DevBody>> {
+    if !is_for_this_machine(&request) {
+        let text = Bytes::from_static(b"The dev provider answers on localhost only.\n");
+        return Ok(respond(StatusCode::MISDIRECTED_REQUEST, TEXT, text));
+    }
+    let (parts, body) = request.into_parts();
+    let mut request = RecordedRequest {
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().map(str::to_owned),
+        headers: parts.headers,
+        body: Bytes::new(),
+    };
+    tracing::debug!(method = %request.method, path = request.path, "dev provider request");
+    let body = match read(body).await {
+        Ok(body) => Ok(body),
+        Err(ReadError::Refused(status)) => Err(status),
+        Err(ReadError::Gone) => return Err(io::ErrorKind::ConnectionAborted.into()),
+    };
+    let refused = body.as_ref().err().copied();
+    request.body = body.unwrap_or_default();
+    let to_api = request.path.starts_with("/api/");
+    if to_api {
+        shared.lock().record(request.clone());
+    }
+    match refused {
+        Some(status) => Ok(Answer::error(status, "The request body was refused.").into_response()),
+        None if to_api => api::answer(&shared, &request).await,
+        None => Ok(website(&shared, &request)),
+    }
+}
+
+/// What stands in for bitbadges.io itself.
+fn website(shared: &Shared, request: &RecordedRequest) -> Response<DevBody> {
+    let query = request.query.as_deref().unwrap_or_default();
+    let reads = matches!(request.method, Method::GET | Method::HEAD);
+    match request.path.as_str() {
+        "/" if reads => page::home(&shared.origin),
+        authorize::PATH if reads => authorize::show(shared, query),
+        authorize::PATH if request.method == Method::POST => authorize::decide(shared, query, &request.body),
+        authorize::PATH => {
+            let mut response = page::bare(StatusCode::METHOD_NOT_ALLOWED);
+            let allow = HeaderValue::from_static("GET, HEAD, POST");
+            response.headers_mut().insert(header::ALLOW, allow);
+            response
+        }
+        _ => Answer::not_found().into_response(),
+    }
+}
+
+/// A page elsewhere that has its name resolve to this machine (DNS rebinding) still sends its own
+/// name as the Host.
+fn is_for_this_machine(request: &Request<Incoming>) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return false;
+    };
+    let target = request.uri().authority().map(http::uri::Authority::as_str);
+    host.to_str().is_ok_and(is_loopback_authority) && target.is_none_or(is_loopback_authority)
+}
+
+fn is_loopback_authority(authority: &str) -> bool {
+    let authority = authority.to_ascii_lowercase();
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| {
+        authority.strip_prefix(name).is_some_and(|rest| {
+            rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+        })
+    })
+}
+
+enum ReadError {
+    Refused(StatusCode),
+    Gone,
+}
+
+async fn read(body: Incoming) -> Result<Bytes, ReadError> {
+    match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ReadError::Refused(StatusCode::PAYLOAD_TOO_LARGE)),
+        Ok(Err(_)) => Err(ReadError::Gone),
+        Err(_) => Err(ReadError::Refused(StatusCode::REQUEST_TIMEOUT)),
+    }
+}
+
+const MAX_BODY: usize = 64 * 1024;
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        for (host, ours) in [
+            ("localhost", true),
+            ("LocalHost:3001", true),
+            ("127.0.0.1:80", true),
+            ("[::1]:3001", true),
+            ("[::1]", true),
+            ("localhost:", false),
+            ("localhost:99999", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example:80", false),
+            ("user@localhost", false),
+            ("evil.example", false),
+            ("::1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_loopback_authority(host), ours, "{host}");
+        }
+    }
+}

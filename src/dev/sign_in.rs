@@ -1,0 +1,59 @@
+//! The dev provider as the provider of a [`SignIn`].
+
+use super::{API_KEY, Account, CLIENT_ID, CLIENT_SECRET, DevError, DevProvider};
+use crate::config::SignIn;
+use crate::flow::attempt::new_session;
+use crate::provider::Grant;
+use crate::provider::siwbb::Siwbb;
+use crate::seal::random;
+use crate::session::sealed::set_cookie;
+
+impl DevProvider {
+    /// A [`Siwbb`] that speaks to this server instead of bitbadges.io. Its issuer is this server's
+    /// [`origin`](Self::origin), so nobody it signs in passes for a real person.
+    #[must_use]
+    pub fn siwbb(&self) -> Siwbb {
+        Siwbb::new(CLIENT_ID, CLIENT_SECRET, API_KEY).endpoints(self.origin(), self.origin())
+    }
+
+    /// The `Cookie` header of a browser in which `account` is signed in: a signed-in test in one line.
+    ///
+    /// ```
+    /// use tower_signin::dev::{Account, DevProvider};
+    /// use tower_signin::{Keys, SignIn};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let bitbadges = DevProvider::start().await?;
+    /// let sign_in = SignIn::builder(bitbadges.siwbb())
+    ///     .redirect_uri("http://localhost:3000/auth/callback")
+    ///     .keys(Keys::generate()?)
+    ///     .build()?;
+    /// let cookie = bitbadges.signed_in_cookie(&sign_in, &Account::alice())?;
+    /// assert!(cookie.starts_with("signin-3000="));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`DevError::ForeignSignIn`] where the `SignIn` was not built on this server.
+    pub fn signed_in_cookie(&self, sign_in: &SignIn, account: &Account) -> Result<String, DevError> {
+        let inner = &sign_in.0;
+        if inner.provider.issuer() != self.origin() {
+            return Err(DevError::ForeignSignIn);
+        }
+        let claims = serde_json::json!({
+            "address": account.address,
+            "bitbadgesAddress": account.bitbadges_address,
+            "chain": account.chain,
+        });
+        let mut id = [0; 16];
+        random(&mut id).map_err(|_| DevError::Random)?;
+        let grant = Grant::new(&account.bitbadges_address, &claims).map_err(|_| DevError::Address)?;
+        let session = new_session(inner, &grant, id, [0; 16], "").map_err(|_| DevError::Address)?;
+        let header = set_cookie(inner, &session).map_err(|_| DevError::Random)?;
+        let header = header.to_str().map_err(|_| DevError::Random)?;
+        Ok(header.split(';').next().unwrap_or_default().to_owned())
+    }
+}

@@ -1,0 +1,293 @@
+//! The work after state has passed: exchange, checks, gates, hook. It runs in a task of its own, once for each state,
+//! and ends whether or not the browser waits for it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use http::HeaderValue;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::FLOW_LIFETIME;
+use super::signed_in::SignedIn;
+use crate::clock::unix_seconds;
+use crate::config::Inner;
+use crate::error::{Error, ErrorKind};
+use crate::identity::Identity;
+use crate::oauth::callback::ValidatedCode;
+use crate::provider::Grant;
+use crate::return_to::ReturnTo;
+use crate::seal::random;
+use crate::session::sealed::set_cookie;
+use crate::session::{Fingerprint, NewSession, Session};
+
+/// How an attempt ended, shared by every request that waits for it.
+pub(crate) type Outcome = Result<Completed, Arc<Error>>;
+
+/// A sign-in that succeeded, and the header that makes its session.
+#[derive(Clone)]
+pub(crate) struct Completed {
+    pub(crate) signed_in: SignedIn,
+    pub(crate) session_cookie: HeaderValue,
+}
+
+/// A callback that has passed every check.
+pub(crate) struct Ticket {
+    pub(crate) state: StateHash,
+    /// Over state and code, kept in the session.
+    pub(crate) made_by: Fingerprint,
+    /// Over state, code and flow cookie: who comes with the same three is the same browser again.
+    pub(crate) presented: Fingerprint,
+    pub(crate) code: ValidatedCode,
+    pub(crate) return_to: ReturnTo,
+}
+
+pub(crate) type StateHash = [u8; 32];
+
+/// Waits for the end of an attempt.
+pub(crate) struct Waiter(watch::Receiver<Option<Outcome>>);
+
+/// The attempts of this process. Bounded in every way.
+#[derive(Default)]
+pub(crate) struct Attempts(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    entries: HashMap<StateHash, Entry>,
+    /// Every entry, oldest first, with the time it came.
+    order: VecDeque<(StateHash, u64)>,
+    /// The entries that still hold an outcome, oldest first, with the time they ended.
+    ended: VecDeque<(StateHash, u64)>,
+    running: usize,
+}
+
+struct Entry {
+    presented: Fingerprint,
+    return_to: ReturnTo,
+    progress: Progress,
+}
+
+enum Progress {
+    Running(watch::Receiver<Option<Outcome>>),
+    Ended(Outcome),
+    Spent,
+}
+
+/// At most this many attempts run at once.
+const MOST_RUNNING: usize = 64;
+/// At most this many states are remembered.
+const MOST_ENTRIES: usize = 65_536;
+/// A double of a callback gets the same outcome for this many seconds after the end.
+const OUTCOME_KEPT: u64 = 30;
+/// The time for exchange, checks and gates, and for the hook: 30 seconds together.
+const PROVIDER_TIME: Duration = Duration::from_secs(20);
+const HOOK_TIME: Duration = Duration::from_secs(10);
+
+impl Attempts {
+    /// Starts the attempt for a ticket, or joins the one that its state has already started.
+    pub(crate) fn start_or_join(inner: &Arc<Inner>, ticket: Ticket) -> Result<Waiter, Error> {
+        let runtime = Handle::try_current().map_err(|error| Error::new(ErrorKind::Internal).with_source(error))?;
+        let now = unix_seconds(inner.clock.now());
+        let mut table = inner.attempts.lock();
+        table.forget_old(now);
+        if let Some(entry) = table.entries.get(&ticket.state) {
+            if entry.presented != ticket.presented {
+                return Err(ErrorKind::StateSpent.into());
+            }
+            return match &entry.progress {
+                Progress::Running(outcome) => Ok(Waiter(outcome.clone())),
+                Progress::Ended(outcome) => Ok(Waiter(watch::channel(Some(outcome.clone())).1)),
+                Progress::Spent => Err(ErrorKind::StateSpent.into()),
+            };
+        }
+        if table.running >= MOST_RUNNING {
+            return Err(Error::new(ErrorKind::TooManyAttempts).with_retry_after(2));
+        }
+        table.make_room();
+        let (sender, receiver) = watch::channel(None);
+        let state = ticket.state;
+        let progress = Progress::Running(receiver.clone());
+        let entry = Entry { presented: ticket.presented, return_to: ticket.return_to.clone(), progress };
+        table.entries.insert(state, entry);
+        table.order.push_back((state, now));
+        table.running += 1;
+        drop(table);
+
+        let end = End { inner: Arc::clone(inner), state, sender, outcome: None };
+        runtime.spawn(supervise(end, ticket));
+        Ok(Waiter(receiver))
+    }
+
+    /// Where the flow of this state wanted to go, while that is remembered.
+    pub(crate) fn return_to(&self, state: &StateHash) -> Option<ReturnTo> {
+        self.lock().entries.get(state).map(|entry| entry.return_to.clone())
+    }
+
+    /// No code of anyone else's runs under this lock, so a poisoned table is still whole.
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiter {
+    pub(crate) async fn outcome(mut self) -> Outcome {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or_else(interrupted),
+            Err(_) => interrupted(),
+        }
+    }
+}
+
+impl Table {
+    /// Drops outcomes that have been kept long enough, and states whose flows are over.
+    fn forget_old(&mut self, now: u64) {
+        while let Some(&(state, ended)) = self.ended.front() {
+            if now < ended.saturating_add(OUTCOME_KEPT) {
+                break;
+            }
+            self.ended.pop_front();
+            if let Some(entry) = self.entries.get_mut(&state) {
+                entry.progress = Progress::Spent;
+            }
+        }
+        while let Some(&(state, came)) = self.order.front() {
+            if now < came.saturating_add(FLOW_LIFETIME) || self.is_running(&state) {
+                break;
+            }
+            self.order.pop_front();
+            self.entries.remove(&state);
+        }
+    }
+
+    /// Drops the oldest ended state when the table is full; at most 64 running ones stand before it.
+    fn make_room(&mut self) {
+        if self.entries.len() < MOST_ENTRIES {
+            return;
+        }
+        for _ in 0..=MOST_RUNNING {
+            let Some((state, came)) = self.order.pop_front() else { return };
+            if self.is_running(&state) {
+                self.order.push_back((state, came));
+            } else {
+                self.entries.remove(&state);
+                return;
+            }
+        }
+    }
+
+    fn is_running(&self, state: &StateHash) -> bool {
+        self.entries.get(state).is_some_and(|entry| matches!(entry.progress, Progress::Running(_)))
+    }
+}
+
+/// Records the end of an attempt when dropped, so that none runs for ever in the table, whatever becomes of its task.
+struct End {
+    inner: Arc<Inner>,
+    state: StateHash,
+    sender: watch::Sender<Option<Outcome>>,
+    outcome: Option<Outcome>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let now = unix_seconds(self.inner.clock.now());
+        let outcome = self.outcome.take().unwrap_or_else(interrupted);
+        let mut table = self.inner.attempts.lock();
+        table.running = table.running.saturating_sub(1);
+        if let Some(entry) = table.entries.get_mut(&self.state) {
+            entry.progress = Progress::Ended(outcome.clone());
+            table.ended.push_back((self.state, now));
+        }
+        drop(table);
+        self.sender.send_replace(Some(outcome));
+    }
+}
+
+fn interrupted() -> Outcome {
+    Err(Arc::new(Error::new(ErrorKind::Internal).with_reason("the attempt was interrupted")))
+}
+
+/// Runs the attempt in a second task, so that a panic of the application's hook is an outcome like any other.
+async fn supervise(mut end: End, ticket: Ticket) {
+    let inner = Arc::clone(&end.inner);
+    let outcome = match tokio::spawn(async move { run(&inner, ticket).await }).await {
+        Ok(outcome) => outcome,
+        Err(error) if error.is_panic() => {
+            Err(Error::new(ErrorKind::HookFailed).with_reason("the sign-in hook or the provider panicked"))
+        }
+        Err(error) => Err(Error::new(ErrorKind::Internal).with_source(error)),
+    };
+    match &outcome {
+        Ok(_) => tracing::info!("signed in"),
+        Err(error) => super::log(error),
+    }
+    end.outcome = Some(outcome.map_err(Arc::new));
+}
+
+async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
+    let grant = timeout(PROVIDER_TIME, async {
+        let grant = inner.provider.redeem(&*inner.http, ticket.code).await?;
+        inner.provider.admit(&*inner.http, grant.subject()).await?;
+        Ok::<_, Error>(grant)
+    })
+    .await
+    .map_err(|_| ErrorKind::ProviderTimeout)??;
+
+    let mut id = [0; 16];
+    random(&mut id).map_err(|_| ErrorKind::Internal)?;
+    let session = |data: &str| new_session(inner, &grant, id, ticket.made_by, data);
+    let signed_in = |session: Session| {
+        SignedIn::new(Identity::new(session, inner.id), grant.tokens().cloned(), ticket.return_to.clone())
+    };
+    let session = match &inner.hook {
+        None => session("")?,
+        Some(hook) => {
+            let admission = timeout(HOOK_TIME, hook(signed_in(session("")?)))
+                .await
+                .map_err(|_| ErrorKind::HookTimeout)?
+                .map_err(|rejection| rejection.into_error())?;
+            session(admission.data())?
+        }
+    };
+    let session_cookie = set_cookie(inner, &session)?;
+    Ok(Completed { signed_in: signed_in(session), session_cookie })
+}
+
+pub(crate) fn new_session(
+    inner: &Inner,
+    grant: &Grant,
+    id: [u8; 16],
+    fingerprint: Fingerprint,
+    data: &str,
+) -> Result<Session, Error> {
+    let now = unix_seconds(inner.clock.now());
+    let new = NewSession {
+        id,
+        issuer: inner.provider.issuer(),
+        subject: grant.subject(),
+        claims: grant.claims(),
+        data,
+        authenticated_at: now,
+        ends_at: now.saturating_add(inner.session_lifetime.as_secs()),
+        fingerprint,
+    };
+    Session::new(&new).ok_or_else(|| ErrorKind::Internal.into())
+}
+
+/// Hashes parts so that no two lists of parts collide by their borders.
+pub(crate) fn hash(parts: &[&[u8]]) -> [u8; 32] {
+    let mut writer = crate::wire::Writer::default();
+    for part in parts {
+        writer.prefixed(part);
+    }
+    let hash = digest::digest(&digest::SHA256, &writer.into_bytes());
+    hash.as_ref().first_chunk().copied().unwrap_or_default()
+}
+
+/// The first half of [`hash`].
+pub(crate) fn fingerprint(parts: &[&[u8]]) -> Fingerprint {
+    hash(parts).first_chunk().copied().unwrap_or_default()
+}

@@ -1,0 +1,149 @@
+//! The start of a sign-in: a sealed flow cookie and a redirect to the provider. No I/O, and nothing kept on the server.
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::{HeaderMap, HeaderValue, Method, Response, Uri};
+use secrecy::ExposeSecret as _;
+use secrecy::zeroize::Zeroizing;
+
+use super::{FLOW_LIFETIME, Flow, LONGEST_TARGET, append_cookies, expire_dead_flows, failure, is_live, log};
+use super::{refuse_method_or_prefetch, respond};
+use crate::clock::unix_seconds;
+use crate::config::{Inner, is_loopback_host};
+use crate::error::{Error, ErrorKind};
+use crate::oauth::authorize::AuthorizationRequest;
+use crate::oauth::callback::single;
+use crate::oauth::pkce;
+use crate::oauth::state::{State, started_at};
+use crate::respond::{Link, Reader};
+use crate::return_to::ReturnTo;
+use crate::route::Site;
+use crate::seal::{Purpose, random};
+use crate::session::sealed::{Presented, present};
+
+/// More flow cookies than this push the oldest out.
+const MOST_FLOWS: usize = 4;
+
+pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> {
+    if let Some(refusal) = refuse_method_or_prefetch(inner, &Method::GET, method, headers) {
+        return refusal;
+    }
+    let reader = Reader::of(headers);
+    if !is_navigation(headers) {
+        return failure(inner, reader, &ErrorKind::LoginNotNavigation.into());
+    }
+    let wanted = single(uri.query().unwrap_or_default(), "return_to");
+    let return_to = wanted.map_or_else(ReturnTo::root, |wanted| ReturnTo::new(&wanted, &inner.paths.all()));
+    if is_other_loopback_name(inner, uri, headers) {
+        return respond::see_other(&format!("{}{}", inner.redirect.origin, link(inner, &return_to)));
+    }
+    let site = Site::of(headers);
+    let session = match present(inner, headers) {
+        Presented::Session(_) if site == Site::Foreign => return respond::see_other(return_to.as_str()),
+        Presented::Session(session) => Some(session),
+        Presented::Nothing | Presented::Refused { .. } => None,
+    };
+    let mut expired = expire_dead_flows(inner, headers);
+    match make_room(inner, headers, site) {
+        Ok(evicted) => expired.extend(evicted),
+        Err(error) => {
+            log(&error);
+            let links = [Link { label: "Continue", href: link(inner, &return_to) }];
+            return respond::failure_with(reader, &error, &[], &links);
+        }
+    }
+    let session_before = session.map(|session| *session.id());
+    match start(inner, return_to, site, session_before) {
+        Ok((location, cookie)) => {
+            let mut response = respond::see_other(&location);
+            append_cookies(response.headers_mut(), expired.into_iter().chain([cookie]));
+            response
+        }
+        Err(error) => failure(inner, reader, &error),
+    }
+}
+
+/// The address of login with a return target.
+fn link(inner: &Inner, return_to: &ReturnTo) -> String {
+    let login = &inner.paths.login;
+    let query =
+        url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to.as_str()).finish();
+    format!("{login}?{query}")
+}
+
+/// A browser that tells what it is doing must be navigating a top-level window. `empty` is what Firefox once sent for
+/// navigations that a service worker preloads.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    let says = |name: &str, allowed: &[&str]| {
+        headers.get(name).is_none_or(|value| allowed.iter().any(|allowed| value == allowed))
+    };
+    says("sec-fetch-mode", &["navigate"]) && says("sec-fetch-dest", &["document", "empty"])
+}
+
+/// `127.0.0.1` for `localhost` and the like, while developing: the flow cookie would stay behind on the other name.
+fn is_other_loopback_name(inner: &Inner, uri: &Uri, headers: &HeaderMap) -> bool {
+    let Some(port) = inner.redirect.loopback_port else { return false };
+    let header = || headers.get(HOST).and_then(|host| host.to_str().ok()?.parse().ok());
+    let Some(authority) = uri.authority().cloned().or_else(header) else { return false };
+    is_loopback_host(authority.host())
+        && authority.host() != inner.redirect.host
+        && authority.port_u16().unwrap_or(80) == port
+}
+
+/// Deletes the oldest live flows while there are too many. Another site may push out only what other sites started.
+fn make_room(inner: &Inner, headers: &HeaderMap, site: Site) -> Result<Vec<HeaderValue>, Error> {
+    let mut live: Vec<_> = inner
+        .cookies
+        .flows(headers)
+        .filter_map(|cookie| Some((started_at(cookie.public)?, cookie)))
+        .filter(|(started_at, _)| is_live(inner, *started_at))
+        .collect();
+    live.sort_by(|(_, one), (_, other)| one.public.cmp(other.public));
+    let surplus = (live.len() + 1).saturating_sub(MOST_FLOWS);
+    let may_go = |public: &str, value: &[u8]| {
+        site != Site::Foreign || Flow::open(inner, public, value).is_some_and(|flow| !flow.same_origin)
+    };
+    let evicted: Vec<_> = live
+        .iter()
+        .filter(|(_, cookie)| may_go(cookie.public, cookie.value))
+        .take(surplus)
+        .filter_map(|(_, cookie)| inner.cookies.expire(&inner.cookies.flow_name(cookie.public)))
+        .collect();
+    if evicted.len() < surplus { Err(ErrorKind::LoginCrossSite.into()) } else { Ok(evicted) }
+}
+
+/// Draws what must not be guessed; gives the authorization URL and the flow cookie.
+fn start(
+    inner: &Inner,
+    return_to: ReturnTo,
+    site: Site,
+    session_before: Option<[u8; 16]>,
+) -> Result<(String, HeaderValue), Error> {
+    let mut public = [0; 8];
+    let mut state_secret = Zeroizing::new([0; 32]);
+    let mut verifier = Zeroizing::new([0; 32]);
+    random(&mut public)
+        .and_then(|()| random(&mut *state_secret))
+        .and_then(|()| random(&mut *verifier))
+        .map_err(|_| ErrorKind::Internal)?;
+
+    let now = unix_seconds(inner.clock.now());
+    let state = State::new(now, public, &state_secret);
+    let challenge = pkce::code_challenge(pkce::code_verifier(&verifier).expose_secret());
+    let request = AuthorizationRequest::new(&inner.redirect.text, state.as_str(), &challenge);
+    let location = inner.provider.authorization_url(&request)?;
+
+    let flow = Flow {
+        state_secret,
+        verifier,
+        started_at: now,
+        same_origin: site != Site::Foreign,
+        session_before,
+        issuer: inner.provider.issuer().to_owned(),
+        return_to: return_to.shortened(LONGEST_TARGET),
+    };
+    let name = inner.cookies.flow_name(state.public());
+    let sealed = inner.seal.seal(Purpose::Flow, &name, &flow.encode()).map_err(|_| ErrorKind::Internal)?;
+    let cookie = inner.cookies.set(&name, &sealed, FLOW_LIFETIME).ok_or(ErrorKind::Internal)?;
+    Ok((location, cookie))
+}

@@ -1,0 +1,56 @@
+//! The end of a session.
+
+use bytes::Bytes;
+use http::header::{ORIGIN, REFERER};
+use http::{HeaderMap, Method, Response, Uri};
+use url::Url;
+
+use super::{append_cookies, failure, refuse_method_or_prefetch};
+use crate::config::Inner;
+use crate::cookies::{Found, find};
+use crate::error::ErrorKind;
+use crate::oauth::callback::single;
+use crate::respond::{self, Reader};
+use crate::return_to::ReturnTo;
+use crate::route::Site;
+
+/// Deletes the session and every pending flow, for a POST from a page of ours.
+pub(crate) fn logout(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> {
+    if let Some(refusal) = refuse_method_or_prefetch(inner, &Method::POST, method, headers) {
+        return refusal;
+    }
+    if !is_from_here(inner, headers) {
+        return failure(inner, Reader::of(headers), &ErrorKind::LogoutForeign.into());
+    }
+    let wanted = single(uri.query().unwrap_or_default(), "return_to");
+    let return_to = wanted.map_or_else(ReturnTo::root, |wanted| ReturnTo::new(&wanted, &inner.paths.all()));
+    let session = inner.cookies.session_name();
+    let flows = inner.cookies.flows(headers).map(|flow| inner.cookies.flow_name(flow.public));
+    let ours: Vec<_> = (find(headers, session) != Found::Nothing)
+        .then(|| session.to_owned())
+        .into_iter()
+        .chain(flows)
+        .filter_map(|name| inner.cookies.expire(&name))
+        .collect();
+    let mut response = respond::see_other(return_to.as_str());
+    append_cookies(response.headers_mut(), ours);
+    tracing::info!("signed out");
+    response
+}
+
+/// `Sec-Fetch-Site` decides where the browser sends it, else `Origin`, else the origin of `Referer`. A `null` origin is
+/// what a page of ours with `Referrer-Policy: no-referrer` sends. With nothing to judge by, nobody is signed out.
+fn is_from_here(inner: &Inner, headers: &HeaderMap) -> bool {
+    match Site::of(headers) {
+        Site::Ours => return true,
+        Site::Foreign => return false,
+        Site::Unknown => {}
+    }
+    match headers.get(ORIGIN).map(|origin| origin.as_bytes()) {
+        None | Some(b"null") => {
+            let referer = headers.get(REFERER).and_then(|referer| Url::parse(referer.to_str().ok()?).ok());
+            referer.is_some_and(|referer| referer.origin().ascii_serialization() == inner.redirect.origin)
+        }
+        Some(origin) => origin == inner.redirect.origin.as_bytes(),
+    }
+}

@@ -1,0 +1,179 @@
+//! What the layer answers itself: login, callback, logout.
+
+pub(crate) mod attempt;
+pub(crate) mod callback;
+pub(crate) mod hook;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod signed_in;
+
+use bytes::Bytes;
+use http::header::{ALLOW, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, Method, Response};
+use secrecy::zeroize::Zeroizing;
+
+use crate::clock::unix_seconds;
+use crate::config::Inner;
+use crate::error::{Error, ErrorKind};
+use crate::oauth::state::started_at;
+use crate::respond::{self, Reader};
+use crate::return_to::ReturnTo;
+use crate::route::is_prefetch;
+use crate::seal::Purpose;
+use crate::session::SessionId;
+use crate::wire;
+
+/// How long a person may take between login and callback, in seconds.
+pub(crate) const FLOW_LIFETIME: u64 = 600;
+
+/// A clock of another node may run ahead by this many seconds.
+const CLOCK_SKEW: u64 = 60;
+
+/// A longer return target keeps its path alone, or nothing, so that a flow cookie stays under 700 bytes.
+const LONGEST_TARGET: usize = 256;
+
+/// One pending sign-in, as its cookie holds it.
+pub(crate) struct Flow {
+    pub(crate) state_secret: Zeroizing<[u8; 32]>,
+    pub(crate) verifier: Zeroizing<[u8; 32]>,
+    pub(crate) started_at: u64,
+    /// Started from a page of ours or by the person's own typing, rather than by another site.
+    pub(crate) same_origin: bool,
+    /// The session that was there at the start.
+    pub(crate) session_before: Option<SessionId>,
+    pub(crate) issuer: String,
+    pub(crate) return_to: ReturnTo,
+}
+
+impl Flow {
+    pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let mut writer = wire::Writer::default();
+        writer
+            .fixed(&*self.state_secret)
+            .fixed(&*self.verifier)
+            .u64(self.started_at)
+            .fixed(&[u8::from(self.same_origin)])
+            .prefixed(self.session_before.as_ref().map_or(&[][..], |id| &id[..]))
+            .prefixed(&self.issuer)
+            .prefixed(self.return_to.as_str());
+        Zeroizing::new(writer.into_bytes())
+    }
+
+    /// The return target is checked again: a key may be shared with an older version that let more through.
+    pub(crate) fn decode(bytes: &[u8], own_paths: &[&str]) -> Option<Self> {
+        let mut reader = wire::Reader::new(bytes);
+        let flow = Self {
+            state_secret: Zeroizing::new(reader.fixed()?),
+            verifier: Zeroizing::new(reader.fixed()?),
+            started_at: reader.u64()?,
+            same_origin: reader.fixed::<1>()? == [1],
+            session_before: match reader.prefixed()? {
+                [] => None,
+                id => Some(id.try_into().ok()?),
+            },
+            issuer: reader.prefixed_str()?.to_owned(),
+            return_to: ReturnTo::new(reader.prefixed_str()?, own_paths),
+        };
+        reader.end()?;
+        Some(flow)
+    }
+
+    /// Opens the flow cookie of this public half.
+    pub(crate) fn open(inner: &Inner, public: &str, sealed: &[u8]) -> Option<Self> {
+        let name = inner.cookies.flow_name(public);
+        let bytes = Zeroizing::new(inner.seal.open(Purpose::Flow, &name, sealed).ok()?);
+        Self::decode(&bytes, &inner.paths.all())
+    }
+
+    pub(crate) fn is_live(&self, inner: &Inner) -> bool {
+        is_live(inner, self.started_at)
+    }
+}
+
+fn is_live(inner: &Inner, started_at: u64) -> bool {
+    let now = unix_seconds(inner.clock.now());
+    started_at <= now.saturating_add(CLOCK_SKEW) && now < started_at.saturating_add(FLOW_LIFETIME)
+}
+
+/// The `Set-Cookie` headers that delete flow cookies which open and are over.
+fn expire_dead_flows(inner: &Inner, headers: &HeaderMap) -> Vec<HeaderValue> {
+    inner
+        .cookies
+        .flows(headers)
+        .filter(|cookie| started_at(cookie.public).is_some_and(|started_at| !is_live(inner, started_at)))
+        .take(16)
+        .filter(|cookie| Flow::open(inner, cookie.public, cookie.value).is_some_and(|flow| !flow.is_live(inner)))
+        .filter_map(|cookie| inner.cookies.expire(&inner.cookies.flow_name(cookie.public)))
+        .collect()
+}
+
+/// Turns away every method but `allowed`, and everything that a browser does ahead of a click.
+fn refuse_method_or_prefetch(
+    inner: &Inner,
+    allowed: &Method,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Option<Response<Bytes>> {
+    let reader = Reader::of(headers);
+    if method != allowed {
+        let mut response = failure(inner, reader, &ErrorKind::MethodNotAllowed.into());
+        if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
+            response.headers_mut().insert(ALLOW, allowed);
+        }
+        return Some(response);
+    }
+    is_prefetch(headers).then(|| failure(inner, reader, &ErrorKind::Prefetch.into()))
+}
+
+/// A failure of this layer, logged, with a button to start over.
+fn failure(inner: &Inner, reader: Reader, error: &Error) -> Response<Bytes> {
+    log(error);
+    respond::failure(reader, error, Some(&inner.paths.login))
+}
+
+fn log(error: &Error) {
+    let code = error.kind().code();
+    let reason = error.reason().unwrap_or_default();
+    let source = std::iter::successors(std::error::Error::source(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ");
+    if error.kind().status().is_server_error() {
+        tracing::warn!(code, reason, source, "sign-in failed");
+    } else {
+        tracing::info!(code, reason, source, "sign-in refused");
+    }
+}
+
+fn append_cookies(headers: &mut HeaderMap, cookies: impl IntoIterator<Item = HeaderValue>) {
+    for cookie in cookies {
+        headers.append(SET_COOKIE, cookie);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_comes_back_as_it_went() {
+        let flow = Flow {
+            state_secret: Zeroizing::new([1; 32]),
+            verifier: Zeroizing::new([2; 32]),
+            started_at: 3,
+            same_origin: true,
+            session_before: Some([4; 16]),
+            issuer: "https://issuer.example".to_owned(),
+            return_to: ReturnTo::new("/me?x=1", &[]),
+        };
+        let bytes = flow.encode();
+        let again = Flow::decode(&bytes, &[]).unwrap();
+        assert_eq!((*again.state_secret, *again.verifier), ([1; 32], [2; 32]));
+        assert_eq!((again.started_at, again.same_origin, again.session_before), (3, true, Some([4; 16])));
+        assert_eq!((again.issuer.as_str(), again.return_to.as_str()), ("https://issuer.example", "/me?x=1"));
+        for length in 0..bytes.len() {
+            assert!(Flow::decode(&bytes[..length], &[]).is_none(), "length {length}");
+        }
+        assert_eq!(Flow::decode(&bytes, &["/me"]).unwrap().return_to.as_str(), "/");
+    }
+}

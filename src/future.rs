@@ -1,0 +1,180 @@
+//! The response future.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::SET_COOKIE;
+use http::{HeaderValue, Request, Response, Uri};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::body::ResponseBody;
+use crate::config::SignIn;
+use crate::cookies::Cookies;
+use crate::error::ErrorKind;
+use crate::flow::attempt::{Completed, Outcome, Waiter};
+use crate::flow::callback::Aftermath;
+use crate::http_client::BoxFuture;
+use crate::respond;
+
+pin_project! {
+    /// The response of a [`SignInService`](crate::SignInService).
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, B>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        Inner { #[pin] future: S::Future, after: After },
+        Own { response: Option<Response<Bytes>> },
+        Attempt { attempt: Option<Box<Attempt<S, B>>> },
+    }
+}
+
+/// What happens to the inner service's response.
+enum After {
+    Nothing,
+    /// A session cookie of ours is over.
+    Expire(HeaderValue),
+    Forwarded(Box<Forwarded>),
+}
+
+/// A callback that the inner service answers.
+struct Forwarded {
+    completed: Completed,
+    aftermath: Aftermath,
+}
+
+/// A callback that waits for its attempt. The request is kept for forward mode.
+struct Attempt<S, B> {
+    sign_in: SignIn,
+    outcome: BoxFuture<'static, Outcome>,
+    aftermath: Aftermath,
+    inner: S,
+    request: Request<B>,
+}
+
+impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
+    pub(crate) fn inner(future: S::Future, expire: Option<HeaderValue>) -> Self {
+        let after = expire.map_or(After::Nothing, After::Expire);
+        Self { state: State::Inner { future, after } }
+    }
+
+    pub(crate) fn own(response: Response<Bytes>) -> Self {
+        Self { state: State::Own { response: Some(response) } }
+    }
+
+    pub(crate) fn attempt(
+        sign_in: &SignIn,
+        waiter: Waiter,
+        aftermath: Aftermath,
+        inner: S,
+        request: Request<B>,
+    ) -> Self {
+        let attempt =
+            Attempt { sign_in: sign_in.clone(), outcome: Box::pin(waiter.outcome()), aftermath, inner, request };
+        Self { state: State::Attempt { attempt: Some(Box::new(attempt)) } }
+    }
+}
+
+impl<S, B, R> Future for ResponseFuture<S, B>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+{
+    type Output = Result<Response<ResponseBody<R>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.state.as_mut().project() {
+                StateProjection::Inner { future, after } => {
+                    let mut response = ready!(future.poll(cx))?;
+                    std::mem::replace(after, After::Nothing).apply(&mut response);
+                    return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                }
+                StateProjection::Own { response } => {
+                    let response = response.take().expect("ResponseFuture polled after completion");
+                    return Poll::Ready(Ok(response.map(ResponseBody::own)));
+                }
+                StateProjection::Attempt { attempt } => {
+                    let waiting = attempt.as_mut().expect("ResponseFuture polled after completion");
+                    let outcome = ready!(waiting.outcome.as_mut().poll(cx));
+                    let attempt = attempt.take().expect("it was there a moment ago");
+                    attempt.ended(outcome)
+                }
+            };
+            this.state.set(next);
+        }
+    }
+}
+
+impl<S, B> Attempt<S, B>
+where
+    S: Service<Request<B>>,
+{
+    fn ended(mut self, outcome: Outcome) -> State<S, B> {
+        let sign_in = &self.sign_in.0;
+        match outcome {
+            Ok(mut completed) if sign_in.forward => {
+                completed.signed_in = completed.signed_in.for_another_request();
+                match sign_in.redirect.text.parse::<Uri>() {
+                    Ok(uri) => *self.request.uri_mut() = uri,
+                    Err(_) => *self.request.uri_mut() = Uri::default(),
+                }
+                Cookies::mark_sensitive(self.request.headers_mut());
+                let extensions = self.request.extensions_mut();
+                extensions.insert(completed.signed_in.identity().clone());
+                extensions.insert(completed.signed_in.clone());
+                let future = self.inner.call(self.request);
+                let forwarded = Forwarded { completed, aftermath: self.aftermath };
+                State::Inner { future, after: After::Forwarded(Box::new(forwarded)) }
+            }
+            outcome => State::Own { response: Some(self.aftermath.respond(sign_in, &outcome)) },
+        }
+    }
+}
+
+impl After {
+    fn apply<R>(self, response: &mut Response<R>) {
+        match self {
+            Self::Nothing => {}
+            Self::Expire(cookie) => {
+                response.headers_mut().append(SET_COOKIE, cookie);
+            }
+            Self::Forwarded(forwarded) => forwarded.apply(response),
+        }
+    }
+}
+
+impl Forwarded {
+    fn apply<R>(self, response: &mut Response<R>) {
+        let refusal = self.completed.signed_in.refusal();
+        if let Some(reason) = refusal {
+            tracing::info!(code = ErrorKind::RefusedByApp.code(), reason, "sign-in refused");
+            response.extensions_mut().insert(ErrorKind::RefusedByApp);
+        }
+        let status = response.status();
+        let is_success = refusal.is_none() && !status.is_client_error() && !status.is_server_error();
+        let headers = response.headers_mut();
+        respond::keep_private(headers);
+        self.aftermath.set_cookies(headers, is_success.then_some(&self.completed));
+    }
+}
+
+impl<S: Service<Request<B>>, B> fmt::Debug for ResponseFuture<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,28 @@
+//! The authorization request (RFC 6749 section 4.1.1).
+
+use std::fmt;
+
+/// What a provider puts into its authorization URL. The values that must not be guessed are drawn by the layer.
+#[non_exhaustive]
+pub struct AuthorizationRequest<'a> {
+    /// The configured redirect URI, to be sent byte for byte.
+    pub redirect_uri: &'a str,
+    /// The `state` parameter.
+    pub state: &'a str,
+    /// The S256 `code_challenge` (RFC 7636).
+    pub code_challenge: &'a str,
+}
+
+impl<'a> AuthorizationRequest<'a> {
+    /// A request of these parts, for tests of a provider of yours.
+    #[must_use]
+    pub fn new(redirect_uri: &'a str, state: &'a str, code_challenge: &'a str) -> Self {
+        Self { redirect_uri, state, code_challenge }
+    }
+}
+
+impl fmt::Debug for AuthorizationRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationRequest").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,164 @@
+//! The authorization response (RFC 6749 section 4.1.2): its query, checked, and the code that results.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// An authorization code whose state has passed. A token request can be built from nothing else, and only this crate
+/// makes one.
+pub struct ValidatedCode {
+    code: SecretString,
+    code_verifier: SecretString,
+    redirect_uri: String,
+}
+
+impl ValidatedCode {
+    /// Called by the layer alone, once state, freshness and issuer have passed.
+    pub(crate) fn new(code: &str, code_verifier: SecretString, redirect_uri: &str) -> Self {
+        Self { code: code.into(), code_verifier, redirect_uri: redirect_uri.to_owned() }
+    }
+
+    /// The code, to be sent to the token endpoint and nowhere else.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.code.expose_secret()
+    }
+
+    /// The verifier that belongs to the challenge sent before (RFC 7636).
+    #[must_use]
+    pub fn code_verifier(&self) -> &str {
+        self.code_verifier.expose_secret()
+    }
+
+    /// The redirect URI, byte for byte as it was sent before.
+    #[must_use]
+    pub fn redirect_uri(&self) -> &str {
+        &self.redirect_uri
+    }
+}
+
+impl fmt::Debug for ValidatedCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValidatedCode").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
+    }
+}
+
+/// The query of a callback in its right shape; nothing in it is trusted yet.
+pub(crate) struct CallbackQuery<'a> {
+    pub(crate) state: Cow<'a, str>,
+    pub(crate) issuer: Option<Cow<'a, str>>,
+    pub(crate) result: CallbackResult<'a>,
+}
+
+pub(crate) enum CallbackResult<'a> {
+    Code(Cow<'a, str>),
+    Error(Cow<'a, str>),
+}
+
+/// No parameter of ours is longer than this.
+const LONGEST: usize = 4096;
+
+impl<'a> CallbackQuery<'a> {
+    /// Exactly one `state`, and exactly one of `code` and `error`; `None` for anything else.
+    pub(crate) fn parse(query: &'a str) -> Option<Self> {
+        let (mut code, mut state, mut error, mut issuer) = (None, None, None, None);
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let slot = match decode(name).as_deref() {
+                Some("code") => &mut code,
+                Some("state") => &mut state,
+                Some("error") => &mut error,
+                Some("iss") => &mut issuer,
+                _ => continue,
+            };
+            let value = decode(value).filter(|value| is_parameter(value))?;
+            if slot.replace(value).is_some() {
+                return None;
+            }
+        }
+        let result = match (code, error) {
+            (Some(code), None) => CallbackResult::Code(code),
+            (None, Some(error)) => CallbackResult::Error(error),
+            _ => return None,
+        };
+        Some(Self { state: state?, issuer, result })
+    }
+}
+
+/// Visible ASCII and space (RFC 6749 appendix A), not empty, of bounded length.
+fn is_parameter(value: &str) -> bool {
+    !value.is_empty() && value.len() <= LONGEST && value.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
+}
+
+/// Decodes one part of a form-encoded query; `None` where it isn't UTF-8.
+pub(crate) fn decode(part: &str) -> Option<Cow<'_, str>> {
+    if part.contains('+') {
+        let spaced = part.replace('+', " ");
+        return Some(Cow::Owned(percent_decode_str(&spaced).decode_utf8().ok()?.into_owned()));
+    }
+    percent_decode_str(part).decode_utf8().ok()
+}
+
+/// The value of the only parameter `name`; `None` if it is missing, repeated or not UTF-8.
+pub(crate) fn single<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let mut values = query
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .filter(|(other, _)| decode(other).as_deref() == Some(name));
+    let (_, value) = values.next()?;
+    if values.next().is_some() { None } else { decode(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_state_and_one_code_or_error() {
+        let long = "a".repeat(LONGEST + 1);
+        let too_long = format!("code={long}&state=s");
+        let cases: &[(&str, Option<&str>)] = &[
+            ("code=c&state=s", Some("code c")),
+            ("state=s&code=c&extra=1&extra=2", Some("code c")),
+            ("code=c%20d&state=s", Some("code c d")),
+            ("code=c+d&state=s", Some("code c d")),
+            ("error=access_denied&state=s", Some("error access_denied")),
+            ("co%64e=c&state=s", Some("code c")),
+            ("code=c&state=s&junk=%ff", Some("code c")),
+            ("", None),
+            ("code=c", None),
+            ("state=s", None),
+            ("code=&state=s", None),
+            ("code=c&state=", None),
+            ("code=c&code=c&state=s", None),
+            ("code=c&c%6fde=d&state=s", None),
+            ("code=c&state=s&state=s", None),
+            ("code=c&error=e&state=s", None),
+            ("error=e&error=e&state=s", None),
+            ("code=c&state=s&iss=a&iss=a", None),
+            ("code=%ff&state=s", None),
+            ("code=c%00&state=s", None),
+            ("code=c%0d%0a&state=s", None),
+            ("code=%C3%A9&state=s", None),
+            ("error=access_denied", None),
+            (&too_long, None),
+        ];
+        for (query, expected) in cases {
+            let parsed = CallbackQuery::parse(query).map(|query| match query.result {
+                CallbackResult::Code(code) => format!("code {code}"),
+                CallbackResult::Error(error) => format!("error {error}"),
+            });
+            assert_eq!(parsed.as_deref(), *expected, "{query:.60}");
+        }
+    }
+
+    #[test]
+    fn a_single_parameter() {
+        assert_eq!(single("a=1&b=2", "b").as_deref(), Some("2"));
+        assert_eq!(single("a=1&a=1", "a"), None);
+        assert_eq!(single("a=%ff", "a"), None);
+        assert_eq!(single("x", "x").as_deref(), Some(""));
+    }
+}

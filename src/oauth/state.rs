@@ -1,0 +1,97 @@
+//! The `state` parameter: a public half that names the flow cookie, a secret half that only the sealed cookie holds.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// A `state` (RFC 6749 section 4.1.1), 69 characters of `[0-9A-Za-z_-]`.
+///
+/// The public half is the start time in ten hexadecimal digits and 64 random bits in sixteen, so the oldest of several
+/// flow cookies is told by name. The secret half is 256 random bits.
+pub(crate) struct State {
+    text: String,
+}
+
+const TIME: usize = 10;
+const PUBLIC: usize = TIME + 16;
+const SECRET: usize = 43;
+
+impl State {
+    pub(crate) fn new(started_at: u64, public: [u8; 8], secret: &[u8; 32]) -> Self {
+        let seconds = started_at & 0xff_ffff_ffff;
+        Self { text: format!("{seconds:010x}{:016x}{}", u64::from_be_bytes(public), URL_SAFE_NO_PAD.encode(secret)) }
+    }
+
+    /// The whole, as it goes to the provider.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn public(&self) -> &str {
+        self.text.get(..PUBLIC).unwrap_or_default()
+    }
+}
+
+/// A `state` as a request handed it over, in the right shape but not yet trusted.
+pub(crate) struct PresentedState<'a> {
+    pub(crate) public: &'a str,
+    secret: [u8; 32],
+}
+
+impl<'a> PresentedState<'a> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
+        let (public, secret) = text.split_at_checked(PUBLIC)?;
+        if secret.len() != SECRET || !public.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return None;
+        }
+        Some(Self { public, secret: URL_SAFE_NO_PAD.decode(secret).ok()?.try_into().ok()? })
+    }
+
+    /// Compares in constant time with the secret half that the flow cookie kept.
+    pub(crate) fn matches(&self, secret: &[u8; 32]) -> bool {
+        verify_slices_are_equal(&self.secret, secret).is_ok()
+    }
+}
+
+/// When a flow began, told by the public half of its state.
+pub(crate) fn started_at(public: &str) -> Option<u64> {
+    if public.len() != PUBLIC {
+        return None;
+    }
+    u64::from_str_radix(public.get(..TIME)?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comes_back_as_it_went() {
+        let state = State::new(1_788_739_200, [0xab; 8], &[7; 32]);
+        assert_eq!(state.as_str().len(), PUBLIC + SECRET);
+        let presented = PresentedState::parse(state.as_str()).unwrap();
+        assert_eq!(presented.public, state.public());
+        assert!(presented.matches(&[7; 32]));
+        assert!(!presented.matches(&[8; 32]));
+        assert_eq!(started_at(state.public()), Some(1_788_739_200));
+    }
+
+    #[test]
+    fn later_flows_sort_later() {
+        let early = State::new(0xff, [0xff; 8], &[0; 32]);
+        let late = State::new(0x100, [0; 8], &[0; 32]);
+        assert!(early.public() < late.public());
+    }
+
+    #[test]
+    fn other_shapes_are_not_states() {
+        let good = State::new(1, [1; 8], &[1; 32]);
+        let good = good.as_str();
+        let upper = good.to_uppercase();
+        let short = &good[..good.len() - 1];
+        let long = format!("{good}A");
+        for text in ["", "x", "é", short, &long, &upper.replace('0', "Z")] {
+            assert!(PresentedState::parse(text).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What a token endpoint gives (RFC 6749 section 5.1).
+
+use std::fmt;
+use std::time::SystemTime;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// An access token and, where the provider gave one, a refresh token. Opaque; `Debug` shows neither.
+///
+/// ```
+/// use tower_signin::Tokens;
+///
+/// let tokens = Tokens::new("access-secret").with_refresh_token("refresh-secret");
+/// assert_eq!(tokens.access_token(), "access-secret");
+/// assert!(!format!("{tokens:?}").contains("secret"));
+/// ```
+#[derive(Clone)]
+pub struct Tokens {
+    access_token: SecretString,
+    access_expires_at: Option<SystemTime>,
+    refresh_token: Option<SecretString>,
+    refresh_expires_at: Option<SystemTime>,
+}
+
+impl Tokens {
+    /// An access token alone, with no known end.
+    #[must_use]
+    pub fn new(access_token: impl Into<String>) -> Self {
+        Self {
+            access_token: access_token.into().into(),
+            access_expires_at: None,
+            refresh_token: None,
+            refresh_expires_at: None,
+        }
+    }
+
+    /// Adds a refresh token.
+    #[must_use]
+    pub fn with_refresh_token(mut self, refresh_token: impl Into<String>) -> Self {
+        self.refresh_token = Some(refresh_token.into().into());
+        self
+    }
+
+    /// Adds when each token ends, where the provider said so.
+    #[must_use]
+    pub fn with_expiries(mut self, access: Option<SystemTime>, refresh: Option<SystemTime>) -> Self {
+        self.access_expires_at = access;
+        self.refresh_expires_at = refresh;
+        self
+    }
+
+    /// The access token, to be sent in an `Authorization: Bearer` header (RFC 6750 section 2.1).
+    #[must_use]
+    pub fn access_token(&self) -> &str {
+        self.access_token.expose_secret()
+    }
+
+    /// When the access token ends, if the provider said so.
+    #[must_use]
+    pub fn access_expires_at(&self) -> Option<SystemTime> {
+        self.access_expires_at
+    }
+
+    /// The refresh token, if the provider gave one.
+    #[must_use]
+    pub fn refresh_token(&self) -> Option<&str> {
+        self.refresh_token.as_ref().map(|token| token.expose_secret())
+    }
+
+    /// When the refresh token ends, if the provider said so.
+    #[must_use]
+    pub fn refresh_expires_at(&self) -> Option<SystemTime> {
+        self.refresh_expires_at
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens")
+            .field("access_expires_at", &self.access_expires_at)
+            .field("refresh_expires_at", &self.refresh_expires_at)
+            .finish_non_exhaustive()
+    }
+}

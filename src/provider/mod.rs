@@ -1,0 +1,159 @@
+//! Who vouches for people.
+
+pub mod siwbb;
+
+use crate::config::ConfigError;
+use crate::error::{Error, ErrorKind};
+use crate::http_client::{BoxFuture, HttpClient};
+use crate::oauth::authorize::AuthorizationRequest;
+use crate::oauth::callback::ValidatedCode;
+use crate::oauth::token::Tokens;
+
+/// A provider that people sign in with: how to send them there, and what to make of the answer.
+///
+/// The layer draws state and code verifier, keeps the flow, checks the callback and makes the session; a provider only
+/// speaks its own dialect. Every request goes through the [`HttpClient`] it is handed, and nothing is ever sent twice.
+///
+/// ```
+/// use tower_signin::{AuthorizationRequest, BoxFuture, ConfigError, Error, ErrorKind, Grant, HttpClient, Provider, ValidatedCode};
+///
+/// struct Example;
+///
+/// impl Provider for Example {
+///     fn issuer(&self) -> &str {
+///         "https://id.example.com"
+///     }
+///     fn endpoints(&self) -> Vec<&str> {
+///         vec!["https://id.example.com/token"]
+///     }
+///     fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Result<String, Error> {
+///         Ok(format!("https://id.example.com/authorize?state={}&code_challenge={}&code_challenge_method=S256",
+///             request.state, request.code_challenge))
+///     }
+///     fn redeem<'a>(&'a self, http: &'a dyn HttpClient, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
+///         Box::pin(async move {
+///             let request = http::Request::post("https://id.example.com/token")
+///                 .body(format!("code={}&code_verifier={}", code.code(), code.code_verifier()).into())
+///                 .map_err(|_| ErrorKind::Internal)?;
+///             let answer = http.send(request).await?;
+///             // … check the answer, then:
+///             Grant::new("subject", &serde_json::json!({ "name": "Ada" }))
+///         })
+///     }
+/// }
+/// ```
+pub trait Provider: Send + Sync + 'static {
+    /// Names the provider; with the subject it is the key of a person. Two deployments that must not mix their people
+    /// (production and testnet, say) have different issuers.
+    fn issuer(&self) -> &str;
+
+    /// The URLs that the back channel speaks to. They decide which HTTP client is built and whether the provider is a
+    /// loopback one, which [`Builder::build`](crate::Builder::build) allows for loopback redirect URIs only.
+    fn endpoints(&self) -> Vec<&str>;
+
+    /// Refuses settings that can't work. Called once, at build.
+    ///
+    /// # Errors
+    ///
+    /// Names the wrong setting and the remedy.
+    fn validate(&self) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
+    /// Where the browser goes to sign in. No I/O.
+    ///
+    /// # Errors
+    ///
+    /// When the provider is not ready to take anyone.
+    fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Result<String, Error>;
+
+    /// Exchanges the code, once, and checks everything about the answer that can be checked.
+    fn redeem<'a>(&'a self, http: &'a dyn HttpClient, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>>;
+
+    /// Checks whatever else the provider's settings demand of a person: gates. Also used long after the exchange.
+    ///
+    /// Lets everyone pass by default.
+    fn admit<'a>(&'a self, http: &'a dyn HttpClient, subject: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        let _ = (http, subject);
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Exchanges a refresh token for a new pair. The old pair may be dead as soon as this was sent.
+    ///
+    /// [`ErrorKind::Unsupported`] by default.
+    fn refresh<'a>(
+        &'a self,
+        http: &'a dyn HttpClient,
+        tokens: &'a Tokens,
+        redirect_uri: &'a str,
+    ) -> BoxFuture<'a, Result<Grant, Error>> {
+        let _ = (http, tokens, redirect_uri);
+        Box::pin(async { Err(ErrorKind::Unsupported.into()) })
+    }
+
+    /// Asks whether the authorization behind the tokens still stands.
+    ///
+    /// [`ErrorKind::Unsupported`] by default.
+    fn is_active<'a>(&'a self, http: &'a dyn HttpClient, tokens: &'a Tokens) -> BoxFuture<'a, Result<bool, Error>> {
+        let _ = (http, tokens);
+        Box::pin(async { Err(ErrorKind::Unsupported.into()) })
+    }
+
+    /// Ends the authorization behind the tokens at the provider.
+    ///
+    /// [`ErrorKind::Unsupported`] by default.
+    fn revoke<'a>(&'a self, http: &'a dyn HttpClient, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), Error>> {
+        let _ = (http, tokens);
+        Box::pin(async { Err(ErrorKind::Unsupported.into()) })
+    }
+}
+
+/// What an exchange brought: who, what is claimed of them, and the tokens if any.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    subject: String,
+    claims: String,
+    tokens: Option<Tokens>,
+}
+
+impl Grant {
+    /// A person by subject, with claims that [`Identity::claims`](crate::Identity::claims) gives back.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ProviderAnswer`] when the subject is empty or the claims can't be written as JSON.
+    pub fn new(subject: impl Into<String>, claims: &impl serde::Serialize) -> Result<Self, Error> {
+        let subject = subject.into();
+        if subject.is_empty() {
+            return Err(Error::new(ErrorKind::ProviderAnswer).with_reason("the subject is empty"));
+        }
+        let claims = serde_json::to_string(claims)
+            .map_err(|_| Error::new(ErrorKind::ProviderAnswer).with_reason("the claims are not JSON"))?;
+        Ok(Self { subject, claims, tokens: None })
+    }
+
+    /// Adds the tokens.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: Tokens) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// The person's name at the issuer.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The claims, as JSON.
+    #[must_use]
+    pub fn claims(&self) -> &str {
+        &self.claims
+    }
+
+    /// The tokens, if the provider gave any.
+    #[must_use]
+    pub fn tokens(&self) -> Option<&Tokens> {
+        self.tokens.as_ref()
+    }
+}

@@ -1,0 +1,101 @@
+//! The requests to the API, and the answers of its smaller routes.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Request, Response};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::exchange::{check_status, json as read};
+use super::{OwnershipRequirements, Siwbb};
+use crate::error::{Error, ErrorKind};
+use crate::oauth::token::Tokens;
+
+impl Siwbb {
+    pub(super) fn post(&self, path: &str, body: &Value, bearer: Option<&Tokens>) -> Result<Request<Bytes>, Error> {
+        let mut request = Request::post(format!("{}{path}", self.api))
+            .header(CONTENT_TYPE, "application/json")
+            .body(Bytes::from(body.to_string()))
+            .map_err(|_| ErrorKind::Internal)?;
+        if let Some(tokens) = bearer {
+            let value = secret_header(&format!("Bearer {}", tokens.access_token()))?;
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        self.with_api_key(request)
+    }
+
+    pub(super) fn claim_success_request(&self, claim_id: &str, address: &str) -> Result<Request<Bytes>, Error> {
+        let claim_id = utf8_percent_encode(claim_id, NON_ALPHANUMERIC);
+        let address = utf8_percent_encode(address, NON_ALPHANUMERIC);
+        let url = format!("{}/api/v0/claims/success/{claim_id}/{address}", self.api);
+        self.with_api_key(Request::get(url).body(Bytes::new()).map_err(|_| ErrorKind::Internal)?)
+    }
+
+    pub(super) fn ownership_request(
+        &self,
+        requirements: &OwnershipRequirements,
+        address: &str,
+    ) -> Result<Request<Bytes>, Error> {
+        let body = json!({ "address": address, "assetOwnershipRequirements": requirements });
+        self.post("/api/v0/verifyOwnershipRequirements", &body, None)
+    }
+
+    fn with_api_key(&self, mut request: Request<Bytes>) -> Result<Request<Bytes>, Error> {
+        let headers = request.headers_mut();
+        headers.insert("x-api-key", secret_header(self.api_key.expose_secret())?);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        Ok(request)
+    }
+}
+
+/// How often the address has completed the claim.
+pub(super) fn claim_success_count(response: &Response<Bytes>) -> Result<u64, Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Answer {
+        success_count: Count,
+    }
+    // The API writes some numbers as strings.
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Count {
+        Number(u64),
+        String(String),
+    }
+    check_status(response)?;
+    match read::<Answer>(response)?.success_count {
+        Count::Number(count) => Ok(count),
+        Count::String(count) => {
+            count.parse().map_err(|_| Error::new(ErrorKind::ProviderAnswer).with_reason("successCount is not a number"))
+        }
+    }
+}
+
+/// Whether the ownership requirements are met. Both answers come with status 200.
+pub(super) fn owns(response: &Response<Bytes>) -> Result<bool, Error> {
+    #[derive(Deserialize)]
+    struct Answer {
+        success: bool,
+    }
+    check_status(response)?;
+    Ok(read::<Answer>(response)?.success)
+}
+
+/// Whether the access token is still good. A dead one is told with status 200.
+pub(super) fn signed_in(response: &Response<Bytes>) -> Result<bool, Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Answer {
+        signed_in: bool,
+    }
+    check_status(response)?;
+    Ok(read::<Answer>(response)?.signed_in)
+}
+
+fn secret_header(text: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| ErrorKind::Internal)?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,122 @@
+//! The guard.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::body::ResponseBody;
+use crate::config::SignIn;
+use crate::error::ErrorKind;
+use crate::identity::Identity;
+use crate::respond::{self, Reader};
+
+/// Turns away who is not signed in, with status 401, before the inner service sees the request. Comes from
+/// [`SignIn::require`], and believes only what a [`SignInLayer`](crate::SignInLayer) of the same `SignIn` put there.
+///
+/// ```
+/// # fn example(sign_in: tower_signin::SignIn) {
+/// # async fn me() {}
+/// use axum::{Router, routing::get};
+///
+/// let app: Router = Router::new()
+///     .route("/me", get(me).layer(sign_in.require()))
+///     .layer(sign_in.layer());
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct RequireLayer {
+    sign_in: SignIn,
+}
+
+impl RequireLayer {
+    pub(crate) fn new(sign_in: SignIn) -> Self {
+        Self { sign_in }
+    }
+}
+
+impl<S> Layer<S> for RequireLayer {
+    type Service = RequireService<S>;
+
+    fn layer(&self, inner: S) -> RequireService<S> {
+        RequireService { sign_in: self.sign_in.clone(), inner }
+    }
+}
+
+/// A service behind a [`RequireLayer`].
+#[derive(Clone, Debug)]
+pub struct RequireService<S> {
+    sign_in: SignIn,
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for RequireService<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = RequireFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let is_signed_in =
+            request.extensions().get::<Identity>().is_some_and(|identity| identity.owner() == self.sign_in.0.id);
+        let kind = if is_signed_in {
+            Kind::Inner { future: self.inner.call(request) }
+        } else {
+            let reader = Reader::of(request.headers());
+            let login = Some(self.sign_in.login_path());
+            Kind::Refused { response: Some(respond::failure(reader, &ErrorKind::NotSignedIn.into(), login)) }
+        };
+        RequireFuture { kind }
+    }
+}
+
+pin_project! {
+    /// The response of a [`RequireService`].
+    pub struct RequireFuture<F> {
+        #[pin]
+        kind: Kind<F>,
+    }
+}
+
+pin_project! {
+    #[project = KindProjection]
+    enum Kind<F> {
+        Inner { #[pin] future: F },
+        Refused { response: Option<Response<Bytes>> },
+    }
+}
+
+impl<F, R, E> Future for RequireFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+{
+    type Output = Result<Response<ResponseBody<R>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().kind.project() {
+            KindProjection::Inner { future } => Poll::Ready(Ok(ready!(future.poll(cx))?.map(ResponseBody::inner))),
+            KindProjection::Refused { response } => {
+                let response = response.take().expect("RequireFuture polled after completion");
+                Poll::Ready(Ok(response.map(ResponseBody::own)))
+            }
+        }
+    }
+}
+
+impl<F> fmt::Debug for RequireFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequireFuture").finish_non_exhaustive()
+    }
+}

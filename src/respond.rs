@@ -1,0 +1,246 @@
+//! How an answer of ours looks: a small page for people, `application/problem+json` for programs, a redirect; never
+//! cached.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION, REFERRER_POLICY, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+
+use crate::error::{Error, ErrorKind};
+
+/// Who reads the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// A person, in a browser window.
+    Person,
+    /// A script or another program.
+    Program,
+}
+
+impl Reader {
+    /// A navigation is a person's; where the browser does not say, asking for HTML by name is.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let is_person = match headers.get("sec-fetch-mode") {
+            Some(mode) => mode == "navigate",
+            None => headers
+                .get_all(ACCEPT)
+                .iter()
+                .any(|accept| accept.to_str().is_ok_and(|accept| accept.to_ascii_lowercase().contains("text/html"))),
+        };
+        if is_person { Self::Person } else { Self::Program }
+    }
+}
+
+/// A link on a page of ours, shown as a button.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) label: &'static str,
+    pub(crate) href: String,
+}
+
+/// Answers with a redirect that turns every method into GET (RFC 9110 section 15.4.4).
+pub(crate) fn see_other(location: &str) -> Response<Bytes> {
+    let mut response = answer(StatusCode::SEE_OTHER, Bytes::new());
+    match HeaderValue::from_str(location) {
+        Ok(location) => {
+            response.headers_mut().insert(LOCATION, location);
+            response
+        }
+        Err(_) => failure(Reader::Program, &ErrorKind::Internal.into(), None),
+    }
+}
+
+/// Answers with a failure; `login` is where signing in starts over, if that helps.
+pub(crate) fn failure(reader: Reader, error: &Error, login: Option<&str>) -> Response<Bytes> {
+    let links = login.map(|href| Link { label: "Sign in", href: href.to_owned() });
+    failure_with(reader, error, &[], links.as_slice())
+}
+
+/// [`failure`] with a few more words and other links.
+pub(crate) fn failure_with(reader: Reader, error: &Error, words: &[String], links: &[Link]) -> Response<Bytes> {
+    let kind = error.kind();
+    let mut response = match reader {
+        Reader::Person => page(error, words, links),
+        Reader::Program => problem(error, links),
+    };
+    if let Some(seconds) = error.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response.extensions_mut().insert(kind);
+    response
+}
+
+/// What keeps an answer out of caches and its address out of `Referer`, on answers of ours and of a forwarded callback.
+pub(crate) fn keep_private(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+}
+
+fn answer(status: StatusCode, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    keep_private(response.headers_mut());
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// `application/problem+json` (RFC 9457).
+fn problem(error: &Error, links: &[Link]) -> Response<Bytes> {
+    let kind = error.kind();
+    let mut body = serde_json::json!({
+        "type": "about:blank",
+        "title": kind.title(),
+        "status": kind.status().as_u16(),
+        "code": kind.code(),
+        "detail": kind.cause(),
+        "remedy": kind.remedy(),
+    });
+    if let Some(reason) = shown_reason(error) {
+        body["reason"] = reason.into();
+    }
+    if let Some(link) = links.first() {
+        body["login_url"] = link.href.clone().into();
+    }
+    let mut response = answer(kind.status(), body.to_string().into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
+}
+
+fn page(error: &Error, words: &[String], links: &[Link]) -> Response<Bytes> {
+    let kind = error.kind();
+    let mut html = String::with_capacity(2048);
+    let _ = write!(
+        html,
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>",
+        title = escape(kind.title()),
+    );
+    for text in words.iter().map(String::as_str).chain([kind.cause(), kind.remedy()]) {
+        let _ = write!(html, "<p>{}</p>", escape(text));
+    }
+    if !links.is_empty() {
+        html.push_str("<p class=\"links\">");
+        for link in links {
+            let _ = write!(html, "<a href=\"{}\">{}</a> ", escape(&link.href), escape(link.label));
+        }
+        html.push_str("</p>");
+    }
+    let code =
+        shown_reason(error).map_or_else(|| kind.code().to_owned(), |reason| format!("{}: {reason}", kind.code()));
+    let _ = write!(html, "<p class=\"code\">{}</p></main></body></html>", escape(&code));
+
+    let mut response = answer(kind.status(), html.into());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(CONTENT_SECURITY_POLICY, POLICY.clone());
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex"));
+    response
+}
+
+/// Only the application's own reason codes are for its people; what a provider said is for the log.
+fn shown_reason(error: &Error) -> Option<&'static str> {
+    error.reason().filter(|_| error.kind() == ErrorKind::RefusedByApp)
+}
+
+/// Escapes text for element content and for double-quoted attributes.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--ink:#1c2024;--soft:#5a626b;--paper:#f5f6f8;--card:#fff;--line:#dfe3e8;--act:#1f5fd0}\
+@media(prefers-color-scheme:dark){:root{--ink:#eceff2;--soft:#a9b2bb;--paper:#14171a;--card:#1d2125;--line:#343a41;--act:#3d74d8}}\
+*{box-sizing:border-box}\
+body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;background:var(--paper);color:var(--ink);\
+font:1.0625rem/1.55 system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\",Arial,sans-serif}\
+main{width:100%;max-width:34rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem;padding:2rem;overflow-wrap:anywhere}\
+h1{margin:0 0 1rem;font-size:1.5rem;line-height:1.25}\
+p{margin:0 0 1rem}\
+.links{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.5rem 0}\
+.links a{display:inline-block;padding:.6rem 1.1rem;border-radius:.5rem;background:var(--act);color:#fff;text-decoration:none;font-weight:600}\
+.links a+a{background:none;color:inherit;box-shadow:inset 0 0 0 1px var(--line)}\
+.links a:focus-visible{outline:3px solid var(--act);outline-offset:2px}\
+.code{margin:0;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font:.875rem ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}";
+
+/// Nothing is loaded and nothing runs; the one style sheet is named by its hash.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn tells_people_from_programs() {
+        let cases: &[(&[(&str, &str)], Reader)] = &[
+            (&[("sec-fetch-mode", "navigate"), ("accept", "*/*")], Reader::Person),
+            (&[("sec-fetch-mode", "cors"), ("accept", "text/html")], Reader::Program),
+            (&[("accept", "text/html,application/xhtml+xml")], Reader::Person),
+            (&[("accept", "application/json")], Reader::Program),
+            (&[("accept", "*/*")], Reader::Program),
+            (&[], Reader::Program),
+        ];
+        for (pairs, expected) in cases {
+            assert_eq!(Reader::of(&headers(pairs)), *expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_escapes_and_is_locked_down() {
+        let link = Link { label: "Sign in", href: "/login?a=\"><script>".to_owned() };
+        let words = ["<b>&'\"".to_owned()];
+        let response = failure_with(Reader::Person, &ErrorKind::AccessDenied.into(), &words, &[link]);
+        let body = std::str::from_utf8(response.body()).unwrap();
+        assert!(!body.contains("<script") && !body.contains("<b>"), "{body}");
+        assert!(body.contains("&lt;b&gt;&amp;&#39;&quot;"), "{body}");
+        assert_eq!(response.status(), 403);
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        assert_eq!(response.headers()[REFERRER_POLICY], "no-referrer");
+        assert_eq!(response.headers()[X_FRAME_OPTIONS], "DENY");
+        assert!(response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().starts_with("default-src 'none'"));
+        assert_eq!(response.extensions().get(), Some(&ErrorKind::AccessDenied));
+    }
+
+    #[test]
+    fn a_program_reads_a_problem() {
+        let error = Error::new(ErrorKind::ProviderBusy).with_reason("rate limit").with_retry_after(7);
+        let response = failure(Reader::Program, &error, Some("/auth/login"));
+        let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(response.headers()[RETRY_AFTER], "7");
+        assert_eq!(body["code"], "provider_busy");
+        assert_eq!(body["status"], 503);
+        assert_eq!(body["login_url"], "/auth/login");
+        assert_eq!(body.get("reason"), None, "the provider's words are for the log");
+    }
+}

@@ -1,0 +1,175 @@
+//! Which requests are ours: a pure function of method, path and headers.
+
+use http::{HeaderMap, Method, Uri};
+
+use crate::config::ConfigError;
+
+/// The paths the layer answers, matched byte for byte as axum matches its own.
+#[derive(Debug)]
+pub(crate) struct Paths {
+    pub(crate) login: String,
+    pub(crate) callback: String,
+    pub(crate) logout: String,
+}
+
+/// What a request is to the layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Login,
+    Callback,
+    Logout,
+    /// Not ours: goes on to the inner service.
+    Other,
+}
+
+impl Paths {
+    /// Login and logout are siblings of the callback unless they are given.
+    pub(crate) fn new(callback: &str, login: Option<String>, logout: Option<String>) -> Result<Self, ConfigError> {
+        let folder = callback.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let login = given("login_path", login)?.unwrap_or_else(|| format!("{folder}/login"));
+        let logout = given("logout_path", logout)?.unwrap_or_else(|| format!("{folder}/logout"));
+        let remedy = "give each of login, callback and logout a path of its own";
+        if login == callback || login == logout {
+            return Err(ConfigError::new("login_path", format!("{login:?} is used twice"), remedy));
+        }
+        if logout == callback {
+            return Err(ConfigError::new("logout_path", format!("{logout:?} is used twice"), remedy));
+        }
+        Ok(Self { login, callback: callback.to_owned(), logout })
+    }
+
+    /// OPTIONS is never ours: this layer guards nothing, and a CORS layer may want it.
+    pub(crate) fn route(&self, method: &Method, uri: &Uri) -> Route {
+        let path = uri.path();
+        let route = if path == self.login {
+            Route::Login
+        } else if path == self.callback {
+            Route::Callback
+        } else if path == self.logout {
+            Route::Logout
+        } else {
+            return Route::Other;
+        };
+        if method == Method::OPTIONS { Route::Other } else { route }
+    }
+
+    pub(crate) fn all(&self) -> [&str; 3] {
+        [&self.login, &self.callback, &self.logout]
+    }
+}
+
+/// Whether the browser asks ahead of a click, when nothing may start, finish or end.
+pub(crate) fn is_prefetch(headers: &HeaderMap) -> bool {
+    let says = |name: &str| {
+        headers.get_all(name).iter().any(|value| {
+            let value = value.as_bytes().to_ascii_lowercase();
+            [&b"prefetch"[..], b"prerender", b"preview"]
+                .iter()
+                .any(|word| value.windows(word.len()).any(|w| w == *word))
+        })
+    };
+    says("sec-purpose")
+        || says("purpose")
+        || says("x-purpose")
+        || says("x-moz")
+        || headers.contains_key("next-router-prefetch")
+}
+
+/// Which site a request came from, as the browser tells in `Sec-Fetch-Site`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Site {
+    /// A page of this origin, or the person's own typing or bookmark.
+    Ours,
+    /// Any other site, sibling subdomains included.
+    Foreign,
+    /// The browser does not say.
+    Unknown,
+}
+
+impl Site {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        match headers.get("sec-fetch-site").map(|value| value.as_bytes()) {
+            None => Self::Unknown,
+            Some(b"same-origin" | b"none") => Self::Ours,
+            Some(_) => Self::Foreign,
+        }
+    }
+}
+
+fn given(setting: &'static str, path: Option<String>) -> Result<Option<String>, ConfigError> {
+    let Some(path) = path else { return Ok(None) };
+    let is_path =
+        path.starts_with('/') && path.parse::<Uri>().is_ok_and(|uri| uri.path() == path && uri.host().is_none());
+    if !is_path || path.starts_with("//") {
+        return Err(ConfigError::new(setting, format!("{path:?} is not a path"), "write it as /auth/login, say"));
+    }
+    Ok(Some(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    #[test]
+    fn matches_bytes_and_nothing_like_them() {
+        let paths = Paths::new("/auth/callback", None, None).unwrap();
+        let cases = [
+            ("GET", "/auth/login", Route::Login),
+            ("GET", "/auth/login?return_to=/", Route::Login),
+            ("POST", "/auth/callback", Route::Callback),
+            ("HEAD", "/auth/logout", Route::Logout),
+            ("OPTIONS", "/auth/logout", Route::Other),
+            ("GET", "/auth/login/", Route::Other),
+            ("GET", "//auth/login", Route::Other),
+            ("GET", "/auth//login", Route::Other),
+            ("GET", "/auth/./login", Route::Other),
+            ("GET", "/auth/%6cogin", Route::Other),
+            ("GET", "/AUTH/login", Route::Other),
+            ("GET", "/", Route::Other),
+            ("GET", "/x?path=/auth/login", Route::Other),
+            ("GET", "http://elsewhere.example/auth/login", Route::Login),
+        ];
+        for (method, uri, expected) in cases {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            assert_eq!(paths.route(&method, &uri.parse().unwrap()), expected, "{method} {uri}");
+        }
+    }
+
+    #[test]
+    fn siblings_collisions_and_bad_paths() {
+        assert_eq!(Paths::new("/", None, None).unwrap().all(), ["/login", "/", "/logout"]);
+        let cases = [
+            ("/auth/login", None, None, "login_path"),
+            ("/auth/logout", None, None, "logout_path"),
+            ("/cb", Some("/x"), Some("/x"), "login_path"),
+            ("/cb", Some("login"), None, "login_path"),
+            ("/cb", Some("/login?x=1"), None, "login_path"),
+            ("/cb", Some("//login"), None, "login_path"),
+            ("/cb", None, Some("https://a.example/logout"), "logout_path"),
+        ];
+        for (callback, login, logout, setting) in cases {
+            let error = Paths::new(callback, login.map(str::to_owned), logout.map(str::to_owned)).unwrap_err();
+            assert_eq!(error.setting(), setting, "{callback} {login:?} {logout:?}");
+        }
+    }
+
+    #[test]
+    fn hears_every_way_to_say_prefetch() {
+        let cases = [
+            ("sec-purpose", "prefetch", true),
+            ("sec-purpose", "prefetch;prerender", true),
+            ("sec-purpose", "Prefetch;anonymous-client-ip", true),
+            ("purpose", "prefetch", true),
+            ("x-purpose", "preview", true),
+            ("x-moz", "prefetch", true),
+            ("next-router-prefetch", "1", true),
+            ("sec-purpose", "", false),
+            ("sec-fetch-mode", "navigate", false),
+        ];
+        for (name, value, expected) in cases {
+            let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
+            assert_eq!(is_prefetch(&headers), expected, "{name}: {value}");
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! Keys, and the seal that keeps a cookie secret and unforgeable.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hkdf;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::zeroize::Zeroizing;
+
+use crate::config::ConfigError;
+use crate::wire::Writer;
+
+/// The ring of secret keys that seal our cookies: the first one seals, every one opens.
+///
+/// Each key is 32 random bytes. To rotate, add the new key last on every node, then move it first, then drop the old
+/// one after the longest session has ended; nobody is signed out.
+///
+/// ```
+/// use tower_signin::Keys;
+///
+/// let generated = Keys::generate()?;
+/// // Newest first, comma-separated base64url: what `SIGNIN_KEYS` holds.
+/// let parsed = Keys::parse("q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k")?;
+/// assert!(Keys::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").is_err(), "all bytes equal");
+/// # Ok::<(), tower_signin::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct Keys(Vec<Zeroizing<[u8; 32]>>);
+
+impl Keys {
+    /// One fresh random key. Sessions end when the process does, and no other node can read them.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system gives no randomness.
+    pub fn generate() -> Result<Self, ConfigError> {
+        let mut key = Zeroizing::new([0; 32]);
+        random(&mut *key).map_err(|RandomnessFailed| {
+            ConfigError::new("keys", "the operating system gave no randomness", "set keys from the environment")
+        })?;
+        Ok(Self(vec![key]))
+    }
+
+    /// Reads the ring from an environment variable, in the form [`parse`](Self::parse) takes.
+    ///
+    /// # Errors
+    ///
+    /// When the variable is missing or does not parse.
+    pub fn from_env(name: &str) -> Result<Self, ConfigError> {
+        Self::from_lookup(name, |name| std::env::var(name).ok())
+    }
+
+    /// [`from_env`](Self::from_env) with the environment as a function, so that a test or another source of settings
+    /// can stand in for it.
+    ///
+    /// # Errors
+    ///
+    /// When the look-up has nothing under `name`, or it does not parse.
+    pub fn from_lookup(name: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let Some(text) = lookup(name).map(Zeroizing::new) else {
+            return Err(ConfigError::new(
+                "keys",
+                format!("the environment variable {name} is not set"),
+                "set it to 32 random bytes in base64url, as `openssl rand -base64 32 | tr '+/' '-_' | tr -d '='` prints",
+            ));
+        };
+        Self::parse(&text)
+    }
+
+    /// Reads comma-separated keys, newest first, each 32 random bytes in base64url (with or without `=`).
+    ///
+    /// # Errors
+    ///
+    /// When there is no key, or one is not 32 bytes of base64url, or all its bytes are equal. The error never shows the key.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        text.split(',')
+            .map(|part| part.trim().trim_end_matches('='))
+            .enumerate()
+            .map(|(index, part)| parse_key(part).map_err(|problem| problem.config_error(index)))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keys({} of them, [redacted])", self.0.len())
+    }
+}
+
+enum KeyProblem {
+    NotBase64,
+    Length(usize),
+    AllEqual,
+}
+
+impl KeyProblem {
+    fn config_error(self, index: usize) -> ConfigError {
+        let number = index + 1;
+        let problem = match self {
+            Self::NotBase64 => format!("key {number} is not base64url"),
+            Self::Length(length) => format!("key {number} is {length} bytes long, not 32"),
+            Self::AllEqual => format!("all bytes of key {number} are equal, so it is not random"),
+        };
+        ConfigError::new("keys", problem, "make each key from 32 random bytes in base64url")
+    }
+}
+
+fn parse_key(part: &str) -> Result<Zeroizing<[u8; 32]>, KeyProblem> {
+    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(part).map_err(|_| KeyProblem::NotBase64)?);
+    let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| KeyProblem::Length(bytes.len()))?;
+    if key.iter().all(|byte| Some(byte) == key.first()) {
+        return Err(KeyProblem::AllEqual);
+    }
+    Ok(Zeroizing::new(key))
+}
+
+/// What a sealed value is for. A value sealed for one purpose never opens for another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose {
+    Flow,
+    Session,
+}
+
+/// Why a sealed value did not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SealError {
+    /// Not in our format, of a newer format, or sealed by a key we don't hold: perhaps somebody else's, so left alone.
+    Unknown,
+    /// It names a key we hold and fails: forged or damaged.
+    Forged,
+}
+
+/// The operating system gave no randomness.
+#[derive(Debug)]
+pub(crate) struct RandomnessFailed;
+
+/// Fills `bytes` from the cryptographic random generator.
+pub(crate) fn random(bytes: &mut [u8]) -> Result<(), RandomnessFailed> {
+    aws_lc_rs::rand::fill(bytes).map_err(|_| RandomnessFailed)
+}
+
+const FORMAT: u8 = 1;
+const KEY_ID: usize = 8;
+const NONCE: usize = 12;
+const HEADER: usize = 1 + KEY_ID + NONCE;
+
+/// The keys derived from a ring for one deployment, expanded once.
+pub(crate) struct Seal(Vec<RingKey>);
+
+struct RingKey {
+    id: [u8; KEY_ID],
+    flow: RandomizedNonceKey,
+    session: RandomizedNonceKey,
+}
+
+impl Seal {
+    /// Derives the keys. `origin` is the redirect URI's, so that staging's cookies never open in production.
+    pub(crate) fn new(keys: &Keys, origin: &str) -> Result<Self, ConfigError> {
+        keys.0
+            .iter()
+            .map(|key| RingKey::derive(&**key, origin))
+            .collect::<Option<_>>()
+            .map(Self)
+            .ok_or_else(|| ConfigError::new("keys", "key derivation failed", "use other keys"))
+    }
+
+    /// Seals `plain` into base64url text for the cookie `name`.
+    pub(crate) fn seal(&self, purpose: Purpose, name: &str, plain: &[u8]) -> Result<String, RandomnessFailed> {
+        let key = self.0.first().ok_or(RandomnessFailed)?;
+        let mut body = Vec::with_capacity(plain.len() + AES_256_GCM_SIV.tag_len());
+        body.extend_from_slice(plain);
+        let nonce = key
+            .for_purpose(purpose)
+            .seal_in_place_append_tag(Aad::from(associated_data(&key.id, name)), &mut body)
+            .map_err(|_| RandomnessFailed)?;
+        let mut sealed = Vec::with_capacity(HEADER + body.len());
+        sealed.push(FORMAT);
+        sealed.extend_from_slice(&key.id);
+        sealed.extend_from_slice(nonce.as_ref());
+        sealed.append(&mut body);
+        Ok(URL_SAFE_NO_PAD.encode(&sealed))
+    }
+
+    /// Opens what [`seal`](Self::seal) made, with the one key its id names.
+    pub(crate) fn open(&self, purpose: Purpose, name: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        let mut bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| SealError::Unknown)?;
+        let (header, body) = bytes.split_at_mut_checked(HEADER).ok_or(SealError::Unknown)?;
+        let (format, rest) = header.split_first().ok_or(SealError::Unknown)?;
+        if *format != FORMAT {
+            return Err(SealError::Unknown);
+        }
+        let (id, nonce) = rest.split_at(KEY_ID);
+        let key = self.0.iter().find(|key| key.id == id).ok_or(SealError::Unknown)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Unknown)?;
+        let length = key
+            .for_purpose(purpose)
+            .open_in_place(nonce, Aad::from(associated_data(&key.id, name)), body)
+            .map_err(|_| SealError::Forged)?
+            .len();
+        bytes.truncate(HEADER + length);
+        bytes.drain(..HEADER);
+        Ok(bytes)
+    }
+}
+
+impl RingKey {
+    fn derive(key: &[u8], origin: &str) -> Option<Self> {
+        let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"tower-signin").extract(key);
+        let mut id = [0; KEY_ID];
+        expand(&secret, "key id", origin, &mut id)?;
+        Some(Self {
+            id,
+            flow: purpose_key(&secret, "flow", origin)?,
+            session: purpose_key(&secret, "session", origin)?,
+        })
+    }
+
+    fn for_purpose(&self, purpose: Purpose) -> &RandomizedNonceKey {
+        match purpose {
+            Purpose::Flow => &self.flow,
+            Purpose::Session => &self.session,
+        }
+    }
+}
+
+fn purpose_key(secret: &hkdf::Prk, purpose: &str, origin: &str) -> Option<RandomizedNonceKey> {
+    let mut key = Zeroizing::new([0; 32]);
+    expand(secret, purpose, origin, &mut *key)?;
+    RandomizedNonceKey::new(&AES_256_GCM_SIV, &*key).ok()
+}
+
+fn expand(secret: &hkdf::Prk, purpose: &str, origin: &str, out: &mut [u8]) -> Option<()> {
+    struct Length(usize);
+    impl hkdf::KeyType for Length {
+        fn len(&self) -> usize {
+            self.0
+        }
+    }
+    let mut info = Writer::default();
+    info.prefixed("tower-signin").fixed(&[FORMAT]).prefixed(purpose).prefixed(origin);
+    let info = info.into_bytes();
+    secret.expand(&[&info], Length(out.len())).ok()?.fill(out).ok()
+}
+
+/// Binds a value to its format, key, cookie, and place among the cookie's chunks (one of one, until there are more).
+fn associated_data(key_id: &[u8; KEY_ID], name: &str) -> Vec<u8> {
+    let mut data = Writer::default();
+    data.fixed(&[FORMAT]).fixed(key_id).prefixed(name).fixed(&[0, 1]);
+    data.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seal(keys: &Keys, origin: &str) -> Seal {
+        Seal::new(keys, origin).unwrap()
+    }
+
+    #[test]
+    fn opens_only_for_the_same_purpose_name_origin_and_key() {
+        let keys = Keys::generate().unwrap();
+        let ours = seal(&keys, "https://a.example");
+        let sealed = ours.seal(Purpose::Session, "name", b"who").unwrap();
+        let open = |seal: &Seal, purpose, name| seal.open(purpose, name, sealed.as_bytes());
+        assert_eq!(open(&ours, Purpose::Session, "name").unwrap(), b"who");
+        assert_eq!(open(&ours, Purpose::Flow, "name"), Err(SealError::Forged));
+        assert_eq!(open(&ours, Purpose::Session, "other"), Err(SealError::Forged));
+        let staging = seal(&keys, "https://staging.a.example");
+        assert_eq!(open(&staging, Purpose::Session, "name"), Err(SealError::Unknown));
+        let stranger = seal(&Keys::generate().unwrap(), "https://a.example");
+        assert_eq!(open(&stranger, Purpose::Session, "name"), Err(SealError::Unknown));
+    }
+
+    #[test]
+    fn every_changed_byte_is_noticed() {
+        let keys = Keys::generate().unwrap();
+        let ours = seal(&keys, "https://a.example");
+        let sealed = ours.seal(Purpose::Flow, "name", b"what").unwrap();
+        let bytes = URL_SAFE_NO_PAD.decode(&sealed).unwrap();
+        for index in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[index] ^= 1;
+            let text = URL_SAFE_NO_PAD.encode(&changed);
+            assert!(ours.open(Purpose::Flow, "name", text.as_bytes()).is_err(), "byte {index}");
+        }
+        for length in 0..bytes.len() {
+            let text = URL_SAFE_NO_PAD.encode(&bytes[..length]);
+            assert!(ours.open(Purpose::Flow, "name", text.as_bytes()).is_err(), "length {length}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_unknown_rather_than_forged() {
+        let keys = Keys::generate().unwrap();
+        let ours = seal(&keys, "https://a.example");
+        let mut bytes = URL_SAFE_NO_PAD.decode(ours.seal(Purpose::Session, "n", b"x").unwrap()).unwrap();
+        bytes[0] = FORMAT + 1;
+        let text = URL_SAFE_NO_PAD.encode(&bytes);
+        assert_eq!(ours.open(Purpose::Session, "n", text.as_bytes()), Err(SealError::Unknown));
+    }
+
+    #[test]
+    fn the_first_key_seals_and_every_key_opens() {
+        let old = Keys::generate().unwrap();
+        let new = Keys::generate().unwrap();
+        let both = Keys(vec![new.0[0].clone(), old.0[0].clone()]);
+        let origin = "https://a.example";
+        let sealed_before = seal(&old, origin).seal(Purpose::Session, "n", b"old").unwrap();
+        let rotated = seal(&both, origin);
+        assert_eq!(rotated.open(Purpose::Session, "n", sealed_before.as_bytes()).unwrap(), b"old");
+        let sealed_after = rotated.seal(Purpose::Session, "n", b"new").unwrap();
+        assert!(seal(&new, origin).open(Purpose::Session, "n", sealed_after.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn keys_are_refused_with_the_setting_and_without_the_key() {
+        let cases = [
+            ("", "is 0 bytes long"),
+            ("not base64!", "not base64url"),
+            ("c2hvcnQ", "is 5 bytes long"),
+            ("BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc", "all bytes of key 1 are equal"),
+            ("q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k,", "key 2 is 0 bytes long"),
+        ];
+        for (text, expected) in cases {
+            let error = Keys::parse(text).unwrap_err();
+            assert_eq!(error.setting(), "keys");
+            assert!(error.to_string().contains(expected), "{text:?}: {error}");
+            assert!(text.len() < 6 || !error.to_string().contains(text), "{error}");
+        }
+        let missing = Keys::from_lookup("NAME", |_| None).unwrap_err();
+        assert!(missing.to_string().contains("NAME"), "{missing}");
+        assert_eq!(format!("{:?}", Keys::generate().unwrap()), "Keys(1 of them, [redacted])");
+    }
+}

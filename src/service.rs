@@ -1,0 +1,108 @@
+//! The service the layer makes.
+
+use std::mem;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use crate::body::ResponseBody;
+use crate::config::SignIn;
+use crate::cookies::Cookies;
+use crate::flow::callback::{Callback, callback};
+use crate::flow::login::login;
+use crate::flow::logout::logout;
+use crate::flow::signed_in::SignedIn;
+use crate::future::ResponseFuture;
+use crate::identity::Identity;
+use crate::oauth::token::Tokens;
+use crate::route::Route;
+use crate::session::sealed::{Presented, present};
+
+/// A service behind a [`SignInLayer`](crate::SignInLayer).
+#[derive(Clone, Debug)]
+pub struct SignInService<S> {
+    sign_in: SignIn,
+    inner: S,
+}
+
+impl<S> SignInService<S> {
+    pub(crate) fn new(sign_in: SignIn, inner: S) -> Self {
+        Self { sign_in, inner }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for SignInService<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> ResponseFuture<S, B> {
+        remove_ours(&mut request);
+        let inner = &self.sign_in.0;
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        let answer = match inner.paths.route(method, uri) {
+            Route::Other => return self.pass_on(request),
+            Route::Login => login(inner, method, uri, headers),
+            Route::Logout => logout(inner, method, uri, headers),
+            Route::Callback => match callback(inner, method, uri, headers) {
+                Callback::Answered(answer) => answer,
+                Callback::Attempt(waiter, aftermath) => {
+                    let inner = self.take_ready();
+                    return ResponseFuture::attempt(&self.sign_in, waiter, aftermath, inner, request);
+                }
+            },
+        };
+        // Whatever poll_ready reserved for this call is given back, since the call won't come.
+        drop(self.take_ready());
+        ResponseFuture::own(answer)
+    }
+}
+
+impl<S> SignInService<S> {
+    /// The ordinary request: the session is opened, the identity inserted, the inner service called.
+    fn pass_on<B, R>(&mut self, mut request: Request<B>) -> ResponseFuture<S, B>
+    where
+        S: Service<Request<B>, Response = Response<R>>,
+    {
+        let inner = &self.sign_in.0;
+        let expire = match present(inner, request.headers()) {
+            Presented::Nothing => None,
+            Presented::Session(session) => {
+                Cookies::mark_sensitive(request.headers_mut());
+                request.extensions_mut().insert(Identity::new(session, inner.id));
+                None
+            }
+            Presented::Refused { delete } => {
+                Cookies::mark_sensitive(request.headers_mut());
+                delete.then(|| inner.cookies.expire(inner.cookies.session_name())).flatten()
+            }
+        };
+        ResponseFuture::inner(self.inner.call(request), expire)
+    }
+
+    /// The inner service that was polled ready; a clone that was not takes its place.
+    /// See <https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services>.
+    fn take_ready(&mut self) -> S
+    where
+        S: Clone,
+    {
+        let clone = self.inner.clone();
+        mem::replace(&mut self.inner, clone)
+    }
+}
+
+/// A forwarded request carries our identity or none, whatever stood there before.
+fn remove_ours<B>(request: &mut Request<B>) {
+    let extensions = request.extensions_mut();
+    extensions.remove::<Identity>();
+    extensions.remove::<Tokens>();
+    extensions.remove::<SignedIn>();
+}

@@ -1,0 +1,175 @@
+//! One signed-in browser.
+
+pub(crate) mod sealed;
+
+use std::ops::Range;
+
+use crate::wire::{Reader, Writer};
+
+/// Identifies a session: 128 random bits, new at each sign-in.
+pub(crate) type SessionId = [u8; 16];
+
+/// The first 128 bits of a hash over the state and code that made a session.
+pub(crate) type Fingerprint = [u8; 16];
+
+/// What a new session holds. Times are whole seconds since 1970.
+pub(crate) struct NewSession<'a> {
+    pub(crate) id: SessionId,
+    pub(crate) issuer: &'a str,
+    pub(crate) subject: &'a str,
+    /// The provider's claims, as JSON.
+    pub(crate) claims: &'a str,
+    /// What the application attached, as JSON; empty if nothing.
+    pub(crate) data: &'a str,
+    pub(crate) authenticated_at: u64,
+    pub(crate) ends_at: u64,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+/// A session in its encoded form, read in place.
+#[derive(Clone)]
+pub(crate) struct Session {
+    bytes: Vec<u8>,
+    fixed: Fixed,
+    issuer: Range<usize>,
+    subject: Range<usize>,
+    claims: Range<usize>,
+    data: Range<usize>,
+}
+
+/// The part of fixed length. Idle end, renewal, generation and gate check are kept from the first version on, so that
+/// a later one can act on sessions made by this one.
+#[derive(Clone)]
+struct Fixed {
+    id: SessionId,
+    authenticated_at: u64,
+    idle_end: u64,
+    absolute_end: u64,
+    fingerprint: Fingerprint,
+}
+
+impl Session {
+    pub(crate) fn new(new: &NewSession<'_>) -> Option<Self> {
+        let mut writer = Writer::default();
+        writer
+            .fixed(&new.id)
+            .u64(new.authenticated_at)
+            .u64(new.authenticated_at) // renewed at
+            .u64(new.ends_at) // idle end
+            .u64(new.ends_at) // absolute end
+            .u64(0) // generation
+            .u64(new.authenticated_at) // last gate check
+            .fixed(&new.fingerprint)
+            .prefixed(new.issuer)
+            .prefixed(new.subject)
+            .prefixed(new.claims)
+            .prefixed(new.data);
+        Self::decode(writer.into_bytes())
+    }
+
+    pub(crate) fn decode(bytes: Vec<u8>) -> Option<Self> {
+        let mut reader = Reader::new(&bytes);
+        let id = reader.fixed()?;
+        let authenticated_at = reader.u64()?;
+        let _renewed_at = reader.u64()?;
+        let idle_end = reader.u64()?;
+        let absolute_end = reader.u64()?;
+        let _generation = reader.u64()?;
+        let _gate_checked_at = reader.u64()?;
+        let fingerprint = reader.fixed()?;
+        let issuer = reader.prefixed_str()?.len();
+        let subject = reader.prefixed_str()?.len();
+        let claims = reader.prefixed_str()?.len();
+        let data = reader.prefixed_str()?.len();
+        reader.end()?;
+
+        const PREFIX: usize = 4;
+        let data = bytes.len() - data..bytes.len();
+        let claims = data.start - PREFIX - claims..data.start - PREFIX;
+        let subject = claims.start - PREFIX - subject..claims.start - PREFIX;
+        let issuer = subject.start - PREFIX - issuer..subject.start - PREFIX;
+        let fixed = Fixed { id, authenticated_at, idle_end, absolute_end, fingerprint };
+        Some(Self { fixed, issuer, subject, claims, data, bytes })
+    }
+
+    pub(crate) fn encoded(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn id(&self) -> &SessionId {
+        &self.fixed.id
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        self.text(&self.issuer)
+    }
+
+    pub(crate) fn subject(&self) -> &str {
+        self.text(&self.subject)
+    }
+
+    pub(crate) fn claims(&self) -> &str {
+        self.text(&self.claims)
+    }
+
+    pub(crate) fn data(&self) -> &str {
+        self.text(&self.data)
+    }
+
+    pub(crate) fn authenticated_at(&self) -> u64 {
+        self.fixed.authenticated_at
+    }
+
+    pub(crate) fn ends_at(&self) -> u64 {
+        self.fixed.idle_end.min(self.fixed.absolute_end)
+    }
+
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        &self.fixed.fingerprint
+    }
+
+    /// The bytes were found to be UTF-8 when they were decoded.
+    fn text(&self, range: &Range<usize>) -> &str {
+        self.bytes.get(range.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session() -> Session {
+        Session::new(&NewSession {
+            id: [7; 16],
+            issuer: "https://issuer.example",
+            subject: "bb1…",
+            claims: r#"{"a":1}"#,
+            data: "",
+            authenticated_at: 10,
+            ends_at: 20,
+            fingerprint: [9; 16],
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn reads_back_every_field() {
+        let session = Session::decode(session().encoded().to_vec()).unwrap();
+        assert_eq!(session.id(), &[7; 16]);
+        assert_eq!(session.issuer(), "https://issuer.example");
+        assert_eq!(session.subject(), "bb1…");
+        assert_eq!(session.claims(), r#"{"a":1}"#);
+        assert_eq!(session.data(), "");
+        assert_eq!((session.authenticated_at(), session.ends_at()), (10, 20));
+        assert_eq!(session.fingerprint(), &[9; 16]);
+    }
+
+    #[test]
+    fn nothing_shorter_or_longer_decodes() {
+        let whole = session().encoded().to_vec();
+        for length in 0..whole.len() {
+            assert!(Session::decode(whole[..length].to_vec()).is_none(), "length {length}");
+        }
+        assert!(Session::decode([whole, vec![0]].concat()).is_none());
+    }
+}
