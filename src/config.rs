@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::Uri;
 use url::{Host, Url};
 
 use crate::clock::{Clock, SystemClock};
@@ -240,7 +241,9 @@ impl Builder {
         self.provider.validate()?;
         let redirect = RedirectUri::parse(self.redirect_uri.as_deref())?;
         let endpoints = self.provider.endpoints();
-        if redirect.loopback_port.is_none() && endpoints.iter().any(|url| url.starts_with("http:")) {
+        let is_plain = |url: &str| Url::parse(url).is_ok_and(|url| url.scheme() == "http");
+        let is_on_loopback = is_plain(self.provider.issuer()) || endpoints.iter().any(|url| is_plain(url));
+        if redirect.loopback_port.is_none() && is_on_loopback {
             return Err(ConfigError::new(
                 "provider",
                 "a provider on loopback can't sign people in on a public site",
@@ -333,6 +336,7 @@ impl std::error::Error for ConfigError {}
 /// The redirect URI, and what follows from it.
 pub(crate) struct RedirectUri {
     pub(crate) text: String,
+    pub(crate) uri: Uri,
     /// Scheme, host and port, as a browser writes them in `Origin`.
     pub(crate) origin: String,
     pub(crate) path: String,
@@ -365,8 +369,10 @@ impl RedirectUri {
         if url.as_str() != text {
             return Err(wrong(format!("{text:?} is written otherwise than browsers write it, {:?}", url.as_str())));
         }
+        let uri = text.parse().map_err(|error| wrong(format!("{text:?} can't be sent in a request ({error})")))?;
         Ok(Self {
             text: text.to_owned(),
+            uri,
             origin: url.origin().ascii_serialization(),
             path: url.path().to_owned(),
             host: host.to_owned(),

@@ -16,6 +16,9 @@ pub(crate) struct Cookies {
     secure: bool,
 }
 
+/// What follows the session cookie's name in the name of a flow cookie.
+const FLOW: &str = "-flow-";
+
 /// What the `Cookie` headers hold under one name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found<'a> {
@@ -25,10 +28,22 @@ pub(crate) enum Found<'a> {
     Several,
 }
 
+/// Our cookies in a request, seen in one pass.
+pub(crate) struct Ours<'a> {
+    pub(crate) session: Found<'a>,
+    pub(crate) has_flow: bool,
+}
+
 /// A flow cookie of the request: the public half of its state, and its value.
 pub(crate) struct FlowCookie<'a> {
     pub(crate) public: &'a str,
     pub(crate) value: &'a [u8],
+}
+
+impl<'a> Found<'a> {
+    fn add(&mut self, value: &'a [u8]) {
+        *self = if *self == Self::Nothing { Self::One(value) } else { Self::Several };
+    }
 }
 
 impl Cookies {
@@ -38,7 +53,7 @@ impl Cookies {
             None => format!("__Host-{prefix}"),
             Some(port) => format!("{prefix}-{port}"),
         };
-        Self { flow_prefix: format!("{session}-flow-"), session, secure: loopback_port.is_none() }
+        Self { flow_prefix: format!("{session}{FLOW}"), session, secure: loopback_port.is_none() }
     }
 
     pub(crate) fn session_name(&self) -> &str {
@@ -47,6 +62,19 @@ impl Cookies {
 
     pub(crate) fn flow_name(&self, public: &str) -> String {
         format!("{}{public}", self.flow_prefix)
+    }
+
+    /// Looks for all of ours at once.
+    pub(crate) fn scan<'a>(&self, headers: &'a HeaderMap) -> Ours<'a> {
+        let mut ours = Ours { session: Found::Nothing, has_flow: false };
+        for (name, value) in pairs(headers) {
+            match name.strip_prefix(self.session.as_bytes()) {
+                Some(b"") => ours.session.add(value),
+                Some(rest) => ours.has_flow |= rest.starts_with(FLOW.as_bytes()),
+                None => {}
+            }
+        }
+        ours
     }
 
     /// The flow cookies among the request's cookies.
@@ -92,10 +120,7 @@ pub(crate) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Found<'a> {
     let mut found = Found::Nothing;
     for (other, value) in pairs(headers) {
         if other == name.as_bytes() {
-            if found != Found::Nothing {
-                return Found::Several;
-            }
-            found = Found::One(value);
+            found.add(value);
         }
     }
     found

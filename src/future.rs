@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::SET_COOKIE;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -129,10 +129,7 @@ where
         match outcome {
             Ok(mut completed) if sign_in.forward => {
                 completed.signed_in = completed.signed_in.for_another_request();
-                match sign_in.redirect.text.parse::<Uri>() {
-                    Ok(uri) => *self.request.uri_mut() = uri,
-                    Err(_) => *self.request.uri_mut() = Uri::default(),
-                }
+                *self.request.uri_mut() = sign_in.redirect.uri.clone();
                 Cookies::mark_sensitive(self.request.headers_mut());
                 let extensions = self.request.extensions_mut();
                 extensions.insert(completed.signed_in.identity().clone());

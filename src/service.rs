@@ -8,7 +8,7 @@ use tower_service::Service;
 
 use crate::body::ResponseBody;
 use crate::config::SignIn;
-use crate::cookies::Cookies;
+use crate::cookies::{Cookies, Found};
 use crate::flow::callback::{Callback, callback};
 use crate::flow::login::login;
 use crate::flow::logout::logout;
@@ -17,7 +17,7 @@ use crate::future::ResponseFuture;
 use crate::identity::Identity;
 use crate::oauth::token::Tokens;
 use crate::route::Route;
-use crate::session::sealed::{Presented, present};
+use crate::session::sealed::{Presented, open};
 
 /// A service behind a [`SignInLayer`](crate::SignInLayer).
 #[derive(Clone, Debug)]
@@ -73,15 +73,19 @@ impl<S> SignInService<S> {
         S: Service<Request<B>, Response = Response<R>>,
     {
         let inner = &self.sign_in.0;
-        let expire = match present(inner, request.headers()) {
+        let ours = inner.cookies.scan(request.headers());
+        let is_marked = ours.has_flow || ours.session != Found::Nothing;
+        let presented = open(inner, &ours.session);
+        if is_marked {
+            Cookies::mark_sensitive(request.headers_mut());
+        }
+        let expire = match presented {
             Presented::Nothing => None,
             Presented::Session(session) => {
-                Cookies::mark_sensitive(request.headers_mut());
                 request.extensions_mut().insert(Identity::new(session, inner.id));
                 None
             }
             Presented::Refused { delete } => {
-                Cookies::mark_sensitive(request.headers_mut());
                 delete.then(|| inner.cookies.expire(inner.cookies.session_name())).flatten()
             }
         };

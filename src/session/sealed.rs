@@ -24,8 +24,13 @@ const COOKIE_LIMIT: usize = 4096;
 
 /// Opens the session that the request's cookies hold.
 pub(crate) fn present(inner: &Inner, headers: &HeaderMap) -> Presented {
+    open(inner, &cookies::find(headers, inner.cookies.session_name()))
+}
+
+/// Opens the session cookie that was found.
+pub(crate) fn open(inner: &Inner, found: &Found<'_>) -> Presented {
     let name = inner.cookies.session_name();
-    let value = match cookies::find(headers, name) {
+    let value = match found {
         Found::Nothing => return Presented::Nothing,
         Found::Several => return Presented::Refused { delete: false },
         Found::One(value) => value,

@@ -1,0 +1,65 @@
+//! What the layer allocates on the way to the inner service.
+
+#![allow(missing_docs, reason = "tests")]
+
+use std::convert::Infallible;
+use std::future::{Future as _, Ready, ready};
+use std::task::{Context, Poll, Waker};
+
+use http::header::COOKIE;
+use http::{Request, Response};
+use tower::{Layer, Service};
+use tower_signin::{Identity, Keys, SignIn, Siwbb};
+
+/// Answers without allocating.
+#[derive(Clone)]
+struct Inner;
+
+impl Service<Request<()>> for Inner {
+    type Response = Response<()>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<()>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        assert!(request.extensions().get::<Identity>().is_none());
+        ready(Ok(Response::new(())))
+    }
+}
+
+#[test]
+fn a_request_of_nobody_allocates_nothing() {
+    let sign_in = SignIn::builder(Siwbb::new("id", "secret", "key"))
+        .redirect_uri("https://app.example.com/auth/callback")
+        .keys(Keys::generate().unwrap())
+        .build()
+        .unwrap();
+    let mut service = sign_in.layer().layer(Inner);
+    let five = "a=1; theme=dark; __Host-other=xyz; _ga=GA1.2.3; lang=en";
+    let twenty = [five; 4].join("; ");
+    let cases = [
+        ("no cookie", vec![]),
+        ("five cookies", vec![five]),
+        ("twenty cookies", vec![twenty.as_str()]),
+        ("cookies in several headers", vec!["a=1", five, "b=2"]),
+        ("a flow cookie", vec!["__Host-signin-flow-006b052a9b01989c998581fd10=AYdVA7"]),
+        ("not cookies at all", vec!["=;;; =; ;a"]),
+    ];
+    for (name, cookies) in cases {
+        let mut request = Request::get("https://app.example.com/some/page?x=1").body(()).unwrap();
+        for cookie in cookies {
+            request.headers_mut().append(COOKIE, cookie.parse().unwrap());
+        }
+        let mut request = Some(request);
+        let counted = allocation_counter::measure(|| {
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(service.poll_ready(&mut context).is_ready());
+            let mut response = std::pin::pin!(service.call(request.take().unwrap()));
+            assert!(response.as_mut().poll(&mut context).is_ready());
+        });
+        assert_eq!(counted.count_total, 0, "{name}");
+    }
+}

@@ -1,0 +1,290 @@
+//! No secret is ever seen: everything that is logged, shown, answered or handed on over whole sign-ins and every failure
+//! is collected and searched.
+
+#![allow(missing_docs, reason = "tests")]
+
+mod support;
+
+use std::fmt::Debug;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::{OriginalUri, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::any;
+use bytes::Bytes;
+use support::{Browser, location, text};
+use tokio::net::TcpListener;
+use tower::ServiceBuilder;
+use tower_http::trace::{DefaultMakeSpan, DefaultOnRequest, DefaultOnResponse, TraceLayer};
+use tower_signin::dev::{API_KEY, CLIENT_SECRET, DevProvider, Fault, Mode};
+use tower_signin::{Admission, Identity, Keys, Rejection, SignIn, SignedIn};
+use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+
+const RING_KEY: &str = "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k";
+
+/// Everything that anybody could see.
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<Vec<u8>>>);
+
+impl Seen {
+    fn add(&self, what: &str, thing: &dyn Debug) {
+        self.0.lock().unwrap().extend_from_slice(format!("{what}: {thing:?} {thing:#?}\n").as_bytes());
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl io::Write for Seen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What must not be seen, each with its name.
+#[derive(Clone, Default)]
+struct Secrets(Arc<Mutex<Vec<(String, String)>>>);
+
+impl Secrets {
+    fn add(&self, name: &str, value: &str) {
+        assert!(value.len() >= 8, "{name} is too short to search for: {value:?}");
+        self.0.lock().unwrap().push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Takes code, state and the halves of the state from a callback URL.
+    fn add_callback(&self, callback: &str) {
+        for (name, value) in url::Url::parse(callback).unwrap().query_pairs() {
+            match &*name {
+                "code" => self.add("code", &value),
+                "state" => {
+                    self.add("state", &value);
+                    self.add("secret half of the state", &value[26..]);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+struct App {
+    origin: String,
+    dev: DevProvider,
+    seen: Seen,
+    secrets: Secrets,
+}
+
+impl App {
+    async fn start(seen: &Seen, secrets: &Secrets, forward: bool) -> Self {
+        let dev = DevProvider::start().await.unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+        let siwbb = dev.siwbb().require_claim("canary-claim");
+        seen.add("provider", &siwbb);
+        let keys = Keys::parse(RING_KEY).unwrap();
+        seen.add("keys", &keys);
+        let (hook_seen, hook_secrets) = (seen.clone(), secrets.clone());
+        let mut builder =
+            SignIn::builder(siwbb).redirect_uri(format!("{origin}/auth/callback")).keys(keys).on_sign_in(move |who| {
+                watch_sign_in(&hook_seen, &hook_secrets, &who);
+                async move {
+                    match who.return_to() {
+                        "/refused" => Err(Rejection::refuse("canary")),
+                        "/fails" => Err(io::Error::other("the hook failed").into()),
+                        "/panics" => panic!("the hook panicked"),
+                        _ => Ok(Admission::new()),
+                    }
+                }
+            });
+        if forward {
+            builder = builder.forward_callback();
+        }
+        seen.add("builder", &builder);
+        let sign_in = builder.build().unwrap();
+        seen.add("sign_in", &(&sign_in, sign_in.layer(), sign_in.require()));
+        let request_seen = seen.clone();
+        let watch = from_fn(move |request: Request, next: Next| {
+            watch_request(&request_seen, &request);
+            next.run(request)
+        });
+        let trace = TraceLayer::new_for_http()
+            .make_span_with(DefaultMakeSpan::new().include_headers(true).level(tracing::Level::TRACE))
+            .on_request(DefaultOnRequest::new().level(tracing::Level::TRACE))
+            .on_response(DefaultOnResponse::new().include_headers(true).level(tracing::Level::TRACE));
+        let router = Router::new().fallback(any(handler)).layer(watch).layer(trace);
+        let service = ServiceBuilder::new()
+            .map_response(|response: http::Response<_>| response.map(axum::body::Body::new))
+            .layer(sign_in.layer())
+            .service(router);
+        seen.add("service", &"mounted around the router");
+        tokio::spawn(async move { axum::serve(listener, tower::make::Shared::new(service)).await.unwrap() });
+        Self { origin, dev, seen: seen.clone(), secrets: secrets.clone() }
+    }
+
+    /// One sign-in to `return_to`, whatever becomes of it; its answers are seen, and its secrets noted.
+    async fn sign_in(&self, browser: &mut Browser, return_to: &str) {
+        let authorization_url = browser.start(&self.origin, return_to).await;
+        browser.get(&self.origin).await;
+        let callback = browser.approve(&authorization_url, "alice").await;
+        self.secrets.add_callback(&callback);
+        for (name, value) in &browser.jar {
+            self.secrets.add(name, value);
+        }
+        for name in ["first", "again", "without its cookie"] {
+            let answer = browser.get(&callback).await;
+            self.watch_answer(name, &answer);
+            if answer.status() == 303 {
+                self.watch_answer("target", &browser.get(&format!("{}{}", self.origin, location(&answer))).await);
+            }
+        }
+        for (name, value) in &browser.jar {
+            self.secrets.add(name, value);
+        }
+    }
+
+    fn watch_answer(&self, name: &str, answer: &http::Response<Bytes>) {
+        // This side of the wire nothing is marked sensitive any more, and a browser must get its cookies.
+        let headers = answer.headers().iter().filter(|(name, _)| *name != http::header::SET_COOKIE);
+        self.seen.add(name, &(answer.status(), headers.collect::<Vec<_>>(), text(answer)));
+    }
+
+    /// The secrets that went to the provider.
+    fn note_exchanges(&self) {
+        for request in self.dev.requests() {
+            self.seen.add("request to the provider", &(&request.path, &request.query));
+            if let Ok(body) = serde_json::from_slice::<serde_json::Value>(&request.body) {
+                for name in ["code_verifier", "code", "refresh_token", "token"] {
+                    if let Some(value) = body[name].as_str() {
+                        self.secrets.add(name, value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn watch_sign_in(seen: &Seen, secrets: &Secrets, who: &SignedIn) {
+    seen.add("hook", who);
+    if let Some(tokens) = who.tokens() {
+        seen.add("tokens", tokens);
+        secrets.add("access token", tokens.access_token());
+        secrets.add("refresh token", tokens.refresh_token().unwrap_or("no refresh token"));
+    }
+}
+
+fn watch_request(seen: &Seen, request: &Request) {
+    let extensions = request.extensions();
+    seen.add("request", request);
+    seen.add("uri", request.uri());
+    seen.add("original uri", &extensions.get::<OriginalUri>());
+    seen.add("identity", &extensions.get::<Identity>());
+    seen.add("signed in", &extensions.get::<SignedIn>());
+}
+
+/// In forward mode this is the app's own callback handler.
+async fn handler(request: Request) -> Response {
+    match request.extensions().get::<SignedIn>() {
+        Some(who) if who.return_to() == "/refused-by-handler" => {
+            who.refuse("canary");
+            "refused".into_response()
+        }
+        Some(who) => Redirect::to(who.return_to()).into_response(),
+        None => "hello".into_response(),
+    }
+}
+
+#[tokio::test]
+async fn no_secret_is_ever_seen() {
+    let (seen, secrets) = (Seen::default(), Secrets::default());
+    let writer = seen.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_span_events(FmtSpan::FULL)
+        .with_ansi(false)
+        .with_writer(BoxMakeWriter::new(move || writer.clone()))
+        .init();
+    secrets.add("client secret", CLIENT_SECRET);
+    secrets.add("API key", API_KEY);
+    secrets.add("ring key", RING_KEY);
+    let raw = [0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89];
+    secrets.add("bytes of the ring key", &format!("{raw:?}"));
+
+    for forward in [false, true] {
+        let app = App::start(&seen, &secrets, forward).await;
+        app.sign_in(&mut Browser::new(), "/without-the-claim").await;
+        app.dev.set_claim_success("canary-claim", &support::alice(), 1);
+        for target in ["/home", "/refused", "/fails", "/panics", "/refused-by-handler"] {
+            app.sign_in(&mut Browser::new(), target).await;
+        }
+        for fault in faults() {
+            app.dev.set_fault(Some(fault));
+            app.sign_in(&mut Browser::new(), "/fault").await;
+        }
+        app.dev.set_fault(None);
+        app.dev.set_mode(Mode::Legacy2024);
+        app.sign_in(&mut Browser::new(), "/legacy").await;
+
+        let mut browser = Browser::new();
+        let denied = app.dev.deny(&browser.start(&app.origin, "/denied").await).unwrap();
+        secrets.add_callback(&denied);
+        app.watch_answer("denied", &browser.get(&denied).await);
+        let changed = denied.replace("error=access_denied", "code=canary-code-in-a-bad-callback&code=2");
+        secrets.add("code of a bad callback", "canary-code-in-a-bad-callback");
+        app.watch_answer("malformed", &browser.get(&changed).await);
+        app.watch_answer("logout", &browser.post(&format!("{}/auth/logout", app.origin), "").await);
+        app.note_exchanges();
+    }
+
+    let seen = seen.text();
+    for expected in [
+        "signed in",
+        "sign-in failed",
+        "exchange_rejected",
+        "original uri",
+        "hyper",
+        "bb1p0rrel3365scadq5k9pv0x0zp9j22js6dnw70d",
+    ] {
+        assert!(seen.contains(expected), "the net has a hole: {expected:?} was not seen");
+    }
+    let secrets = secrets.0.lock().unwrap();
+    assert!(secrets.len() > 100, "only {} secrets were noted", secrets.len());
+    for (name, secret) in secrets.iter() {
+        if let Some(at) = seen.find(secret.as_str()) {
+            let around: String = seen[..at].chars().rev().take(300).collect::<Vec<_>>().into_iter().rev().collect();
+            panic!("{name} was seen, after: {around}");
+        }
+    }
+}
+
+fn faults() -> Vec<Fault> {
+    vec![
+        Fault::NotVerified,
+        Fault::NotVerified401,
+        Fault::NoVerificationResponse,
+        Fault::AddressMismatch,
+        Fault::NoBitbadgesAddress,
+        Fault::ServerError,
+        Fault::ServerErrorText("Invalid client secret.".to_owned()),
+        Fault::BadRequest,
+        Fault::BadApiKey,
+        Fault::NoApiKey,
+        Fault::Refused,
+        Fault::RateLimited(Some(7)),
+        Fault::BadGateway,
+        Fault::Html,
+        Fault::Truncated,
+        Fault::CutOff,
+        Fault::Reset,
+        Fault::Redirect,
+        Fault::WrongContentType,
+    ]
+}
