@@ -1,6 +1,82 @@
 //! One tower layer that signs people in.
+//!
+//! [`SignInLayer`] answers the login path and the redirect path itself, exchanges the authorization code, and puts the
+//! [`Identity`] of who is signed in into the extensions of every other request, for whatever service stands behind it:
+//! axum, hyper, tonic. [`RequireLayer`] turns away who is not signed in. The first provider is [`Siwbb`], Sign In With
+//! BitBadges; [`Provider`] is the seam for others.
+//!
+//! ```
+//! use http::{Request, Response, StatusCode};
+//! use tower::{Layer, Service, ServiceExt, service_fn};
+//! use tower_signin::{Identity, Keys, SignIn, Siwbb};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let sign_in = SignIn::builder(Siwbb::new("client-id", "client-secret", "api-key"))
+//!     .redirect_uri("https://app.example.com/auth/callback")
+//!     .keys(Keys::generate()?)
+//!     .build()?;
+//!
+//! let mut service = sign_in.layer().layer(service_fn(|request: Request<()>| async move {
+//!     let who = request.extensions().get::<Identity>().map(|identity| identity.subject().to_owned());
+//!     Ok::<_, std::io::Error>(Response::new(who))
+//! }));
+//!
+//! let response = service.ready().await?.call(Request::get("/auth/login?return_to=/me").body(())?).await?;
+//! assert_eq!(response.status(), StatusCode::SEE_OTHER);
+//! assert!(response.headers()["location"].to_str()?.starts_with("https://bitbadges.io/siwbb/authorize?"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The way of a request
+//!
+//! Data goes one way, and no step calls back.
+//!
+//! * **Ordinary**: the session cookie is opened, the [`Identity`] inserted, the inner service called. Without a cookie of
+//!   ours nothing is allocated.
+//! * **Login**, `GET /auth/login?return_to=/path`: a fresh state and code verifier, sealed into a flow cookie; 303 to the
+//!   provider. No I/O, nothing kept on the server.
+//! * **Callback**, on the configured redirect URI's path: method, shape of the query, flow cookie, freshness, state, issuer,
+//!   error; only then the *attempt*, in a task of its own: exchange, the provider's checks and gates, the application's
+//!   hook. Then a session, and 303 to the return target, or on to the application's own handler
+//!   ([`Builder::forward_callback`]).
+//! * **Logout**, `POST /auth/logout` from a page of this site: the session cookie and every flow cookie are deleted.
+//!
+//! # Where to mount it
+//!
+//! Outermost. The layer answers paths that the inner service need not know, so a router must not decide first; the
+//! README has the table of how axum routes around a layer. Responses have the body type [`ResponseBody`], so
+//! `tower::util::option_layer` can't wrap the layer.
+//!
+//! # What holds always
+//!
+//! 1. A token request is built from a [`ValidatedCode`] alone; nothing goes to the network before state has passed, and a
+//!    state is redeemed at most once in a process.
+//! 2. The protocol code does no I/O, reads no clock and draws no randomness. Time comes from [`Clock`].
+//! 3. Nothing from a header, query or body becomes an [`Identity`]; a forwarded request carries ours or none.
+//! 4. The layer adds no error to the service's own, and answers no failure with a 2xx. Every failure carries its
+//!    [`ErrorKind`] in the response's extensions.
+//! 5. It reads no request body and touches no response body of the inner service.
+//! 6. No secret reaches `Debug`, logs, pages or addresses of ours.
+//! 7. No redirect target comes from a request unless it is a path on this site; the redirect URI comes from
+//!    configuration alone.
+//! 8. Paths are matched byte for byte, and nothing is let through by path.
+//! 9. Cookies are set and deleted on proof only: a matched state, an opened session, a logout that passed its check. What
+//!    can't be read is ignored and left alone.
+//! 10. Requests of nobody leave nothing behind that is not bounded.
+//! 11. A feature adds API and never changes behaviour.
+//! 12. No panic that a request can reach.
+//!
+//! # Features
+//!
+//! `reqwest` (default): the HTTP client. `axum`: extractors. `dev`: a stand-in for BitBadges on loopback.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod body;
 mod clock;
