@@ -57,13 +57,13 @@ struct Forwarded {
     aftermath: Aftermath,
 }
 
-/// A callback that waits for its attempt. The request is kept for forward mode.
+/// A callback that waits for its attempt.
 struct Attempt<S, B> {
     sign_in: SignIn,
     outcome: BoxFuture<'static, Outcome>,
     aftermath: Aftermath,
-    inner: S,
-    request: Request<B>,
+    /// In forward mode, the readied service and the request it will get.
+    forward: Option<(S, Request<B>)>,
 }
 
 impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
@@ -80,11 +80,10 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
         sign_in: &SignIn,
         waiter: Waiter,
         aftermath: Aftermath,
-        inner: S,
-        request: Request<B>,
+        forward: Option<(S, Request<B>)>,
     ) -> Self {
-        let attempt =
-            Attempt { sign_in: sign_in.clone(), outcome: Box::pin(waiter.outcome()), aftermath, inner, request };
+        let outcome = Box::pin(waiter.outcome());
+        let attempt = Attempt { sign_in: sign_in.clone(), outcome, aftermath, forward };
         Self { state: State::Attempt { attempt: Some(Box::new(attempt)) } }
     }
 }
@@ -124,21 +123,21 @@ impl<S, B> Attempt<S, B>
 where
     S: Service<Request<B>>,
 {
-    fn ended(mut self, outcome: Outcome) -> State<S, B> {
+    fn ended(self, outcome: Outcome) -> State<S, B> {
         let sign_in = &self.sign_in.0;
-        match outcome {
-            Ok(mut completed) if sign_in.forward => {
+        match (outcome, self.forward) {
+            (Ok(mut completed), Some((mut inner, mut request))) => {
                 completed.signed_in = completed.signed_in.for_another_request();
-                *self.request.uri_mut() = sign_in.redirect.uri.clone();
-                Cookies::mark_sensitive(self.request.headers_mut());
-                let extensions = self.request.extensions_mut();
+                *request.uri_mut() = sign_in.redirect.uri.clone();
+                Cookies::mark_sensitive(request.headers_mut());
+                let extensions = request.extensions_mut();
                 extensions.insert(completed.signed_in.identity().clone());
                 extensions.insert(completed.signed_in.clone());
-                let future = self.inner.call(self.request);
+                let future = inner.call(request);
                 let forwarded = Forwarded { completed, aftermath: self.aftermath };
                 State::Inner { future, after: After::Forwarded(Box::new(forwarded)) }
             }
-            outcome => State::Own { response: Some(self.aftermath.respond(sign_in, &outcome)) },
+            (outcome, _) => State::Own { response: Some(self.aftermath.respond(sign_in, &outcome)) },
         }
     }
 }

@@ -55,12 +55,15 @@ where
             Route::Callback => match callback(inner, method, uri, headers) {
                 Callback::Answered(answer) => answer,
                 Callback::Attempt(waiter, aftermath) => {
-                    let inner = self.take_ready();
-                    return ResponseFuture::attempt(&self.sign_in, waiter, aftermath, inner, request);
+                    let is_forward = inner.forward;
+                    let ready = self.take_ready();
+                    let forward = is_forward.then_some((ready, request));
+                    return ResponseFuture::attempt(&self.sign_in, waiter, aftermath, forward);
                 }
             },
         };
-        // Whatever poll_ready reserved for this call is given back, since the call won't come.
+        // Whatever poll_ready reserved for this call is given back, since the call won't come. In redirect mode the same
+        // happens above.
         drop(self.take_ready());
         ResponseFuture::own(answer)
     }

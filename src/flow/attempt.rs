@@ -291,3 +291,59 @@ pub(crate) fn hash(parts: &[&[u8]]) -> [u8; 32] {
 pub(crate) fn fingerprint(parts: &[&[u8]]) -> Fingerprint {
     hash(parts).first_chunk().copied().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(number: u64) -> StateHash {
+        hash(&[&number.to_be_bytes()])
+    }
+
+    fn insert(table: &mut Table, number: u64, now: u64, progress: Progress) {
+        let entry = Entry { presented: [0; 16], return_to: ReturnTo::root(), progress };
+        table.entries.insert(state(number), entry);
+        table.order.push_back((state(number), now));
+    }
+
+    fn running() -> Progress {
+        Progress::Running(watch::channel(None).1)
+    }
+
+    #[test]
+    fn a_full_table_drops_the_oldest_that_ended_and_never_a_running_one() {
+        let mut table = Table::default();
+        insert(&mut table, 0, 0, running());
+        for number in 1..MOST_ENTRIES as u64 {
+            insert(&mut table, number, 0, Progress::Spent);
+        }
+        table.make_room();
+        assert_eq!(table.entries.len(), MOST_ENTRIES - 1);
+        assert!(table.entries.contains_key(&state(0)), "it runs");
+        assert!(!table.entries.contains_key(&state(1)), "the oldest that ended");
+        assert!(table.entries.contains_key(&state(2)));
+    }
+
+    #[test]
+    fn a_state_is_forgotten_once_its_flow_is_over_but_not_while_it_runs() {
+        let mut table = Table::default();
+        insert(&mut table, 0, 100, Progress::Spent);
+        insert(&mut table, 1, 101, running());
+        table.forget_old(100 + FLOW_LIFETIME - 1);
+        assert_eq!(table.entries.len(), 2);
+        table.forget_old(100 + 2 * FLOW_LIFETIME);
+        assert!(!table.entries.contains_key(&state(0)));
+        assert!(table.entries.contains_key(&state(1)), "it runs");
+    }
+
+    #[test]
+    fn an_outcome_is_dropped_after_half_a_minute() {
+        let mut table = Table::default();
+        insert(&mut table, 0, 100, Progress::Ended(interrupted()));
+        table.ended.push_back((state(0), 100));
+        table.forget_old(100 + OUTCOME_KEPT - 1);
+        assert!(matches!(table.entries[&state(0)].progress, Progress::Ended(_)));
+        table.forget_old(100 + OUTCOME_KEPT);
+        assert!(matches!(table.entries[&state(0)].progress, Progress::Spent));
+    }
+}
