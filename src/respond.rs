@@ -170,16 +170,16 @@ pub(crate) fn escape(text: &str) -> String {
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1c2024;--soft:#5a626b;--paper:#f5f6f8;--card:#fff;--line:#dfe3e8;--act:#1f5fd0}\
-@media(prefers-color-scheme:dark){:root{--ink:#eceff2;--soft:#a9b2bb;--paper:#14171a;--card:#1d2125;--line:#343a41;--act:#3d74d8}}\
+@media(prefers-color-scheme:dark){:root{--ink:#eceff2;--soft:#a9b2bb;--paper:#14171a;--card:#1d2125;--line:#343a41;--act:#3b6fd4}}\
 *{box-sizing:border-box}\
-body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;background:var(--paper);color:var(--ink);\
+body{margin:0;min-height:100vh;display:grid;place-items:center;padding:clamp(1rem,4vw,1.5rem);background:var(--paper);color:var(--ink);\
 font:1.0625rem/1.55 system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\",Arial,sans-serif}\
-main{width:100%;max-width:34rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem;padding:2rem;overflow-wrap:anywhere}\
-h1{margin:0 0 1rem;font-size:1.5rem;line-height:1.25}\
-p{margin:0 0 1rem}\
+main{width:100%;max-width:34rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem;padding:clamp(1.25rem,6vw,2rem);overflow-wrap:anywhere}\
+h1{margin:0 0 1rem;font-size:1.5rem;line-height:1.25;text-wrap:balance}\
+p{margin:0 0 1rem;text-wrap:pretty}\
 .links{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.5rem 0}\
 .links a{display:inline-block;padding:.6rem 1.1rem;border-radius:.5rem;background:var(--act);color:#fff;text-decoration:none;font-weight:600}\
-.links a+a{background:none;color:inherit;box-shadow:inset 0 0 0 1px var(--line)}\
+.links a+a{background:none;color:inherit;box-shadow:inset 0 0 0 1px var(--soft)}\
 .links a:focus-visible{outline:3px solid var(--act);outline-offset:2px}\
 .code{margin:0;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font:.875rem ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}";
 
