@@ -154,8 +154,8 @@ kinds! {
         cause "This page is only for people who are signed in, and no valid session came with the request.",
         remedy "Sign in and come back.";
     MethodNotAllowed = 405 "method_not_allowed", "That does not work here",
-        cause "The request used a method that this address does not take.",
-        remedy "Use the method named in the Allow header.";
+        cause "This address does not take the method of the request: signing in is opened like a page, with GET, and signing out is a button, with POST.",
+        remedy "Use the link or button of the site.";
     Prefetch = 503 "prefetch_refused", "Not loaded ahead of time",
         cause "The browser asked for this page before anybody clicked; signing in or out is never done ahead of time.",
         remedy "Follow the link again.";
@@ -236,7 +236,7 @@ kinds! {
         remedy "Sign out with the button on this site.";
     SessionTooLarge = 500 "session_too_large", "Something went wrong on this site",
         cause "What this site wants to remember about you does not fit into one cookie of 4096 bytes.",
-        remedy "Operators: attach less data in the sign-in hook.";
+        remedy "Operators: attach less data in the sign-in hook, or have the provider claim less.";
     Unsupported = 500 "unsupported", "Something went wrong on this site",
         cause "The provider does not offer what was asked of it.",
         remedy "Operators: see the documentation of the provider.";

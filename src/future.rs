@@ -137,7 +137,7 @@ where
                 let forwarded = Forwarded { completed, aftermath: self.aftermath };
                 State::Inner { future, after: After::Forwarded(Box::new(forwarded)) }
             }
-            (outcome, _) => State::Own { response: Some(self.aftermath.respond(sign_in, &outcome)) },
+            (outcome, _) => State::Own { response: Some(self.aftermath.respond(&outcome)) },
         }
     }
 }
@@ -161,8 +161,7 @@ impl Forwarded {
             tracing::info!(code = ErrorKind::RefusedByApp.code(), reason, "sign-in refused");
             response.extensions_mut().insert(ErrorKind::RefusedByApp);
         }
-        let status = response.status();
-        let is_success = refusal.is_none() && !status.is_client_error() && !status.is_server_error();
+        let is_success = refusal.is_none() && response.status().as_u16() < 400;
         let headers = response.headers_mut();
         respond::keep_private(headers);
         self.aftermath.set_cookies(headers, is_success.then_some(&self.completed));

@@ -110,15 +110,16 @@ mod axum {
 
     use super::Identity;
     use crate::error::ErrorKind;
-    use crate::respond::{self, Reader};
+    use crate::respond::{self, Advice, Audience};
 
-    /// What a handler that takes an [`Identity`] answers to who is not signed in: 401, in the words of the guard.
+    /// What a handler that takes an [`Identity`] answers to who is not signed in: 401. Unlike the guard's answer it has no
+    /// link to sign in, since an extractor does not know where that is.
     #[derive(Debug)]
-    pub struct NotSignedIn(Reader);
+    pub struct NotSignedIn(Audience);
 
     impl IntoResponse for NotSignedIn {
         fn into_response(self) -> Response {
-            respond::failure(self.0, &ErrorKind::NotSignedIn.into(), None).map(Into::into)
+            respond::failure(self.0, &ErrorKind::NotSignedIn.into(), &Advice::default()).map(Into::into)
         }
     }
 
@@ -126,7 +127,7 @@ mod axum {
         type Rejection = NotSignedIn;
 
         async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NotSignedIn> {
-            parts.extensions.get::<Self>().cloned().ok_or_else(|| NotSignedIn(Reader::of(&parts.headers)))
+            parts.extensions.get::<Self>().cloned().ok_or_else(|| NotSignedIn(Audience::of(&parts.headers)))
         }
     }
 

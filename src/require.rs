@@ -15,7 +15,7 @@ use crate::body::ResponseBody;
 use crate::config::SignIn;
 use crate::error::ErrorKind;
 use crate::identity::Identity;
-use crate::respond::{self, Reader};
+use crate::respond::{self, Advice, Audience};
 
 /// Turns away who is not signed in, with status 401, before the inner service sees the request. Comes from
 /// [`SignIn::require`], and believes only what a [`SignInLayer`](crate::SignInLayer) of the same `SignIn` put there.
@@ -58,7 +58,7 @@ pub struct RequireService<S> {
 
 impl<S, B, R> Service<Request<B>> for RequireService<S>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    S: Service<Request<B>, Response = Response<R>> + Clone,
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
@@ -74,9 +74,11 @@ where
         let kind = if is_signed_in {
             Kind::Inner { future: self.inner.call(request) }
         } else {
-            let reader = Reader::of(request.headers());
-            let login = Some(self.sign_in.login_path());
-            Kind::Refused { response: Some(respond::failure(reader, &ErrorKind::NotSignedIn.into(), login)) }
+            // Whatever poll_ready reserved for this call is given back, since the call won't come.
+            self.inner = self.inner.clone();
+            let audience = Audience::of(request.headers());
+            let advice = Advice::sign_in(self.sign_in.login_path());
+            Kind::Refused { response: Some(respond::failure(audience, &ErrorKind::NotSignedIn.into(), &advice)) }
         };
         RequireFuture { kind }
     }

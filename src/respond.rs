@@ -16,16 +16,16 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::error::{Error, ErrorKind};
 
-/// Who reads the answer.
+/// Whom an answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reader {
+pub(crate) enum Audience {
     /// A person, in a browser window.
     Person,
     /// A script or another program.
     Program,
 }
 
-impl Reader {
+impl Audience {
     /// A navigation is a person's; where the browser does not say, asking for HTML by name is.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let is_person = match headers.get("sec-fetch-mode") {
@@ -54,22 +54,40 @@ pub(crate) fn see_other(location: &str) -> Response<Bytes> {
             response.headers_mut().insert(LOCATION, location);
             response
         }
-        Err(_) => failure(Reader::Program, &ErrorKind::Internal.into(), None),
+        Err(_) => failure(Audience::Program, &ErrorKind::Internal.into(), &Advice::default()),
     }
 }
 
-/// Answers with a failure; `login` is where signing in starts over, if that helps.
-pub(crate) fn failure(reader: Reader, error: &Error, login: Option<&str>) -> Response<Bytes> {
-    let links = login.map(|href| Link { label: "Sign in", href: href.to_owned() });
-    failure_with(reader, error, &[], links.as_slice())
+/// What an answer to a failure says besides its kind.
+#[derive(Debug, Default)]
+pub(crate) struct Advice {
+    /// Said first, and in place of the kind's own remedy.
+    pub(crate) remedy: Option<String>,
+    /// The buttons of a page.
+    pub(crate) links: Vec<Link>,
+    /// Where signing in starts over, for a program.
+    pub(crate) login: Option<String>,
 }
 
-/// [`failure`] with a few more words and other links.
-pub(crate) fn failure_with(reader: Reader, error: &Error, words: &[String], links: &[Link]) -> Response<Bytes> {
+impl Advice {
+    /// To sign in, again or at all.
+    pub(crate) fn sign_in(login: &str) -> Self {
+        let link = Link { label: "Sign in", href: login.to_owned() };
+        Self { remedy: None, links: vec![link], login: Some(login.to_owned()) }
+    }
+
+    /// To go on to the site's first page.
+    pub(crate) fn go_home() -> Self {
+        Self { links: vec![Link { label: "Continue", href: "/".to_owned() }], ..Self::default() }
+    }
+}
+
+/// Answers with a failure.
+pub(crate) fn failure(audience: Audience, error: &Error, advice: &Advice) -> Response<Bytes> {
     let kind = error.kind();
-    let mut response = match reader {
-        Reader::Person => page(error, words, links),
-        Reader::Program => problem(error, links),
+    let mut response = match audience {
+        Audience::Person => page(error, advice),
+        Audience::Program => problem(error, advice.login.as_deref()),
     };
     if let Some(seconds) = error.retry_after() {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
@@ -93,7 +111,7 @@ fn answer(status: StatusCode, body: Bytes) -> Response<Bytes> {
 }
 
 /// `application/problem+json` (RFC 9457).
-fn problem(error: &Error, links: &[Link]) -> Response<Bytes> {
+fn problem(error: &Error, login: Option<&str>) -> Response<Bytes> {
     let kind = error.kind();
     let mut body = serde_json::json!({
         "type": "about:blank",
@@ -106,15 +124,15 @@ fn problem(error: &Error, links: &[Link]) -> Response<Bytes> {
     if let Some(reason) = shown_reason(error) {
         body["reason"] = reason.into();
     }
-    if let Some(link) = links.first() {
-        body["login_url"] = link.href.clone().into();
+    if let Some(login) = login {
+        body["login_url"] = login.into();
     }
     let mut response = answer(kind.status(), body.to_string().into());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     response
 }
 
-fn page(error: &Error, words: &[String], links: &[Link]) -> Response<Bytes> {
+fn page(error: &Error, advice: &Advice) -> Response<Bytes> {
     let kind = error.kind();
     let mut html = String::with_capacity(2048);
     let _ = write!(
@@ -124,12 +142,16 @@ fn page(error: &Error, words: &[String], links: &[Link]) -> Response<Bytes> {
          <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>",
         title = escape(kind.title()),
     );
-    for text in words.iter().map(String::as_str).chain([kind.cause(), kind.remedy()]) {
+    let words = match &advice.remedy {
+        Some(remedy) => [remedy, kind.cause()],
+        None => [kind.cause(), kind.remedy()],
+    };
+    for text in words {
         let _ = write!(html, "<p>{}</p>", escape(text));
     }
-    if !links.is_empty() {
+    if !advice.links.is_empty() {
         html.push_str("<p class=\"links\">");
-        for link in links {
+        for link in &advice.links {
             let _ = write!(html, "<a href=\"{}\">{}</a> ", escape(&link.href), escape(link.label));
         }
         html.push_str("</p>");
@@ -202,24 +224,24 @@ mod tests {
 
     #[test]
     fn tells_people_from_programs() {
-        let cases: &[(&[(&str, &str)], Reader)] = &[
-            (&[("sec-fetch-mode", "navigate"), ("accept", "*/*")], Reader::Person),
-            (&[("sec-fetch-mode", "cors"), ("accept", "text/html")], Reader::Program),
-            (&[("accept", "text/html,application/xhtml+xml")], Reader::Person),
-            (&[("accept", "application/json")], Reader::Program),
-            (&[("accept", "*/*")], Reader::Program),
-            (&[], Reader::Program),
+        let cases: &[(&[(&str, &str)], Audience)] = &[
+            (&[("sec-fetch-mode", "navigate"), ("accept", "*/*")], Audience::Person),
+            (&[("sec-fetch-mode", "cors"), ("accept", "text/html")], Audience::Program),
+            (&[("accept", "text/html,application/xhtml+xml")], Audience::Person),
+            (&[("accept", "application/json")], Audience::Program),
+            (&[("accept", "*/*")], Audience::Program),
+            (&[], Audience::Program),
         ];
         for (pairs, expected) in cases {
-            assert_eq!(Reader::of(&headers(pairs)), *expected, "{pairs:?}");
+            assert_eq!(Audience::of(&headers(pairs)), *expected, "{pairs:?}");
         }
     }
 
     #[test]
     fn a_page_escapes_and_is_locked_down() {
         let link = Link { label: "Sign in", href: "/login?a=\"><script>".to_owned() };
-        let words = ["<b>&'\"".to_owned()];
-        let response = failure_with(Reader::Person, &ErrorKind::AccessDenied.into(), &words, &[link]);
+        let advice = Advice { remedy: Some("<b>&'\"".to_owned()), links: vec![link], login: None };
+        let response = failure(Audience::Person, &ErrorKind::AccessDenied.into(), &advice);
         let body = std::str::from_utf8(response.body()).unwrap();
         assert!(!body.contains("<script") && !body.contains("<b>"), "{body}");
         assert!(body.contains("&lt;b&gt;&amp;&#39;&quot;"), "{body}");
@@ -234,7 +256,8 @@ mod tests {
     #[test]
     fn a_program_reads_a_problem() {
         let error = Error::new(ErrorKind::ProviderBusy).with_reason("rate limit").with_retry_after(7);
-        let response = failure(Reader::Program, &error, Some("/auth/login"));
+        let advice = Advice { login: Some("/auth/login".to_owned()), ..Advice::go_home() };
+        let response = failure(Audience::Program, &error, &advice);
         let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         assert_eq!(response.headers()[RETRY_AFTER], "7");

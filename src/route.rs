@@ -1,6 +1,7 @@
 //! Which requests are ours: a pure function of method, path and headers.
 
 use http::{HeaderMap, Method, Uri};
+use url::Url;
 
 use crate::config::ConfigError;
 
@@ -28,6 +29,14 @@ impl Paths {
         let folder = callback.rsplit_once('/').map_or("", |(folder, _)| folder);
         let login = given("login_path", login)?.unwrap_or_else(|| format!("{folder}/login"));
         let logout = given("logout_path", logout)?.unwrap_or_else(|| format!("{folder}/logout"));
+        if callback == "/" {
+            let problem = "its path is `/`, where people land who want to go nowhere in particular";
+            return Err(ConfigError::new(
+                "redirect_uri",
+                problem,
+                "give the callback a path of its own, /auth/callback, say",
+            ));
+        }
         let remedy = "give each of login, callback and logout a path of its own";
         if login == callback || login == logout {
             return Err(ConfigError::new("login_path", format!("{login:?} is used twice"), remedy));
@@ -98,10 +107,13 @@ impl Site {
 
 fn given(setting: &'static str, path: Option<String>) -> Result<Option<String>, ConfigError> {
     let Some(path) = path else { return Ok(None) };
-    let is_path =
-        path.starts_with('/') && path.parse::<Uri>().is_ok_and(|uri| uri.path() == path && uri.host().is_none());
-    if !is_path || path.starts_with("//") {
-        return Err(ConfigError::new(setting, format!("{path:?} is not a path"), "write it as /auth/login, say"));
+    let as_browsers_write_it = |path: &str| Url::parse("https://site.invalid").ok()?.join(path).ok().map(String::from);
+    if path.len() < 2
+        || as_browsers_write_it(&path) != Some(format!("https://site.invalid{path}"))
+        || path.contains(['?', '#'])
+    {
+        let problem = format!("{path:?} is not a path below `/` as browsers write it");
+        return Err(ConfigError::new(setting, problem, "write it as /auth/login, say"));
     }
     Ok(Some(path))
 }
@@ -138,7 +150,7 @@ mod tests {
 
     #[test]
     fn siblings_collisions_and_bad_paths() {
-        assert_eq!(Paths::new("/", None, None).unwrap().all(), ["/login", "/", "/logout"]);
+        assert_eq!(Paths::new("/cb", None, None).unwrap().all(), ["/login", "/cb", "/logout"]);
         let cases = [
             ("/auth/login", None, None, "login_path"),
             ("/auth/logout", None, None, "logout_path"),
@@ -146,6 +158,12 @@ mod tests {
             ("/cb", Some("login"), None, "login_path"),
             ("/cb", Some("/login?x=1"), None, "login_path"),
             ("/cb", Some("//login"), None, "login_path"),
+            ("/cb", Some("/"), None, "login_path"),
+            ("/cb", Some("/a/../login"), None, "login_path"),
+            ("/cb", Some("/anmelden/für"), None, "login_path"),
+            ("/cb", None, Some("/"), "logout_path"),
+            ("/cb", None, Some(""), "logout_path"),
+            ("/", None, None, "redirect_uri"),
             ("/cb", None, Some("https://a.example/logout"), "logout_path"),
         ];
         for (callback, login, logout, setting) in cases {

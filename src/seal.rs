@@ -156,6 +156,9 @@ struct RingKey {
 }
 
 impl Seal {
+    /// How many bytes a sealed value has more than the plain one, before base64.
+    pub(crate) const OVERHEAD: usize = HEADER + 16;
+
     /// Derives the keys. `origin` is the redirect URI's, so that staging's cookies never open in production.
     pub(crate) fn new(keys: &Keys, origin: &str) -> Result<Self, ConfigError> {
         keys.0

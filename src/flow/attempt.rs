@@ -10,9 +10,10 @@ use http::HeaderValue;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
-use super::FLOW_LIFETIME;
 use super::signed_in::SignedIn;
+use super::{CLOCK_SKEW, FLOW_LIFETIME};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::error::{Error, ErrorKind};
@@ -82,6 +83,8 @@ const MOST_RUNNING: usize = 64;
 const MOST_ENTRIES: usize = 65_536;
 /// A double of a callback gets the same outcome for this many seconds after the end.
 const OUTCOME_KEPT: u64 = 30;
+/// A state is remembered until its flow is over on the clock of any node.
+const REMEMBERED: u64 = FLOW_LIFETIME + CLOCK_SKEW;
 /// The time for exchange, checks and gates, and for the hook: 30 seconds together.
 const PROVIDER_TIME: Duration = Duration::from_secs(20);
 const HOOK_TIME: Duration = Duration::from_secs(10);
@@ -117,7 +120,7 @@ impl Attempts {
         drop(table);
 
         let end = End { inner: Arc::clone(inner), state, sender, outcome: None };
-        runtime.spawn(supervise(end, ticket));
+        runtime.spawn(supervise(end, ticket).in_current_span());
         Ok(Waiter(receiver))
     }
 
@@ -145,16 +148,19 @@ impl Table {
     /// Drops outcomes that have been kept long enough, and states whose flows are over.
     fn forget_old(&mut self, now: u64) {
         while let Some(&(state, ended)) = self.ended.front() {
-            if now < ended.saturating_add(OUTCOME_KEPT) {
+            let is_kept = ended <= now && now < ended.saturating_add(OUTCOME_KEPT);
+            if is_kept && self.ended.len() < MOST_ENTRIES {
                 break;
             }
             self.ended.pop_front();
-            if let Some(entry) = self.entries.get_mut(&state) {
+            if let Some(entry) =
+                self.entries.get_mut(&state).filter(|entry| matches!(entry.progress, Progress::Ended(_)))
+            {
                 entry.progress = Progress::Spent;
             }
         }
         while let Some(&(state, came)) = self.order.front() {
-            if now < came.saturating_add(FLOW_LIFETIME) || self.is_running(&state) {
+            if now < came.saturating_add(REMEMBERED) || self.is_running(&state) {
                 break;
             }
             self.order.pop_front();
@@ -213,7 +219,7 @@ fn interrupted() -> Outcome {
 /// Runs the attempt in a second task, so that a panic of the application's hook is an outcome like any other.
 async fn supervise(mut end: End, ticket: Ticket) {
     let inner = Arc::clone(&end.inner);
-    let outcome = match tokio::spawn(async move { run(&inner, ticket).await }).await {
+    let outcome = match tokio::spawn(async move { run(&inner, ticket).await }.in_current_span()).await {
         Ok(outcome) => outcome,
         Err(error) if error.is_panic() => {
             Err(Error::new(ErrorKind::HookFailed).with_reason("the sign-in hook or the provider panicked"))
@@ -245,10 +251,14 @@ async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
     let session = match &inner.hook {
         None => session("")?,
         Some(hook) => {
-            let admission = timeout(HOOK_TIME, hook(signed_in(session("")?)))
+            let who = signed_in(session("")?);
+            let admission = timeout(HOOK_TIME, hook(who.clone()))
                 .await
                 .map_err(|_| ErrorKind::HookTimeout)?
                 .map_err(|rejection| rejection.into_error())?;
+            if let Some(code) = who.refusal() {
+                return Err(Error::new(ErrorKind::RefusedByApp).with_reason(code));
+            }
             session(admission.data())?
         }
     };
@@ -329,9 +339,9 @@ mod tests {
         let mut table = Table::default();
         insert(&mut table, 0, 100, Progress::Spent);
         insert(&mut table, 1, 101, running());
-        table.forget_old(100 + FLOW_LIFETIME - 1);
+        table.forget_old(100 + REMEMBERED - 1);
         assert_eq!(table.entries.len(), 2);
-        table.forget_old(100 + 2 * FLOW_LIFETIME);
+        table.forget_old(101 + REMEMBERED);
         assert!(!table.entries.contains_key(&state(0)));
         assert!(table.entries.contains_key(&state(1)), "it runs");
     }
@@ -344,6 +354,15 @@ mod tests {
         table.forget_old(100 + OUTCOME_KEPT - 1);
         assert!(matches!(table.entries[&state(0)].progress, Progress::Ended(_)));
         table.forget_old(100 + OUTCOME_KEPT);
+        assert!(matches!(table.entries[&state(0)].progress, Progress::Spent));
+    }
+
+    #[test]
+    fn an_outcome_is_dropped_when_the_clock_steps_back() {
+        let mut table = Table::default();
+        insert(&mut table, 0, 100, Progress::Ended(interrupted()));
+        table.ended.push_back((state(0), 100));
+        table.forget_old(99);
         assert!(matches!(table.entries[&state(0)].progress, Progress::Spent));
     }
 }

@@ -6,14 +6,14 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 
 use super::attempt::{Attempts, Completed, Outcome, Ticket, Waiter, fingerprint, hash};
-use super::{Flow, append_cookies, expire_dead_flows, failure, log, refuse_method_or_prefetch};
+use super::{Flow, append_cookies, expire_dead_flows, failure, log, login_link, refuse_method_or_prefetch};
 use crate::config::Inner;
 use crate::cookies::{Found, find};
 use crate::error::{Error, ErrorKind};
 use crate::oauth::callback::{CallbackQuery, CallbackResult, ValidatedCode};
 use crate::oauth::pkce;
 use crate::oauth::state::PresentedState;
-use crate::respond::{self, Link, Reader};
+use crate::respond::{self, Advice, Audience, Link};
 use crate::return_to::ReturnTo;
 use crate::session::sealed::{Presented, present};
 
@@ -27,7 +27,9 @@ pub(crate) enum Callback {
 
 /// What to do with this request's cookies once the attempt has ended.
 pub(crate) struct Aftermath {
-    reader: Reader,
+    audience: Audience,
+    /// Where signing in to the same target starts over.
+    login: String,
     own_flow: Option<HeaderValue>,
     dead_flows: Vec<HeaderValue>,
 }
@@ -45,8 +47,8 @@ pub(crate) fn callback(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: 
 /// The order of the checks matters: nothing is believed before state has passed, and the flow cookie goes only where
 /// the flow is proven to be over.
 fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter, Aftermath), Box<Response<Bytes>>> {
-    let reader = Reader::of(headers);
-    let refuse = |kind: ErrorKind| Box::new(failure(inner, reader, &kind.into()));
+    let audience = Audience::of(headers);
+    let refuse = |kind: ErrorKind| Box::new(failure(inner, audience, &kind.into()));
 
     let query = CallbackQuery::parse(query).ok_or_else(|| refuse(ErrorKind::CallbackMalformed))?;
     let state = PresentedState::parse(&query.state).ok_or_else(|| refuse(ErrorKind::CallbackMalformed))?;
@@ -60,13 +62,20 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
     };
     let flow = Flow::open(inner, state.public, sealed).ok_or_else(|| gone(ErrorKind::FlowUnreadable))?;
     let own_flow = inner.cookies.expire(&name);
+    let login = login_link(inner, &flow.return_to);
     let end = |error: Error| {
-        let mut response = failure(inner, reader, &error);
+        log(&error);
+        let mut response = Box::new(respond::failure(audience, &error, &Advice::sign_in(&login)));
         append_cookies(response.headers_mut(), own_flow.clone());
-        Box::new(response)
+        response
     };
-    if !flow.is_live(inner) {
-        return Err(end(ErrorKind::FlowExpired.into()));
+    if flow.is_ahead(inner) {
+        return Err(refuse(ErrorKind::FlowExpired));
+    }
+    if flow.is_over(inner) {
+        let mut response = gone(ErrorKind::FlowExpired);
+        append_cookies(response.headers_mut(), own_flow);
+        return Err(response);
     }
     if !state.matches(&flow.state_secret) {
         return Err(refuse(ErrorKind::StateMismatch));
@@ -89,10 +98,10 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
     match Attempts::start_or_join(inner, ticket) {
         Ok(waiter) => {
             let dead_flows = expire_dead_flows(inner, headers);
-            Ok((waiter, Aftermath { reader, own_flow, dead_flows }))
+            Ok((waiter, Aftermath { audience, login, own_flow, dead_flows }))
         }
         Err(error) if error.kind() == ErrorKind::StateSpent => Err(gone(ErrorKind::StateSpent)),
-        Err(error) => Err(Box::new(failure(inner, reader, &error))),
+        Err(error) => Err(Box::new(failure(inner, audience, &error))),
     }
 }
 
@@ -115,10 +124,10 @@ fn authorization_error(code: &str) -> Error {
 /// Back button, reload, double click, another browser: whoever finished this very sign-in goes on to its target, whoever
 /// is signed in otherwise is told so, and everybody else may start again. Nothing is exchanged.
 fn flow_is_gone(inner: &Inner, headers: &HeaderMap, query: &CallbackQuery<'_>, kind: ErrorKind) -> Response<Bytes> {
-    let reader = Reader::of(headers);
+    let audience = Audience::of(headers);
     let error = Error::new(kind);
     let Presented::Session(session) = present(inner, headers) else {
-        return failure(inner, reader, &error);
+        return failure(inner, audience, &error);
     };
     if let CallbackResult::Code(code) = &query.result
         && session.fingerprint() == &fingerprint(&[query.state.as_bytes(), code.as_bytes()])
@@ -128,17 +137,17 @@ fn flow_is_gone(inner: &Inner, headers: &HeaderMap, query: &CallbackQuery<'_>, k
         return respond::see_other(target.as_str());
     }
     log(&error);
-    let words = [format!("You are signed in as {}.", session.subject())];
-    let links = [
-        Link { label: "Continue", href: "/".to_owned() },
-        Link { label: "Sign in again", href: inner.paths.login.clone() },
-    ];
-    respond::failure_with(reader, &error, &words, &links)
+    let login = inner.paths.login.clone();
+    let mut advice = Advice::go_home();
+    advice.remedy = Some(format!("You are signed in as {} and can go on.", session.subject()));
+    advice.links.push(Link { label: "Sign in again", href: login.clone() });
+    advice.login = Some(login);
+    respond::failure(audience, &error, &advice)
 }
 
 impl Aftermath {
     /// The answer to an attempt that failed, or that succeeded where the callback is not forwarded.
-    pub(crate) fn respond(self, inner: &Inner, outcome: &Outcome) -> Response<Bytes> {
+    pub(crate) fn respond(self, outcome: &Outcome) -> Response<Bytes> {
         match outcome {
             Ok(completed) => {
                 let mut response = respond::see_other(completed.signed_in.return_to());
@@ -146,7 +155,7 @@ impl Aftermath {
                 response
             }
             Err(error) => {
-                let mut response = respond::failure(self.reader, error, Some(&inner.paths.login));
+                let mut response = respond::failure(self.audience, error, &Advice::sign_in(&self.login));
                 self.set_cookies(response.headers_mut(), None);
                 response
             }

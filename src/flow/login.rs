@@ -6,16 +6,15 @@ use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
 
-use super::{FLOW_LIFETIME, Flow, LONGEST_TARGET, append_cookies, expire_dead_flows, failure, is_live, log};
-use super::{refuse_method_or_prefetch, respond};
+use super::{FLOW_LIFETIME, Flow, append_cookies, expire_dead_flows, failure, is_over, log};
+use super::{login_link, refuse_method_or_prefetch, respond, wanted_target};
 use crate::clock::unix_seconds;
 use crate::config::{Inner, is_loopback_host};
 use crate::error::{Error, ErrorKind};
 use crate::oauth::authorize::AuthorizationRequest;
-use crate::oauth::callback::single;
 use crate::oauth::pkce;
 use crate::oauth::state::{State, started_at};
-use crate::respond::{Link, Reader};
+use crate::respond::{Advice, Audience, Link};
 use crate::return_to::ReturnTo;
 use crate::route::Site;
 use crate::seal::{Purpose, random};
@@ -28,14 +27,13 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
     if let Some(refusal) = refuse_method_or_prefetch(inner, &Method::GET, method, headers) {
         return refusal;
     }
-    let reader = Reader::of(headers);
+    let audience = Audience::of(headers);
     if !is_navigation(headers) {
-        return failure(inner, reader, &ErrorKind::LoginNotNavigation.into());
+        return failure(inner, audience, &ErrorKind::LoginNotNavigation.into());
     }
-    let wanted = single(uri.query().unwrap_or_default(), "return_to");
-    let return_to = wanted.map_or_else(ReturnTo::root, |wanted| ReturnTo::new(&wanted, &inner.paths.all()));
+    let return_to = wanted_target(inner, uri);
     if is_other_loopback_name(inner, uri, headers) {
-        return respond::see_other(&format!("{}{}", inner.redirect.origin, link(inner, &return_to)));
+        return respond::see_other(&format!("{}{}", inner.redirect.origin, login_link(inner, &return_to)));
     }
     let site = Site::of(headers);
     let session = match present(inner, headers) {
@@ -48,8 +46,9 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
         Ok(evicted) => expired.extend(evicted),
         Err(error) => {
             log(&error);
-            let links = [Link { label: "Continue", href: link(inner, &return_to) }];
-            return respond::failure_with(reader, &error, &[], &links);
+            let login = login_link(inner, &return_to);
+            let links = vec![Link { label: "Continue", href: login.clone() }];
+            return respond::failure(audience, &error, &Advice { remedy: None, links, login: Some(login) });
         }
     }
     let session_before = session.map(|session| *session.id());
@@ -59,16 +58,8 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
             append_cookies(response.headers_mut(), expired.into_iter().chain([cookie]));
             response
         }
-        Err(error) => failure(inner, reader, &error),
+        Err(error) => failure(inner, audience, &error),
     }
-}
-
-/// The address of login with a return target.
-fn link(inner: &Inner, return_to: &ReturnTo) -> String {
-    let login = &inner.paths.login;
-    let query =
-        url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to.as_str()).finish();
-    format!("{login}?{query}")
 }
 
 /// A browser that tells what it is doing must be navigating a top-level window. `empty` is what Firefox once sent for
@@ -96,7 +87,7 @@ fn make_room(inner: &Inner, headers: &HeaderMap, site: Site) -> Result<Vec<Heade
         .cookies
         .flows(headers)
         .filter_map(|cookie| Some((started_at(cookie.public)?, cookie)))
-        .filter(|(started_at, _)| is_live(inner, *started_at))
+        .filter(|(started_at, _)| !is_over(inner, *started_at))
         .collect();
     live.sort_by(|(_, one), (_, other)| one.public.cmp(other.public));
     let surplus = (live.len() + 1).saturating_sub(MOST_FLOWS);
@@ -133,16 +124,17 @@ fn start(
     let request = AuthorizationRequest::new(&inner.redirect.text, state.as_str(), &challenge);
     let location = inner.provider.authorization_url(&request)?;
 
+    let name = inner.cookies.flow_name(state.public());
+    let issuer = inner.provider.issuer();
     let flow = Flow {
         state_secret,
         verifier,
         started_at: now,
         same_origin: site != Site::Foreign,
         session_before,
-        issuer: inner.provider.issuer().to_owned(),
-        return_to: return_to.shortened(LONGEST_TARGET),
+        return_to: return_to.shortened(Flow::longest_target(&name, issuer)),
+        issuer: issuer.to_owned(),
     };
-    let name = inner.cookies.flow_name(state.public());
     let sealed = inner.seal.seal(Purpose::Flow, &name, &flow.encode()).map_err(|_| ErrorKind::Internal)?;
     let cookie = inner.cookies.set(&name, &sealed, FLOW_LIFETIME).ok_or(ErrorKind::Internal)?;
     Ok((location, cookie))

@@ -5,13 +5,11 @@ use http::header::{ORIGIN, REFERER};
 use http::{HeaderMap, Method, Response, Uri};
 use url::Url;
 
-use super::{append_cookies, failure, refuse_method_or_prefetch};
+use super::{append_cookies, failure, refuse_method_or_prefetch, wanted_target};
 use crate::config::Inner;
 use crate::cookies::{Found, find};
 use crate::error::ErrorKind;
-use crate::oauth::callback::single;
-use crate::respond::{self, Reader};
-use crate::return_to::ReturnTo;
+use crate::respond::{self, Audience};
 use crate::route::Site;
 
 /// Deletes the session and every pending flow, for a POST from a page of ours.
@@ -20,21 +18,22 @@ pub(crate) fn logout(inner: &Inner, method: &Method, uri: &Uri, headers: &Header
         return refusal;
     }
     if !is_from_here(inner, headers) {
-        return failure(inner, Reader::of(headers), &ErrorKind::LogoutForeign.into());
+        return failure(inner, Audience::of(headers), &ErrorKind::LogoutForeign.into());
     }
-    let wanted = single(uri.query().unwrap_or_default(), "return_to");
-    let return_to = wanted.map_or_else(ReturnTo::root, |wanted| ReturnTo::new(&wanted, &inner.paths.all()));
     let session = inner.cookies.session_name();
+    let has_session = find(headers, session) != Found::Nothing;
     let flows = inner.cookies.flows(headers).map(|flow| inner.cookies.flow_name(flow.public));
-    let ours: Vec<_> = (find(headers, session) != Found::Nothing)
+    let ours: Vec<_> = has_session
         .then(|| session.to_owned())
         .into_iter()
         .chain(flows)
         .filter_map(|name| inner.cookies.expire(&name))
         .collect();
-    let mut response = respond::see_other(return_to.as_str());
+    let mut response = respond::see_other(wanted_target(inner, uri).as_str());
     append_cookies(response.headers_mut(), ours);
-    tracing::info!("signed out");
+    if has_session {
+        tracing::info!("signed out");
+    }
     response
 }
 

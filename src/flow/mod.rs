@@ -9,17 +9,18 @@ pub(crate) mod signed_in;
 
 use bytes::Bytes;
 use http::header::{ALLOW, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, Method, Response};
+use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use secrecy::zeroize::Zeroizing;
 
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::error::{Error, ErrorKind};
+use crate::oauth::callback::single;
 use crate::oauth::state::started_at;
-use crate::respond::{self, Reader};
+use crate::respond::{self, Advice, Audience};
 use crate::return_to::ReturnTo;
 use crate::route::is_prefetch;
-use crate::seal::Purpose;
+use crate::seal::{Purpose, Seal};
 use crate::session::SessionId;
 use crate::wire;
 
@@ -29,8 +30,11 @@ pub(crate) const FLOW_LIFETIME: u64 = 600;
 /// A clock of another node may run ahead by this many seconds.
 const CLOCK_SKEW: u64 = 60;
 
-/// A longer return target keeps its path alone, or nothing, so that a flow cookie stays under 700 bytes.
-const LONGEST_TARGET: usize = 256;
+/// A flow cookie, name and value, takes at most this many bytes; a target that is too long for it is shortened.
+const LONGEST_COOKIE: usize = 700;
+
+/// Of the bytes inside the seal; another one is not read, and its cookie left alone.
+const LAYOUT: u8 = 1;
 
 /// One pending sign-in, as its cookie holds it.
 pub(crate) struct Flow {
@@ -49,6 +53,7 @@ impl Flow {
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut writer = wire::Writer::default();
         writer
+            .fixed(&[LAYOUT])
             .fixed(&*self.state_secret)
             .fixed(&*self.verifier)
             .u64(self.started_at)
@@ -62,6 +67,9 @@ impl Flow {
     /// The return target is checked again: a key may be shared with an older version that let more through.
     pub(crate) fn decode(bytes: &[u8], own_paths: &[&str]) -> Option<Self> {
         let mut reader = wire::Reader::new(bytes);
+        if reader.fixed()? != [LAYOUT] {
+            return None;
+        }
         let flow = Self {
             state_secret: Zeroizing::new(reader.fixed()?),
             verifier: Zeroizing::new(reader.fixed()?),
@@ -78,6 +86,14 @@ impl Flow {
         Some(flow)
     }
 
+    /// How long the target may be in a cookie with a name of this length: the rest of the bytes is sealed into base64,
+    /// four characters for three bytes.
+    pub(crate) fn longest_target(name: &str, issuer: &str) -> usize {
+        const FIELDS: usize = 1 + 32 + 32 + 8 + 1 + 4 + size_of::<SessionId>() + 4 + 4;
+        let plain = LONGEST_COOKIE.saturating_sub(name.len() + 1) / 4 * 3;
+        plain.saturating_sub(Seal::OVERHEAD + FIELDS + issuer.len())
+    }
+
     /// Opens the flow cookie of this public half.
     pub(crate) fn open(inner: &Inner, public: &str, sealed: &[u8]) -> Option<Self> {
         let name = inner.cookies.flow_name(public);
@@ -85,14 +101,18 @@ impl Flow {
         Self::decode(&bytes, &inner.paths.all())
     }
 
-    pub(crate) fn is_live(&self, inner: &Inner) -> bool {
-        is_live(inner, self.started_at)
+    pub(crate) fn is_over(&self, inner: &Inner) -> bool {
+        is_over(inner, self.started_at)
+    }
+
+    /// Started by a clock that runs ahead of ours by more than another node's may.
+    pub(crate) fn is_ahead(&self, inner: &Inner) -> bool {
+        self.started_at > unix_seconds(inner.clock.now()).saturating_add(CLOCK_SKEW)
     }
 }
 
-fn is_live(inner: &Inner, started_at: u64) -> bool {
-    let now = unix_seconds(inner.clock.now());
-    started_at <= now.saturating_add(CLOCK_SKEW) && now < started_at.saturating_add(FLOW_LIFETIME)
+fn is_over(inner: &Inner, started_at: u64) -> bool {
+    unix_seconds(inner.clock.now()) >= started_at.saturating_add(FLOW_LIFETIME)
 }
 
 /// The `Set-Cookie` headers that delete flow cookies which open and are over.
@@ -100,9 +120,9 @@ fn expire_dead_flows(inner: &Inner, headers: &HeaderMap) -> Vec<HeaderValue> {
     inner
         .cookies
         .flows(headers)
-        .filter(|cookie| started_at(cookie.public).is_some_and(|started_at| !is_live(inner, started_at)))
+        .filter(|cookie| started_at(cookie.public).is_some_and(|started_at| is_over(inner, started_at)))
         .take(16)
-        .filter(|cookie| Flow::open(inner, cookie.public, cookie.value).is_some_and(|flow| !flow.is_live(inner)))
+        .filter(|cookie| Flow::open(inner, cookie.public, cookie.value).is_some_and(|flow| flow.is_over(inner)))
         .filter_map(|cookie| inner.cookies.expire(&inner.cookies.flow_name(cookie.public)))
         .collect()
 }
@@ -114,21 +134,42 @@ fn refuse_method_or_prefetch(
     method: &Method,
     headers: &HeaderMap,
 ) -> Option<Response<Bytes>> {
-    let reader = Reader::of(headers);
+    let audience = Audience::of(headers);
     if method != allowed {
-        let mut response = failure(inner, reader, &ErrorKind::MethodNotAllowed.into());
+        let mut response = failure(inner, audience, &ErrorKind::MethodNotAllowed.into());
         if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
             response.headers_mut().insert(ALLOW, allowed);
         }
         return Some(response);
     }
-    is_prefetch(headers).then(|| failure(inner, reader, &ErrorKind::Prefetch.into()))
+    is_prefetch(headers).then(|| failure(inner, audience, &ErrorKind::Prefetch.into()))
 }
 
-/// A failure of this layer, logged, with a button to start over.
-fn failure(inner: &Inner, reader: Reader, error: &Error) -> Response<Bytes> {
+/// A failure of this layer, logged, with a button to start over where nothing was asked to end.
+fn failure(inner: &Inner, audience: Audience, error: &Error) -> Response<Bytes> {
     log(error);
-    respond::failure(reader, error, Some(&inner.paths.login))
+    let advice = match error.kind() {
+        ErrorKind::LogoutForeign | ErrorKind::MethodNotAllowed => Advice::go_home(),
+        _ => Advice::sign_in(&inner.paths.login),
+    };
+    respond::failure(audience, error, &advice)
+}
+
+/// The address of login with a return target.
+fn login_link(inner: &Inner, return_to: &ReturnTo) -> String {
+    let mut link = inner.paths.login.clone();
+    if return_to != &ReturnTo::root() {
+        link.push('?');
+        let start = link.len();
+        url::form_urlencoded::Serializer::for_suffix(&mut link, start).append_pair("return_to", return_to.as_str());
+    }
+    link
+}
+
+/// The return target a login or logout asks for; `/` where it is missing, repeated or not a path on this site.
+fn wanted_target(inner: &Inner, uri: &Uri) -> ReturnTo {
+    let wanted = single(uri.query().unwrap_or_default(), "return_to");
+    wanted.map_or_else(ReturnTo::root, |wanted| ReturnTo::new(&wanted, &inner.paths.all()))
 }
 
 fn log(error: &Error) {
@@ -138,10 +179,12 @@ fn log(error: &Error) {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(": ");
-    if error.kind().status().is_server_error() {
+    if error.kind() == ErrorKind::Prefetch {
+        tracing::debug!(code, "nothing is done ahead of a click");
+    } else if error.kind().status().is_server_error() {
         tracing::warn!(code, reason, source, "sign-in failed");
     } else {
-        tracing::info!(code, reason, source, "sign-in refused");
+        tracing::info!(code, reason, source, "request refused");
     }
 }
 

@@ -54,7 +54,8 @@ impl SignedIn {
         hash.as_ref().first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes))
     }
 
-    /// In forward mode: no session is made, whatever the handler answers. The code goes into the log.
+    /// No session is made: in forward mode whatever the handler answers, in the hook whatever it returns. The code goes
+    /// into the log.
     pub fn refuse(&self, code: &'static str) {
         let _ = self.refusal.set(code);
     }

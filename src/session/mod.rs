@@ -6,6 +6,9 @@ use std::ops::Range;
 
 use crate::wire::{Reader, Writer};
 
+/// Of the bytes inside the seal; another one is not read, and its cookie left alone.
+const LAYOUT: u8 = 1;
+
 /// Identifies a session: 128 random bits, new at each sign-in.
 pub(crate) type SessionId = [u8; 16];
 
@@ -52,6 +55,7 @@ impl Session {
     pub(crate) fn new(new: &NewSession<'_>) -> Option<Self> {
         let mut writer = Writer::default();
         writer
+            .fixed(&[LAYOUT])
             .fixed(&new.id)
             .u64(new.authenticated_at)
             .u64(new.authenticated_at) // renewed at
@@ -69,6 +73,9 @@ impl Session {
 
     pub(crate) fn decode(bytes: Vec<u8>) -> Option<Self> {
         let mut reader = Reader::new(&bytes);
+        if reader.fixed()? != [LAYOUT] {
+            return None;
+        }
         let id = reader.fixed()?;
         let authenticated_at = reader.u64()?;
         let _renewed_at = reader.u64()?;
