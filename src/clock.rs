@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Tells the time. Everything in this crate that asks for the time asks here, so a test can move it.
+/// Tells the time. Everything in this crate that asks what time it is asks here, so a test can move it; deadlines of a
+/// running sign-in are Tokio's timers.
 ///
 /// [`SystemClock`] is the default; [`ManualClock`] stands still until a test moves it.
 pub trait Clock: Send + Sync + 'static {
@@ -14,7 +15,7 @@ pub trait Clock: Send + Sync + 'static {
 
 /// The operating system's clock.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
+#[allow(clippy::exhaustive_structs, reason = "there is nothing to add, and `SystemClock` should be a value")]
 pub struct SystemClock;
 
 impl Clock for SystemClock {

@@ -18,9 +18,30 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The default one speaks HTTP/1.1 over rustls (feature `reqwest`). One of your own must keep its rules: redirects are
 /// not followed (the request carries secrets), connecting takes at most 5 and everything 15 seconds, an answer over
 /// [`ANSWER_LIMIT`] bytes is an error, and plain http goes to loopback hosts only.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use tower_signin::{BoxFuture, HttpClient, HttpError, HttpErrorKind};
+///
+/// /// For tests: there is no network.
+/// struct Offline;
+///
+/// impl HttpClient for Offline {
+///     fn send(&self, _: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
+///         Box::pin(async { Err(HttpError::new(HttpErrorKind::Unreachable)) })
+///     }
+/// }
+/// ```
 pub trait HttpClient: Send + Sync + 'static {
     /// Sends `request`, once: it must never be repeated by itself.
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>>;
+}
+
+impl<C: HttpClient + ?Sized> HttpClient for std::sync::Arc<C> {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
+        (**self).send(request)
+    }
 }
 
 /// The most bytes an answer of the provider may take: 256 KiB.
@@ -108,7 +129,7 @@ mod with_reqwest {
 
     use super::*;
     use crate::config::ConfigError;
-    use crate::config::is_loopback_host;
+    use crate::redirect_uri::is_loopback_host;
 
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
     const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);

@@ -64,6 +64,12 @@ impl Identity {
     }
 
     /// What the sign-in hook attached, or `None` if it attached nothing that fits the type.
+    ///
+    /// ```
+    /// # fn example(identity: &tower_signin::Identity) {
+    /// let user_id: Option<i64> = identity.data();
+    /// # }
+    /// ```
     #[must_use]
     pub fn data<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_str(self.0.session.data()).ok()

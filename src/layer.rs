@@ -8,8 +8,8 @@ use crate::service::SignInService;
 /// Answers login, callback and logout, and puts the [`Identity`](crate::Identity) of who is signed in into the
 /// extensions of every other request. It guards nothing: that is [`RequireLayer`](crate::RequireLayer)'s.
 ///
-/// Mount it outermost, around everything that should know who is there. See the [crate documentation](crate) for how
-/// axum routes around a layer that is mounted elsewhere.
+/// Mount it outermost, around everything that should know who is there. The README has the
+/// table of how axum routes around a layer that is mounted elsewhere.
 ///
 /// ```
 /// use tower_layer::Layer;

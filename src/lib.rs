@@ -52,7 +52,7 @@
 //! # What holds always
 //!
 //! 1. A token request is built from a [`ValidatedCode`] alone; nothing goes to the network before state has passed, and a
-//!    state is redeemed at most once in a process.
+//!    [`SignIn`] redeems a state at most once.
 //! 2. The protocol code does no I/O, reads no clock and draws no randomness. Time comes from [`Clock`].
 //! 3. Nothing from a header, query or body becomes an [`Identity`]; a forwarded request carries ours or none.
 //! 4. The layer adds no error to the service's own, and answers no failure with a 2xx. Every failure carries its
@@ -68,11 +68,25 @@
 //! 11. A feature adds API and never changes behaviour.
 //! 12. No panic that a request can reach.
 //!
+//! # Defaults
+//!
+//! | what | default | why |
+//! |---|---|---|
+//! | session | 24 hours, sealed in its cookie | as long as a BitBadges access token; nothing to store |
+//! | pending sign-in | 10 minutes, one cookie each, at most 4 | several tabs work to the end, and the header stays small |
+//! | cookies | `__Host-`, `Secure`, `HttpOnly`, `SameSite=Lax` | no other host can plant them; `Strict` would lose the callback |
+//! | attempts | 64 at once, 30 seconds each, 10 of them the hook's | a flood ends here, not at the provider |
+//! | provider's answer | 256 KiB, 5 seconds to connect, 15 in all, no redirects | the request carries secrets |
+//!
+//! A Tokio runtime with timers must run the service. Changing the cookie prefix or the origin of the redirect URI ends all
+//! sessions.
+//!
 //! # Features
 //!
 //! `reqwest` (default): the HTTP client. `axum`: extractors. `dev`: a stand-in for BitBadges on loopback.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::unwrap_used)]
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -92,6 +106,7 @@ mod identity;
 mod layer;
 mod oauth;
 mod provider;
+mod redirect_uri;
 mod require;
 mod respond;
 mod return_to;
@@ -122,5 +137,7 @@ pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::seal::Keys;
 pub use self::service::SignInService;
 
+/// The version of the `bytes` crate whose buffers an [`HttpClient`] takes and gives.
+pub use bytes;
 /// The version of the `http` crate whose requests and responses this crate speaks.
 pub use http;

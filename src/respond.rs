@@ -174,7 +174,7 @@ fn shown_reason(error: &Error) -> Option<&'static str> {
     error.reason().filter(|_| error.kind() == ErrorKind::RefusedByApp)
 }
 
-/// Escapes text for element content and for double-quoted attributes.
+/// Text as it may stand between tags and inside a double-quoted attribute.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -184,10 +184,16 @@ pub(crate) fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
+            // Controls and direction marks could make a line read as something else.
+            other if other.is_control() || is_direction_mark(other) => escaped.push('\u{fffd}'),
             other => escaped.push(other),
         }
     }
     escaped
+}
+
+fn is_direction_mark(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 const STYLE: &str = "\

@@ -83,7 +83,8 @@ impl Account {
     pub fn from_address(address: &str) -> Result<Self, DevError> {
         let address = address.trim();
         if let Some(digits) = address.strip_prefix("0x") {
-            let bytes = decode_hex(digits).ok_or(DevError::Address)?;
+            let mut bytes = [0; 20];
+            hex::decode_to_slice(digits, &mut bytes).map_err(|_| DevError::Address)?;
             let bitbadges = encode_bech32("bb", &bytes).ok_or(DevError::Address)?;
             return Ok(Self::new(address, address, "ETH", &bitbadges));
         }
@@ -120,20 +121,6 @@ impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.address)
     }
-}
-
-fn decode_hex(digits: &str) -> Option<[u8; 20]> {
-    if digits.len() != 40 {
-        return None;
-    }
-    let mut bytes = [0; 20];
-    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
-        let [high, low] = pair else { return None };
-        let high = char::from(*high).to_digit(16)?;
-        let low = char::from(*low).to_digit(16)?;
-        *byte = u8::try_from(high << 4 | low).ok()?;
-    }
-    Some(bytes)
 }
 
 /// Cosmos accounts have 20 bytes, or 32 where they are derived from a module (Cosmos ADR 28).

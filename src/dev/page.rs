@@ -1,4 +1,3 @@
-use std::fmt::Write;
 use std::sync::LazyLock;
 
 use aws_lc_rs::digest;
@@ -10,6 +9,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use super::Account;
 use super::authorize::{AuthorizationRequest, PATH, distinct_scopes};
 use super::body::DevBody;
+use crate::respond::escape;
 
 /// What the authorize page shows.
 pub(super) struct Consent<'a> {
@@ -133,30 +133,6 @@ fn page(status: StatusCode, body: Bytes) -> Response<DevBody> {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
     response
-}
-
-/// Text as it may stand between tags and inside a double-quoted attribute.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            // Controls and direction marks could make a line read as something else.
-            c if c.is_control() || is_direction_mark(c) => {
-                let _ = write!(escaped, "\u{fffd}");
-            }
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-fn is_direction_mark(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// No `form-action`: Chrome applies it to the redirect that follows the form as well, and that one

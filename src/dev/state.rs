@@ -1,5 +1,4 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -162,22 +161,14 @@ impl<V> Table<V> {
 
 /// SHA-256 in hex. Codes, tokens and secrets are kept and looked up by it only.
 pub(super) fn hash(text: &str) -> String {
-    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+    hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
 
 /// 32 random bytes as 64 lower-case hex digits, the documented shape of a code.
 pub(super) fn random_hex() -> Result<String, DevError> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).map_err(|_| DevError::Random)?;
-    Ok(hex(&bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a String can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Ok(hex::encode(bytes))
 }
 
 const MAX_ROWS: usize = 10_000;

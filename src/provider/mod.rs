@@ -15,6 +15,7 @@ use crate::oauth::token::Tokens;
 /// speaks its own dialect. Every request goes through the [`HttpClient`] it is handed, and nothing is ever sent twice.
 ///
 /// ```
+/// use url::form_urlencoded;
 /// use tower_signin::{AuthorizationRequest, BoxFuture, ConfigError, Error, ErrorKind, Grant, HttpClient, Provider, ValidatedCode};
 ///
 /// struct Example;
@@ -27,17 +28,36 @@ use crate::oauth::token::Tokens;
 ///         vec!["https://id.example.com/token"]
 ///     }
 ///     fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Result<String, Error> {
-///         Ok(format!("https://id.example.com/authorize?state={}&code_challenge={}&code_challenge_method=S256",
-///             request.state, request.code_challenge))
+///         let query = form_urlencoded::Serializer::new(String::new())
+///             .append_pair("response_type", "code")
+///             .append_pair("client_id", "my-client")
+///             .append_pair("redirect_uri", request.redirect_uri)
+///             .append_pair("state", request.state)
+///             .append_pair("code_challenge", request.code_challenge)
+///             .append_pair("code_challenge_method", "S256")
+///             .finish();
+///         Ok(format!("https://id.example.com/authorize?{query}"))
 ///     }
 ///     fn redeem<'a>(&'a self, http: &'a dyn HttpClient, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
 ///         Box::pin(async move {
+///             let body = form_urlencoded::Serializer::new(String::new())
+///                 .append_pair("grant_type", "authorization_code")
+///                 .append_pair("client_id", "my-client")
+///                 .append_pair("code", code.code())
+///                 .append_pair("code_verifier", code.code_verifier())
+///                 .append_pair("redirect_uri", code.redirect_uri())
+///                 .finish();
 ///             let request = http::Request::post("https://id.example.com/token")
-///                 .body(format!("code={}&code_verifier={}", code.code(), code.code_verifier()).into())
+///                 .header("content-type", "application/x-www-form-urlencoded")
+///                 .body(body.into())
 ///                 .map_err(|_| ErrorKind::Internal)?;
 ///             let answer = http.send(request).await?;
-///             // … check the answer, then:
-///             Grant::new("subject", &serde_json::json!({ "name": "Ada" }))
+///             if !answer.status().is_success() {
+///                 return Err(ErrorKind::ExchangeRejected.into());
+///             }
+///             let who: serde_json::Value =
+///                 serde_json::from_slice(answer.body()).map_err(|_| ErrorKind::ProviderAnswer)?;
+///             Grant::new(who["sub"].as_str().unwrap_or_default(), &who)
 ///         })
 ///     }
 /// }

@@ -21,12 +21,13 @@ use serde_json::json;
 pub use self::account::Account;
 pub use self::ownership::{Asset, OwnershipRequirements, Range};
 use super::{Grant, Provider};
-use crate::config::{ConfigError, is_secure_or_loopback};
+use crate::config::ConfigError;
 use crate::error::{Error, ErrorKind};
 use crate::http_client::{BoxFuture, HttpClient};
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::callback::ValidatedCode;
 use crate::oauth::token::Tokens;
+use crate::redirect_uri::is_secure_or_loopback;
 
 /// The issuer of people who signed in at bitbadges.io.
 pub const ISSUER: &str = "https://bitbadges.io";
