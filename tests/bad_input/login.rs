@@ -1,0 +1,161 @@
+//! The start of a sign-in: who may start one, and what a flood or another site can do.
+
+use std::time::Duration;
+
+use http::Method;
+use http::header::LOCATION;
+use tower_signin::ErrorKind::{LoginCrossSite, LoginNotNavigation};
+
+use crate::site::{CODE, Site, Started, deleted, set_cookies};
+use crate::support::{Browser, location, navigation, text};
+
+#[tokio::test]
+async fn only_a_top_level_navigation_starts_a_sign_in() {
+    let cases: &[(&str, Option<&str>, Option<&str>, bool)] = &[
+        ("a click", Some("navigate"), Some("document"), true),
+        ("a navigation that a service worker preloads", Some("navigate"), Some("empty"), true),
+        ("an old browser or a program", None, None, true),
+        ("fetch", Some("cors"), Some("empty"), false),
+        ("fetch without cors", Some("no-cors"), Some("empty"), false),
+        ("fetch on the same origin", Some("same-origin"), Some("empty"), false),
+        ("a web socket", Some("websocket"), Some("empty"), false),
+        ("a frame", Some("navigate"), Some("iframe"), false),
+        ("an old frame", Some("navigate"), Some("frame"), false),
+        ("an image", Some("no-cors"), Some("image"), false),
+        ("an image that says no mode", None, Some("image"), false),
+        ("a frame that says no mode", None, Some("iframe"), false),
+        ("a script", Some("no-cors"), Some("script"), false),
+        ("an object", Some("navigate"), Some("object"), false),
+        ("an embed", Some("navigate"), Some("embed"), false),
+        ("a word nobody knows", Some("teleport"), None, false),
+        ("another case", Some("Navigate"), Some("document"), false),
+    ];
+    for (name, mode, dest, starts) in cases {
+        let site = Site::new();
+        let mut request = http::Request::get("/api/login");
+        for (header, value) in [("sec-fetch-mode", mode), ("sec-fetch-dest", dest)] {
+            if let Some(value) = value {
+                request = request.header(header, *value);
+            }
+        }
+        let response = site.visit(&mut Browser::new(), request).await;
+        if *starts {
+            assert_eq!((response.status().as_u16(), set_cookies(&response).len()), (303, 1), "{name}");
+        } else {
+            site.assert_refused(name, &response, 403, LoginNotNavigation);
+            assert_eq!(set_cookies(&response), [""; 0], "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_site_pushes_out_none_of_our_own_flows() {
+    for from in ["cross-site", "same-site", "nobody-knows"] {
+        let site = Site::new();
+        let mut browser = Browser::new();
+        let started = start_four(&site, &mut browser, "same-origin").await;
+        let before = browser.jar.clone();
+
+        let request = navigation(Method::GET, &site.login("/theirs?a=1&b=2"), from);
+        let response = site.visit(&mut browser, request).await;
+        site.assert_refused(from, &response, 403, LoginCrossSite);
+        assert_eq!(set_cookies(&response), [""; 0], "{from}");
+        assert!(!response.headers().contains_key(LOCATION), "{from}");
+        let button = "href=\"/api/login?return_to=%2Ftheirs%3Fa%3D1%26b%3D2\">Continue<";
+        assert!(text(&response).contains(button), "{from}: {}", text(&response));
+        assert_eq!(browser.jar, before, "{from}");
+
+        let continued = site.start(&mut browser, "/theirs").await;
+        assert!(
+            !browser.jar.contains_key(&started[0].flow_cookie()),
+            "{from}: the person's own click evicts the oldest"
+        );
+        assert_eq!(location(&site.get(&mut browser, &continued.callback(CODE)).await), "/theirs", "{from}");
+    }
+}
+
+#[tokio::test]
+async fn another_site_pushes_out_what_other_sites_started() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    let own = site.start(&mut browser, "/own").await;
+    site.clock.advance(Duration::from_secs(1));
+    let theirs = start_four(&site, &mut browser, "cross-site").await;
+    assert_eq!(browser.jar.len(), 4);
+    assert!(!browser.jar.contains_key(&theirs[0].flow_cookie()));
+    assert_eq!(location(&site.get(&mut browser, &own.callback(CODE)).await), "/own");
+}
+
+#[tokio::test]
+async fn another_site_starts_nothing_for_who_is_signed_in() {
+    let site = Site::new();
+    let mut browser = site.signed_in().await;
+    let cases = [("/there?x=1", "/there?x=1"), ("//evil.example", "/"), ("/api/login", "/")];
+    for (wanted, expected) in cases {
+        let response = site.visit(&mut browser, navigation(Method::GET, &site.login(wanted), "cross-site")).await;
+        assert_eq!((response.status().as_u16(), location(&response).as_str()), (303, expected), "{wanted}");
+        assert_eq!(set_cookies(&response), [""; 0], "{wanted}");
+    }
+    assert!(site.upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_fifth_sign_in_evicts_the_oldest() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    let started = start_four(&site, &mut browser, "same-origin").await;
+    let response = site.get(&mut browser, "/api/login").await;
+    let cookies = set_cookies(&response);
+    assert_eq!(cookies.len(), 2, "{cookies:?}");
+    assert_eq!(cookies[0], deleted(&started[0].flow_cookie()));
+    let evicted = site.get(&mut browser, &started[0].callback(CODE)).await;
+    site.assert_refused("evicted", &evicted, 400, tower_signin::ErrorKind::FlowNotFound);
+    for started in &started[1..] {
+        let mut browser = browser.clone();
+        assert_eq!(site.get(&mut browser, &started.callback(CODE)).await.status(), 303);
+    }
+}
+
+#[tokio::test]
+async fn nine_abandoned_sign_ins_leave_room_for_the_tenth() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    let long = format!("/{}?{}", "p".repeat(200), "q".repeat(1500));
+    for round in 0..9 {
+        site.start(&mut browser, &long).await;
+        site.clock.advance(Duration::from_secs(1));
+        let header = browser.cookie_header().unwrap();
+        assert!(header.len() < 4096, "round {round}: {} bytes", header.len());
+        for (name, value) in &browser.jar {
+            assert!(name.len() + value.len() < 700, "round {round}: {} bytes", name.len() + value.len());
+        }
+    }
+    let tenth = site.complete(&mut browser, "/target").await;
+    assert_eq!((tenth.status().as_u16(), location(&tenth).as_str()), (303, "/target"));
+}
+
+#[tokio::test]
+async fn a_login_sweeps_up_flows_that_are_over_and_nothing_it_cannot_read() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    let over = site.start(&mut browser, "/").await;
+    site.clock.advance(Duration::from_secs(601));
+    let strangers = format!("__Host-signin-flow-{:010x}{:016x}", 1, 1);
+    browser.jar.insert(strangers, "junk".to_owned());
+    browser.jar.insert("__Host-signin-flow-".to_owned(), "junk".to_owned());
+    browser.jar.insert("__Host-signin-flow-é".to_owned(), "junk".to_owned());
+    let response = site.get(&mut browser, "/api/login").await;
+    let cookies = set_cookies(&response);
+    assert_eq!(cookies.len(), 2, "{cookies:?}");
+    assert_eq!(cookies[0], over.flow_deleted());
+}
+
+/// Four sign-ins, a second apart, oldest first.
+async fn start_four(site: &Site, browser: &mut Browser, from: &str) -> Vec<Started> {
+    let mut started = Vec::new();
+    for number in 0..4 {
+        started.push(site.start_from(browser, from, &format!("/{number}")).await);
+        site.clock.advance(Duration::from_secs(1));
+    }
+    started
+}

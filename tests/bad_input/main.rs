@@ -1,0 +1,17 @@
+//! Bad input of every kind, through the public layer: the right status, no request to the provider, the flow spent or
+//! untouched, the inner service never called. Tests named `hNNN_…` are attacks that worked on sign-in software elsewhere.
+
+#![allow(missing_docs, reason = "tests")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod callback;
+mod config;
+mod login;
+mod logout;
+mod methods;
+mod return_targets;
+mod sessions;
+mod site;
+mod state;

@@ -1,0 +1,451 @@
+//! Where a person may be sent: every hostile target, in every place that takes one, judged as a browser resolves it.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use http::header::LOCATION;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower_signin::dev::{CLIENT_ID, DevProvider};
+use url::Url;
+
+use crate::site::{CALLBACK, CODE, ORIGIN, Site, parameter, query, set_cookies};
+use crate::support::{Browser, location, navigation, send, text};
+
+#[tokio::test]
+async fn h001_backslash_return_target() {
+    root(&[
+        r"/\evil.example",
+        r"/\/evil.example",
+        r"\/evil.example",
+        r"\\evil.example",
+        r"/a\b",
+        r"\evil",
+        "/%5cevil.example",
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn h002_whitespace_and_encoded_forms() {
+    root(&[
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "/\r/evil.example",
+        "/\0/evil.example",
+        "\t//evil.example",
+        " //evil.example",
+        "/%09/evil.example",
+        "/%0a/evil.example",
+        "/%0D/evil.example",
+        "/%00/evil.example",
+        "/%2f/evil.example",
+        "/%2F%2Fevil.example",
+        "%2f%2fevil.example",
+        "/\u{85}/evil.example",
+        "\u{a0}//evil.example",
+        "\u{3000}//evil.example",
+        "／／evil.example",
+        "/a\r\nlocation: https://evil.example",
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn h003_host_that_ends_in_ours() {
+    root(&["https://evilexample.com/", "//evilexample.com/", "https://evil.example.com/"]).await;
+}
+
+#[tokio::test]
+async fn h004_host_that_ends_in_ours_after_a_hyphen() {
+    root(&["https://evil-example.com/", "//evil-example.com/"]).await;
+}
+
+#[tokio::test]
+async fn h005_a_browser_stays_here_whatever_the_target_is_made_of() {
+    let pieces = [
+        "/",
+        "\\",
+        "//",
+        "///",
+        "/\\",
+        "\t",
+        "\n",
+        "\r",
+        "\0",
+        "%5c",
+        "%2f%2f",
+        "%09",
+        "%0a",
+        "%0d",
+        "%00",
+        "%252f",
+        "\u{a0}",
+        "\u{3000}",
+        "\u{feff}",
+        "／",
+        "。",
+        "@",
+        ";@",
+        "?@",
+        "#@",
+        ":80",
+        ":",
+        ".",
+        "..",
+        "%2e%2e",
+        "..;/",
+        ";",
+        "?",
+        "#",
+        "evil.example",
+        "https:",
+        "https:///",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "[::1]",
+        "0x7f.1",
+        "2130706433",
+        "0177.0.0.1",
+        "еxample.com",
+        " ",
+        "api/login",
+        "api/callback",
+        "api/logout",
+        "a",
+    ];
+    let mut targets = BTreeSet::new();
+    for first in pieces {
+        targets.insert(first.to_owned());
+        targets.insert(format!("{first}evil.example"));
+        for second in pieces {
+            targets.insert(format!("/{first}{second}"));
+            targets.insert(format!("/{first}{second}evil.example"));
+            targets.insert(format!("/a{first}{second}b"));
+        }
+    }
+    assert!(targets.len() > 4000);
+    let site = Site::new();
+    let mut browser = site.signed_in().await;
+    for (number, target) in targets.iter().enumerate() {
+        lands_here(target, &[from_another_site(&site, &mut browser, target).await]);
+        // The other ways take longer.
+        if number % 8 == 0 {
+            lands_here(target, &everywhere(&site, target).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn h006_logout_goes_to_no_other_site() {
+    for target in ["https://evil.example/", "//evil.example", "https://example.com.evil.example/"] {
+        let site = Site::new();
+        assert_eq!(logged_out(&site, &site_logout(target)).await, "/", "{target}");
+    }
+}
+
+/// Only `return_to` ever becomes a Location, and only at login and logout.
+#[tokio::test]
+async fn h007_no_other_parameter_is_a_target() {
+    let names = [
+        "redirect",
+        "redirect_uri",
+        "redirect_url",
+        "next",
+        "url",
+        "rd",
+        "target",
+        "target_link_uri",
+        "login_uri",
+        "callbackUrl",
+        "returnTo",
+        "RETURN_TO",
+        "return_to[]",
+        "return-to",
+        "post_logout_redirect_uri",
+        "RelayState",
+        "client_id",
+        "iss",
+    ];
+    for name in names {
+        let site = Site::new();
+        let evil = query(&[(name, "https://evil.example/"), (name, "/elsewhere")]);
+        let mut browser = Browser::new();
+        let login = site.get(&mut browser, &format!("/api/login?{evil}")).await;
+        let url = location(&login);
+        assert!(url.starts_with("https://bitbadges.io/siwbb/authorize?") && !url.contains("evil"), "{name}: {url}");
+        assert_eq!(parameter(&url, "redirect_uri"), CALLBACK, "{name}");
+        let callback = format!("/api/callback?code={CODE}&state={}", parameter(&url, "state"));
+        let callback = if name == "iss" { callback } else { format!("{callback}&{evil}") };
+        assert_eq!(location(&site.get(&mut browser, &callback).await), "/", "{name}");
+        assert_eq!(logged_out(&site, &format!("/api/logout?{evil}")).await, "/", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn h008_the_requests_own_path_is_no_target() {
+    let site = Site::new();
+    for path in ["//google.com", "//google.com/..", "/\\google.com", "http://google.com//google.com"] {
+        let response = site.get(&mut Browser::new(), path).await;
+        assert_eq!((response.status().as_u16(), text(&response)), (200, "nobody"), "{path}");
+        assert!(!response.headers().contains_key(LOCATION), "{path}");
+
+        let inner =
+            service_fn(|_: Request<Bytes>| async { Err::<Response<Full<Bytes>>, _>("the guard let it through") });
+        let guarded = site.sign_in.layer().layer(site.sign_in.require().layer(inner));
+        let request = navigation(Method::GET, path, "none").body(Bytes::new()).unwrap();
+        let response = guarded.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 401, "{path}");
+        assert!(!response.headers().contains_key(LOCATION), "{path}");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(!String::from_utf8_lossy(&body).contains("google"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn h009_our_origin_as_a_beginning() {
+    root(&[
+        "https://example.com.evil.example/",
+        "https://example.com@evil.example/",
+        "https://example.com/",
+        "https:/x",
+    ])
+    .await;
+}
+
+/// Login, logout, the page with a button and the way around another loopback name share one validator.
+#[tokio::test]
+async fn h010_every_way_in_shares_one_validator() {
+    for target in [r"/\evil.example", "//evil.example", "/\t/evil.example", "/api/login?x", "https://evil.example"] {
+        let site = Site::new();
+        for place in everywhere(&site, target).await {
+            assert_eq!(place, "/", "{target:?}");
+        }
+        let loopback = Site::of(crate::site::siwbb(), "http://localhost:3000/api/callback", |builder| builder);
+        let request = navigation(Method::GET, &loopback.login(target), "none").header("host", "127.0.0.1:3000");
+        let response = loopback.visit(&mut Browser::new(), request).await;
+        let link = location(&response);
+        let link = link.strip_prefix("http://localhost:3000/api/login").unwrap_or_else(|| panic!("{target:?}: {link}"));
+        assert!(["", "?return_to=%2F"].contains(&link), "{target:?}: {link}");
+
+        let full = Site::new();
+        let mut browser = Browser::new();
+        for _ in 0..4 {
+            full.start(&mut browser, "/").await;
+        }
+        let page = full.visit(&mut browser, navigation(Method::GET, &full.login(target), "cross-site")).await;
+        let button = ["href=\"/api/login\"", "href=\"/api/login?return_to=%2F\""];
+        assert!(button.iter().any(|button| text(&page).contains(button)), "{target:?}: {}", text(&page));
+    }
+}
+
+#[tokio::test]
+async fn h011_malformed_targets_break_nothing() {
+    let mut queries: Vec<_> = (0..=255_u8).map(|byte| format!("return_to=/a%{byte:02x}b")).collect();
+    let odd =
+        ["return_to", "return_to=", "=", "&&&", "return_to=%", "return_to=%f", "return_to=%zz", "return_to=%ff%fe"];
+    queries.extend(odd.map(str::to_owned));
+    queries.extend(
+        ["return_to=/a&return_to=//evil.example", "%ff=x", "return_to=/%ed%a0%80", "?return_to=?"].map(str::to_owned),
+    );
+    queries.push(format!("return_to=/{}", "a".repeat(60_000)));
+    queries.push(format!("return_to={}", "%2f".repeat(20_000)));
+    let site = Site::new();
+    for query in &queries {
+        let mut browser = Browser::new();
+        let login = site.get(&mut browser, &format!("/api/login?{query}")).await;
+        assert_eq!(login.status(), 303, "{query:.60}");
+        let state = parameter(&location(&login), "state");
+        let callback = site.get(&mut browser, &format!("/api/callback?code={CODE}&state={state}")).await;
+        let place = logged_out(&site, &format!("/api/logout?{query}")).await;
+        lands_here(query, &[location(&callback), place]);
+    }
+}
+
+#[tokio::test]
+async fn h012_unfiltered_login_target() {
+    root(&[
+        "https://evil.example",
+        "http://evil.example",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "evil.example",
+        "",
+    ])
+    .await;
+}
+
+// H013: there are no trusted origins and no wildcards to get wrong; a target is a path on this site or nothing.
+
+#[tokio::test]
+async fn h014_the_target_comes_from_the_sealed_flow_alone() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    let started = site.start(&mut browser, "/sealed").await;
+    let callback = format!("{}&return_to=%2Felsewhere&return_to=//evil.example", started.callback(CODE));
+    assert_eq!(location(&site.get(&mut browser, &callback).await), "/sealed");
+    assert_eq!(location(&site.get(&mut browser, &callback).await), "/sealed", "a reload");
+}
+
+#[tokio::test]
+async fn h015_protocol_relative_in_disguise() {
+    root(&[
+        "//evil.example",
+        "///evil.example",
+        "////evil.example",
+        "/%09/evil.example",
+        r"/./\evil.example",
+        "/.//evil.example",
+        "/..//evil.example",
+        "/%2e/\\evil.example",
+        "/%2e%2e//evil.example",
+        "/a/..//evil.example",
+        "/..;//evil.example",
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn h017_no_redirect_is_made_of_a_raw_path() {
+    let site = Site::new();
+    let paths =
+        ["//evil.example/", "//evil.example/api/login", "/api/login/", "/api//login", "/api/callback/", "//api/login"];
+    for (number, path) in paths.into_iter().enumerate() {
+        let response = site.get(&mut Browser::new(), path).await;
+        assert!(!response.headers().contains_key(LOCATION), "{path}");
+        assert_eq!(site.inner_calls(), number + 1, "{path} is the inner service's own");
+    }
+}
+
+#[tokio::test]
+async fn h018_forwarding_headers_reach_no_location() {
+    for header in ["x-forwarded-prefix", "x-forwarded-uri", "x-original-url", "x-rewrite-url", "x-script-name"] {
+        unmoved_by(&[(header, "/evil")]).await;
+    }
+}
+
+#[tokio::test]
+async fn h019_host_builds_no_redirect_uri() {
+    let hosts =
+        ["evil.example", "example.com:8443", "example.com@evil.example", "evil.example#example.com", "localhost", ""];
+    for host in hosts {
+        unmoved_by(&[("host", host)]).await;
+        unmoved_by(&[("x-forwarded-host", host), ("x-forwarded-proto", "http"), ("x-forwarded-port", "81")]).await;
+        unmoved_by(&[("forwarded", &format!("host=\"{host}\";proto=http"))]).await;
+    }
+    let site = Site::new();
+    let response = site.get(&mut Browser::new(), "http://evil.example/api/login").await;
+    assert_eq!(parameter(&location(&response), "redirect_uri"), CALLBACK, "a request line with another host");
+
+    let loopback = Site::of(crate::site::siwbb(), "http://localhost:3000/api/callback", |builder| builder);
+    for host in ["evil.example:3000", "127.0.0.1.evil.example:3000", "localhost.evil.example:3000", "127.0.0.1:3001"] {
+        let request = navigation(Method::GET, "/api/login", "none").header("host", host);
+        let response = loopback.visit(&mut Browser::new(), request).await;
+        assert!(location(&response).starts_with("https://bitbadges.io/siwbb/authorize?"), "{host}");
+    }
+}
+
+/// Of the dev provider: no redirect before client and redirect URI are known to be good.
+#[tokio::test]
+async fn h020_the_dev_provider_redirects_to_no_unknown_uri() {
+    let dev = DevProvider::start().await.unwrap();
+    let good = "http://localhost:3000/cb";
+    let cases = [
+        (CLIENT_ID, "https://evil.example/"),
+        (CLIENT_ID, "http://localhost.evil.example/"),
+        (CLIENT_ID, "http://localhost@evil.example/"),
+        (CLIENT_ID, "//evil.example"),
+        (CLIENT_ID, ""),
+        ("nobody", good),
+        ("", good),
+    ];
+    for (client_id, redirect_uri) in cases {
+        let query = query(&[("client_id", client_id), ("redirect_uri", redirect_uri), ("scope", "\u{0}")]);
+        for method in [Method::GET, Method::POST] {
+            let url = format!("{}/siwbb/authorize?{query}", dev.origin());
+            let request = navigation(method, &url, "same-origin")
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(Bytes::from_static(b"account=alice&address=&decision=deny"));
+            let response = send(request.unwrap()).await.unwrap();
+            assert!(response.status().is_client_error(), "{client_id} {redirect_uri}: {}", response.status());
+            assert!(!response.headers().contains_key(LOCATION), "{client_id} {redirect_uri}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn h021_referer_is_no_target() {
+    unmoved_by(&[("referer", "https://evil.example/"), ("origin", "https://evil.example")]).await;
+    unmoved_by(&[("referer", "https://example.com/private?x=1")]).await;
+}
+
+/// Each of these targets becomes `/`, wherever it is given.
+async fn root(targets: &[&str]) {
+    let site = Site::new();
+    for target in targets {
+        for place in everywhere(&site, target).await {
+            assert_eq!(place, "/", "{target:?}");
+        }
+    }
+}
+
+/// Where a person ends up who gave this target at login, at login from another site while signed in, and at logout.
+async fn everywhere(site: &Site, target: &str) -> [String; 3] {
+    let mut browser = Browser::new();
+    let callback = site.complete(&mut browser, target).await;
+    assert_eq!(callback.status(), 303, "{target:?}");
+    let from_another_site = from_another_site(site, &mut browser, target).await;
+    [location(&callback), from_another_site, logged_out(site, &site_logout(target)).await]
+}
+
+async fn from_another_site(site: &Site, browser: &mut Browser, target: &str) -> String {
+    let response = site.visit(browser, navigation(Method::GET, &site.login(target), "cross-site")).await;
+    assert_eq!(response.status(), 303, "{target:?}");
+    location(&response)
+}
+
+fn site_logout(target: &str) -> String {
+    format!("/api/logout?{}", query(&[("return_to", target)]))
+}
+
+async fn logged_out(site: &Site, uri: &str) -> String {
+    let response = site.visit(&mut Browser::new(), navigation(Method::POST, uri, "same-origin")).await;
+    assert_eq!(response.status(), 303, "{uri:.60}");
+    location(&response)
+}
+
+/// A browser that follows these Locations stays on this site and comes to none of our own paths, which would loop.
+#[track_caller]
+fn lands_here(target: &str, places: &[String]) {
+    for place in places {
+        assert!(place.starts_with('/'), "{target:?} became {place:?}");
+        let resolved = Url::parse(CALLBACK).unwrap().join(place).unwrap();
+        assert_eq!(resolved.origin().ascii_serialization(), ORIGIN, "{target:?} became {place:?}");
+        let own = ["/api/login", "/api/callback", "/api/logout"];
+        assert!(!own.contains(&resolved.path()), "{target:?} became {place:?}");
+    }
+}
+
+/// A whole sign-in and sign-out with these headers on every request goes exactly where it goes without them.
+async fn unmoved_by(headers: &[(&str, &str)]) {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    let with = |method, uri: &str| {
+        let request = Request::builder().method(method).uri(uri).header("sec-fetch-site", "same-origin");
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
+    };
+    let login = site.visit(&mut browser, with(Method::GET, "/api/login?return_to=/target")).await;
+    let url = location(&login);
+    assert!(url.starts_with("https://bitbadges.io/siwbb/authorize?client_id=app_demo_01&"), "{headers:?}: {url}");
+    assert_eq!(parameter(&url, "redirect_uri"), CALLBACK, "{headers:?}");
+    assert!(set_cookies(&login)[0].starts_with("__Host-signin-flow-"), "{headers:?}");
+    let callback = format!("/api/callback?code={CODE}&state={}", parameter(&url, "state"));
+    let callback = site.visit(&mut browser, with(Method::GET, &callback)).await;
+    assert_eq!(location(&callback), "/target", "{headers:?}");
+    let sent = site.upstream.requests();
+    let sent: serde_json::Value = serde_json::from_slice(sent[0].body()).unwrap();
+    assert_eq!(sent["redirect_uri"], CALLBACK, "{headers:?}");
+    let logout = site.visit(&mut browser, with(Method::POST, "/api/logout")).await;
+    assert_eq!(location(&logout), "/", "{headers:?}");
+}
