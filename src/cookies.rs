@@ -77,12 +77,13 @@ impl Cookies {
         ours
     }
 
-    /// The flow cookies among the request's cookies.
+    /// The flow cookies among the request's cookies; no browser of ours holds more than a few, so 64 of them are enough.
     pub(crate) fn flows<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = FlowCookie<'a>> {
-        pairs(headers).filter_map(|(name, value)| {
+        let flows = pairs(headers).filter_map(|(name, value)| {
             let public = name.strip_prefix(self.flow_prefix.as_bytes())?;
             Some(FlowCookie { public: std::str::from_utf8(public).ok()?, value })
-        })
+        });
+        flows.take(64)
     }
 
     /// A `Set-Cookie` header that keeps `value` for `max_age` seconds.

@@ -216,6 +216,9 @@ kinds! {
     CredentialsRejected = 502 "credentials_rejected", "The sign-in could not be completed",
         cause "The sign-in service refused this site's own credentials.",
         remedy "Try again later. Operators: check API key, client id and client secret.";
+    ProviderFailed = 502 "provider_failed", "The sign-in service had a problem",
+        cause "The sign-in service answered with an error of its own.",
+        remedy "Try again in a moment. Operators: see the log; a claim that is demanded may not exist, or hide its state.";
     ProviderAnswer = 502 "provider_answer_unreadable", "The sign-in could not be completed",
         cause "The sign-in service answered with something that can't be understood or trusted.",
         remedy "Start again in a moment.";

@@ -132,7 +132,7 @@ pub use self::oauth::authorize::AuthorizationRequest;
 pub use self::oauth::callback::ValidatedCode;
 pub use self::oauth::token::Tokens;
 pub use self::provider::siwbb::{self, Siwbb};
-pub use self::provider::{Grant, Provider};
+pub use self::provider::{Context, Grant, Provider, Refreshed};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::seal::Keys;
 pub use self::service::SignInService;

@@ -38,6 +38,11 @@ impl RedirectUri {
         if is_http && !is_loopback(&url) {
             return Err(wrong(format!("{text:?} is plain http on a host that is not loopback")));
         }
+        if url.path().starts_with("//") {
+            return Err(wrong(format!(
+                "{text:?} has a path that starts with two slashes, which is another host to browsers"
+            )));
+        }
         if url.as_str() != text {
             return Err(wrong(format!("{text:?} is written otherwise than browsers write it, {:?}", url.as_str())));
         }
@@ -67,16 +72,22 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Refuses an endpoint's origin that is neither https nor http on loopback, or is more than an origin.
-pub(crate) fn is_secure_or_loopback(setting: &'static str, origin: &str) -> Result<(), ConfigError> {
-    let remedy = "give https origins without a path or trailing slash, or http ones on loopback";
-    let wrong = |problem: &str| ConfigError::new(setting, format!("{origin:?} {problem}"), remedy);
-    let url = Url::parse(origin).map_err(|_| wrong("is not an absolute URL"))?;
-    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
-        return Err(wrong("is neither https nor http on loopback"));
+/// Refuses a base URL that is neither https nor http on loopback, or to which no path can be appended as it stands.
+pub(crate) fn is_secure_or_loopback(setting: &'static str, base: &str) -> Result<(), ConfigError> {
+    let remedy = "give https URLs without a trailing slash, or http ones on loopback";
+    let wrong = |problem: &str| ConfigError::new(setting, problem, remedy);
+    let url = Url::parse(base).map_err(|_| wrong("it is not an absolute URL"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("it has a user name or password"));
     }
-    if !url.username().is_empty() || url.query().is_some() || url.fragment().is_some() || origin.ends_with('/') {
-        return Err(wrong("is more than an origin"));
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
+        return Err(wrong(&format!("{base:?} is neither https nor http on loopback")));
+    }
+    if url.query().is_some() || url.fragment().is_some() || base.ends_with('/') {
+        return Err(wrong(&format!("{base:?} has a query, a fragment or a trailing slash")));
+    }
+    if url.as_str().trim_end_matches('/') != base {
+        return Err(wrong(&format!("{base:?} is written otherwise than browsers write it, {:?}", url.as_str())));
     }
     Ok(())
 }

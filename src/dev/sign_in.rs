@@ -13,7 +13,7 @@ impl DevProvider {
     /// [`origin`](Self::origin), so nobody it signs in passes for a real person.
     #[must_use]
     pub fn siwbb(&self) -> Siwbb {
-        Siwbb::new(CLIENT_ID, CLIENT_SECRET, API_KEY).endpoints(self.origin(), self.origin())
+        Siwbb::new(CLIENT_ID, CLIENT_SECRET, API_KEY).base_urls(self.origin(), self.origin())
     }
 
     /// The `Cookie` header of a browser in which `account` is signed in: a signed-in test in one line.

@@ -19,7 +19,7 @@ use crate::config::Inner;
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::oauth::callback::ValidatedCode;
-use crate::provider::Grant;
+use crate::provider::{Context, Grant};
 use crate::return_to::ReturnTo;
 use crate::seal::random;
 use crate::session::sealed::set_cookie;
@@ -234,9 +234,10 @@ async fn supervise(mut end: End, ticket: Ticket) {
 }
 
 async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
+    let context = Context::new(&*inner.http, inner.clock.now(), &inner.redirect.text);
     let grant = timeout(PROVIDER_TIME, async {
-        let grant = inner.provider.redeem(&*inner.http, ticket.code).await?;
-        inner.provider.admit(&*inner.http, grant.subject()).await?;
+        let grant = inner.provider.redeem(context, ticket.code).await?;
+        inner.provider.admit(context, &grant).await?;
         Ok::<_, Error>(grant)
     })
     .await

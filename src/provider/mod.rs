@@ -2,6 +2,9 @@
 
 pub mod siwbb;
 
+use std::fmt;
+use std::time::SystemTime;
+
 use crate::config::ConfigError;
 use crate::error::{Error, ErrorKind};
 use crate::http_client::{BoxFuture, HttpClient};
@@ -12,11 +15,12 @@ use crate::oauth::token::Tokens;
 /// A provider that people sign in with: how to send them there, and what to make of the answer.
 ///
 /// The layer draws state and code verifier, keeps the flow, checks the callback and makes the session; a provider only
-/// speaks its own dialect. Every request goes through the [`HttpClient`] it is handed, and nothing is ever sent twice.
+/// speaks its own dialect. Every request goes through the [`HttpClient`] of its [`Context`], and nothing is ever sent
+/// twice.
 ///
 /// ```
 /// use url::form_urlencoded;
-/// use tower_signin::{AuthorizationRequest, BoxFuture, ConfigError, Error, ErrorKind, Grant, HttpClient, Provider, ValidatedCode};
+/// use tower_signin::{AuthorizationRequest, BoxFuture, Context, Error, ErrorKind, Grant, Provider, ValidatedCode};
 ///
 /// struct Example;
 ///
@@ -38,7 +42,7 @@ use crate::oauth::token::Tokens;
 ///             .finish();
 ///         Ok(format!("https://id.example.com/authorize?{query}"))
 ///     }
-///     fn redeem<'a>(&'a self, http: &'a dyn HttpClient, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
+///     fn redeem<'a>(&'a self, context: Context<'a>, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
 ///         Box::pin(async move {
 ///             let body = form_urlencoded::Serializer::new(String::new())
 ///                 .append_pair("grant_type", "authorization_code")
@@ -51,7 +55,7 @@ use crate::oauth::token::Tokens;
 ///                 .header("content-type", "application/x-www-form-urlencoded")
 ///                 .body(body.into())
 ///                 .map_err(|_| ErrorKind::Internal)?;
-///             let answer = http.send(request).await?;
+///             let answer = context.http().send(request).await?;
 ///             if !answer.status().is_success() {
 ///                 return Err(ErrorKind::ExchangeRejected.into());
 ///             }
@@ -88,43 +92,121 @@ pub trait Provider: Send + Sync + 'static {
     fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Result<String, Error>;
 
     /// Exchanges the code, once, and checks everything about the answer that can be checked.
-    fn redeem<'a>(&'a self, http: &'a dyn HttpClient, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>>;
+    fn redeem<'a>(&'a self, context: Context<'a>, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>>;
 
     /// Checks whatever else the provider's settings demand of a person: gates. Also used long after the exchange.
     ///
     /// Lets everyone pass by default.
-    fn admit<'a>(&'a self, http: &'a dyn HttpClient, subject: &'a str) -> BoxFuture<'a, Result<(), Error>> {
-        let _ = (http, subject);
+    fn admit<'a>(&'a self, context: Context<'a>, who: &'a Grant) -> BoxFuture<'a, Result<(), Error>> {
+        let _ = (context, who);
         Box::pin(async { Ok(()) })
     }
 
-    /// Exchanges a refresh token for a new pair. The old pair may be dead as soon as this was sent.
+    /// Exchanges the refresh token of `subject` for a new pair. The old pair may be dead as soon as this was sent.
     ///
     /// [`ErrorKind::Unsupported`] by default.
     fn refresh<'a>(
         &'a self,
-        http: &'a dyn HttpClient,
+        context: Context<'a>,
+        subject: &'a str,
         tokens: &'a Tokens,
-        redirect_uri: &'a str,
-    ) -> BoxFuture<'a, Result<Grant, Error>> {
-        let _ = (http, tokens, redirect_uri);
+    ) -> BoxFuture<'a, Result<Refreshed, Error>> {
+        let _ = (context, subject, tokens);
         Box::pin(async { Err(ErrorKind::Unsupported.into()) })
     }
 
     /// Asks whether the authorization behind the tokens still stands.
     ///
     /// [`ErrorKind::Unsupported`] by default.
-    fn is_active<'a>(&'a self, http: &'a dyn HttpClient, tokens: &'a Tokens) -> BoxFuture<'a, Result<bool, Error>> {
-        let _ = (http, tokens);
+    fn is_active<'a>(&'a self, context: Context<'a>, tokens: &'a Tokens) -> BoxFuture<'a, Result<bool, Error>> {
+        let _ = (context, tokens);
         Box::pin(async { Err(ErrorKind::Unsupported.into()) })
     }
 
     /// Ends the authorization behind the tokens at the provider.
     ///
     /// [`ErrorKind::Unsupported`] by default.
-    fn revoke<'a>(&'a self, http: &'a dyn HttpClient, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), Error>> {
-        let _ = (http, tokens);
+    fn revoke<'a>(&'a self, context: Context<'a>, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), Error>> {
+        let _ = (context, tokens);
         Box::pin(async { Err(ErrorKind::Unsupported.into()) })
+    }
+}
+
+/// What a provider's calls run with.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Context<'a> {
+    http: &'a dyn HttpClient,
+    now: SystemTime,
+    redirect_uri: &'a str,
+}
+
+impl<'a> Context<'a> {
+    /// For tests of a provider of yours; the layer makes its own.
+    #[must_use]
+    pub fn new(http: &'a dyn HttpClient, now: SystemTime, redirect_uri: &'a str) -> Self {
+        Self { http, now, redirect_uri }
+    }
+
+    /// The way out.
+    #[must_use]
+    pub fn http(&self) -> &'a dyn HttpClient {
+        self.http
+    }
+
+    /// The time when the call began.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.now
+    }
+
+    /// The configured redirect URI, byte for byte.
+    #[must_use]
+    pub fn redirect_uri(&self) -> &'a str {
+        self.redirect_uri
+    }
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("now", &self.now)
+            .field("redirect_uri", &self.redirect_uri)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a refresh brought: the new tokens, and who they are for where the answer says so.
+#[derive(Clone, Debug)]
+pub struct Refreshed {
+    tokens: Tokens,
+    grant: Option<Grant>,
+}
+
+impl Refreshed {
+    /// New tokens, and nothing new about the person.
+    #[must_use]
+    pub fn new(tokens: Tokens) -> Self {
+        Self { tokens, grant: None }
+    }
+
+    /// Adds what the answer says of the person. The provider has checked that it is the same one.
+    #[must_use]
+    pub fn with_grant(mut self, grant: Grant) -> Self {
+        self.grant = Some(grant);
+        self
+    }
+
+    /// The new tokens.
+    #[must_use]
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// What the answer says of the person, if anything.
+    #[must_use]
+    pub fn grant(&self) -> Option<&Grant> {
+        self.grant.as_ref()
     }
 }
 

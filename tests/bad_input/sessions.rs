@@ -141,7 +141,7 @@ async fn a_session_of_another_deployment_is_nobody_and_stays() {
 #[tokio::test]
 async fn a_session_of_another_issuer_is_nobody_and_stays() {
     let keys = Keys::generate().unwrap();
-    let testnet = siwbb().endpoints("https://testnet.example", "https://api.testnet.example");
+    let testnet = siwbb().base_urls("https://testnet.example", "https://api.testnet.example");
     let testnet = Site::of(testnet, crate::site::CALLBACK, |builder| builder.keys(keys.clone()));
     let cookie = testnet.signed_in().await.cookie_header().unwrap();
     assert_eq!(visit(&testnet, &cookie).await.0, BOB);

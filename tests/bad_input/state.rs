@@ -12,7 +12,7 @@ use http::Response;
 use tower_signin::ErrorKind::{CallbackMalformed, FlowNotFound, IssuerMismatch, StateMismatch};
 use tower_signin::dev::Account;
 use tower_signin::siwbb::scope;
-use tower_signin::{AuthorizationRequest, BoxFuture, Error, Grant, HttpClient, Keys, Provider, ValidatedCode};
+use tower_signin::{AuthorizationRequest, BoxFuture, Error, Grant, Context, Keys, Provider, ValidatedCode};
 
 use crate::site::{CODE, ID, Site, parameter, set_cookies, siwbb};
 use crate::support::{Browser, location, text};
@@ -92,7 +92,7 @@ async fn h053_a_provider_of_another_kind_gets_the_same_checks() {
 async fn h054_a_flow_ends_at_the_provider_it_began_with() {
     let keys = Keys::generate().unwrap();
     let one = Site::with(|builder| builder.keys(keys.clone()));
-    let testnet = siwbb().endpoints("https://testnet.example", "https://api.testnet.example");
+    let testnet = siwbb().base_urls("https://testnet.example", "https://api.testnet.example");
     let other = Site::of(testnet, crate::site::CALLBACK, |builder| builder.keys(keys.clone()));
     let mut browser = Browser::new();
     let started = one.start(&mut browser, "/").await;
@@ -272,7 +272,7 @@ impl Provider for Other {
         Ok(format!("https://id.example/authorize?state={}", request.state))
     }
 
-    fn redeem<'a>(&'a self, _: &'a dyn HttpClient, _: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
+    fn redeem<'a>(&'a self, _: Context<'a>, _: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
         self.0.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { Grant::new("somebody", &()) })
     }

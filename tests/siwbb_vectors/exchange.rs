@@ -84,6 +84,10 @@ async fn v07_what_may_vary_and_what_may_be_absent() {
         ("a time as a float", "access_token_expires_at", json!(1.7888256e12)),
         ("a time in the past", "access_token_expires_at", json!(0)),
         ("no time", "access_token_expires_at", Value::Null),
+        ("a time in words", "access_token_expires_at", json!("tomorrow")),
+        ("an empty time", "refresh_token_expires_at", json!("")),
+        ("a negative time", "access_token_expires_at", json!(-1)),
+        ("a time past all time", "access_token_expires_at", json!(1e300)),
         ("no refresh token", "refresh_token", Value::Null),
         ("an empty refresh token", "refresh_token", json!("")),
         ("no token type", "token_type", Value::Null),
@@ -185,7 +189,6 @@ async fn v12_addresses_that_do_not_belong_together() {
 
 /// `0X…` and `BB1…` are spellings of the two known forms, not forms of another chain.
 #[tokio::test]
-#[ignore = "bug: an address that starts with 0X or BB1 is not compared with bitbadgesAddress"]
 async fn v12_known_forms_in_upper_case_are_compared_too() {
     let alice_hex = "0X0BC63CFE31D5218EB414B142C799E20964A54A1A".to_owned();
     for address in [alice_hex, ALICE.to_uppercase()] {
@@ -201,9 +204,6 @@ async fn v12_other_fields_of_the_wrong_shape() {
         ("no access token", "access_token", json!("")),
         ("an access token that is a number", "access_token", json!(7)),
         ("another token type", "token_type", json!("DPoP")),
-        ("a time in words", "access_token_expires_at", json!("tomorrow")),
-        ("a negative time", "access_token_expires_at", json!(-1)),
-        ("a time past all time", "access_token_expires_at", json!(1e300)),
         ("a chain that is an object", "chain", json!({})),
     ];
     for (name, field, value) in cases {

@@ -22,14 +22,14 @@ async fn v24_faults_over_a_socket() {
         (Fault::NoVerificationResponse, 403, "not_verified"),
         (Fault::AddressMismatch, 502, "provider_answer_unreadable"),
         (text("Expired."), 502, "exchange_rejected"),
-        (text("Invalid client secret."), 502, "exchange_rejected"),
+        (text("Invalid client secret."), 502, "credentials_rejected"),
         (Fault::BadRequest, 502, "exchange_rejected"),
         (Fault::NoApiKey, 502, "credentials_rejected"),
         (Fault::BadApiKey, 502, "credentials_rejected"),
         (Fault::Refused, 503, "provider_busy"),
         (Fault::RateLimited(Some(5)), 503, "provider_busy"),
-        (Fault::ServerError, 502, "exchange_rejected"),
-        (Fault::BadGateway, 502, "exchange_rejected"),
+        (Fault::ServerError, 502, "provider_failed"),
+        (Fault::BadGateway, 502, "provider_failed"),
         (Fault::Html, 502, "provider_answer_unreadable"),
         (Fault::Truncated, 502, "provider_answer_unreadable"),
         (Fault::CutOff, 502, "provider_answer_unreadable"),
@@ -50,7 +50,7 @@ async fn v24_faults_over_a_socket() {
 #[tokio::test]
 async fn v24_an_api_that_is_not_there() {
     let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-    let provider = siwbb().endpoints("http://localhost:1", format!("http://127.0.0.1:{port}"));
+    let provider = siwbb().base_urls("http://localhost:1", format!("http://127.0.0.1:{port}"));
     let sign_in = SignIn::builder(provider)
         .redirect_uri("http://localhost:3000/api/callback")
         .keys(Keys::generate().unwrap())

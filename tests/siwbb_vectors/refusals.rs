@@ -2,7 +2,7 @@
 
 use http::header::RETRY_AFTER;
 use tower_signin::ErrorKind::{
-    self, CredentialsRejected, ExchangeRejected, ProviderAnswer, ProviderBusy, ProviderTimeout, ProviderUnreachable,
+    self, CredentialsRejected, ExchangeRejected, ProviderAnswer, ProviderBusy, ProviderFailed, ProviderTimeout, ProviderUnreachable,
 };
 use tower_signin::HttpErrorKind;
 
@@ -14,7 +14,7 @@ async fn v13_unknown_or_reused_code() {
     let in_2024 = r#"{"errorMessage":"Error in mustGetFromDB(): Could not find doc w/ id 5f6d00 in auth-codes"}"#;
     refused(500, in_2024, 502, ExchangeRejected).await;
     refused(400, r#"{"errorMessage":"Invalid code."}"#, 502, ExchangeRejected).await;
-    refused(401, r#"{"errorMessage":"Invalid code."}"#, 502, CredentialsRejected).await;
+    refused(401, r#"{"errorMessage":"Invalid code."}"#, 502, ExchangeRejected).await;
 }
 
 #[tokio::test]
@@ -30,7 +30,7 @@ async fn v15_code_too_old() {
 
 #[tokio::test]
 async fn v16_wrong_client_secret() {
-    refused(500, r#"{"errorMessage":"Invalid client secret."}"#, 502, ExchangeRejected).await;
+    refused(500, r#"{"errorMessage":"Invalid client secret."}"#, 502, CredentialsRejected).await;
 }
 
 #[tokio::test]
@@ -91,11 +91,11 @@ async fn v23_rate_limit() {
 #[tokio::test]
 async fn v24_every_other_answer() {
     let cases: &[(&str, u16, &str, ErrorKind)] = &[
-        ("500 with no text", 500, r#"{"errorMessage":""}"#, ExchangeRejected),
-        ("500 with nothing", 500, "", ExchangeRejected),
-        ("500 with an object for a text", 500, r#"{"errorMessage":{}}"#, ExchangeRejected),
-        ("502 with HTML", 502, "<html>Bad gateway</html>", ExchangeRejected),
-        ("503", 503, "", ExchangeRejected),
+        ("500 with no text", 500, r#"{"errorMessage":""}"#, ProviderFailed),
+        ("500 with nothing", 500, "", ProviderFailed),
+        ("500 with an object for a text", 500, r#"{"errorMessage":{}}"#, ProviderFailed),
+        ("502 with HTML", 502, "<html>Bad gateway</html>", ProviderFailed),
+        ("503", 503, "", ProviderFailed),
         ("404", 404, r#"{"errorMessage":"Not found."}"#, ExchangeRejected),
         ("403", 403, "<html>Blocked</html>", ExchangeRejected),
         ("401 with HTML", 401, "<html>", CredentialsRejected),

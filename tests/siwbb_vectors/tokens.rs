@@ -7,17 +7,18 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 use tower_signin::ErrorKind::{
-    ClaimRequired, CredentialsRejected, ExchangeRejected, OwnershipRequired, ProviderAnswer,
+    ClaimRequired, CredentialsRejected, ExchangeRejected, OwnershipRequired, ProviderAnswer, ProviderFailed,
 };
-use tower_signin::dev::{Account, DevProvider, Mode};
+use tower_signin::dev::{DevProvider, Mode};
 use tower_signin::siwbb::{Asset, OwnershipRequirements, Range};
 use tower_signin::{
-    Admission, BoxFuture, Error, ErrorKind, HttpClient, HttpError, HttpErrorKind, Provider as _, SignedIn, Tokens,
+    Admission, BoxFuture, Context, Error, ErrorKind, Grant, HttpClient, HttpError, HttpErrorKind, Provider as _,
+    SignedIn, Tokens,
 };
 
 use crate::exchange::{BOB_HEX, v06};
 use crate::site::{BOB, BOB_ANSWER, CALLBACK, ID, KEY, SECRET, Site, Upstream, siwbb};
-use crate::support::{App, Browser, send};
+use crate::support::{App, Browser, alice, send};
 
 const API: &str = "https://api.bitbadges.io/api/v0";
 
@@ -31,9 +32,9 @@ async fn v26_refresh() {
     fields.insert("refresh_token".to_owned(), json!("new-refresh"));
     fields.insert("access_token_expires_at".to_owned(), json!(1_788_825_600_000_u64));
     upstream.answer(200, answer.to_string());
-    let grant = siwbb().refresh(&upstream, &tokens(), CALLBACK).await.unwrap();
-    assert_eq!(grant.subject(), BOB);
-    let new = grant.tokens().unwrap();
+    let refreshed = siwbb().refresh(with(&upstream), BOB, &tokens()).await.unwrap();
+    assert_eq!(refreshed.grant().unwrap().subject(), BOB);
+    let new = refreshed.tokens();
     assert_eq!((new.access_token(), new.refresh_token()), ("new-access", Some("new-refresh")));
     let day = SystemTime::UNIX_EPOCH + Duration::from_secs(1_788_825_600);
     assert_eq!(new.access_expires_at(), Some(day));
@@ -47,13 +48,16 @@ async fn v26_refresh() {
     });
     assert_sent(&upstream, &Method::POST, &format!("{API}/siwbb/token"), Some(&expected));
 
+    let another = siwbb().refresh(with(&upstream), &alice(), &tokens()).await;
+    assert_eq!(kind(another), Some(ProviderAnswer), "bob's tokens are not alice's");
+
     answer["verificationResponse"] = json!({ "success": false });
     upstream.answer(200, answer.to_string());
-    let refused = siwbb().refresh(&upstream, &tokens(), CALLBACK).await;
+    let refused = siwbb().refresh(with(&upstream), BOB, &tokens()).await;
     assert_eq!(kind(refused), Some(ErrorKind::NotVerified), "a refusal is one here too");
 
     upstream.forget();
-    let without = siwbb().refresh(&upstream, &Tokens::new("access only"), CALLBACK).await;
+    let without = siwbb().refresh(with(&upstream), BOB, &Tokens::new("access only")).await;
     assert_eq!(kind(without), Some(ErrorKind::Unsupported));
     assert!(upstream.requests().is_empty(), "there is nothing to send");
 }
@@ -62,12 +66,11 @@ async fn v26_refresh() {
 async fn v26_the_old_pair_dies_at_once() {
     let app = SignedInApp::start().await;
     let (provider, redirect_uri) = (app.dev.siwbb(), app.sign_in.redirect_uri());
-    assert!(provider.is_active(&Socket, &app.tokens).await.unwrap());
-    let grant = provider.refresh(&Socket, &app.tokens, redirect_uri).await.unwrap();
-    assert_eq!(grant.subject(), Account::alice().bitbadges_address);
-    assert!(!provider.is_active(&Socket, &app.tokens).await.unwrap());
-    assert!(provider.is_active(&Socket, grant.tokens().unwrap()).await.unwrap());
-    let reused = provider.refresh(&Socket, &app.tokens, redirect_uri).await;
+    assert!(provider.is_active(with(&Socket), &app.tokens).await.unwrap());
+    let refreshed = provider.refresh(at(redirect_uri), &alice(), &app.tokens).await.unwrap();
+    assert!(!provider.is_active(with(&Socket), &app.tokens).await.unwrap());
+    assert!(provider.is_active(with(&Socket), refreshed.tokens()).await.unwrap());
+    let reused = provider.refresh(at(redirect_uri), &alice(), &app.tokens).await;
     assert_eq!(kind(reused), Some(ExchangeRejected));
 }
 
@@ -78,18 +81,22 @@ async fn v27_refused_refresh() {
     {
         let upstream = Upstream::default();
         upstream.answer(status, json!({ "errorMessage": text }).to_string());
-        let refused = siwbb().refresh(&upstream, &tokens(), CALLBACK).await;
+        let refused = siwbb().refresh(with(&upstream), BOB, &tokens()).await;
         assert_eq!(kind(refused), Some(ExchangeRejected), "{text}");
         assert_eq!(upstream.requests().len(), 1, "{text}");
     }
     let app = SignedInApp::start().await;
     let (provider, redirect_uri) = (app.dev.siwbb(), app.sign_in.redirect_uri());
-    provider.revoke(&Socket, &app.tokens).await.unwrap();
-    assert_eq!(kind(provider.refresh(&Socket, &app.tokens, redirect_uri).await), Some(ExchangeRejected), "revoked");
+    provider.revoke(with(&Socket), &app.tokens).await.unwrap();
+    assert_eq!(
+        kind(provider.refresh(at(redirect_uri), &alice(), &app.tokens).await),
+        Some(ExchangeRejected),
+        "revoked"
+    );
 
     let late = SignedInApp::start().await;
     late.dev.set_clock(Arc::new(|| SystemTime::now() + Duration::from_secs(61 * 86_400)));
-    let refused = late.dev.siwbb().refresh(&Socket, &late.tokens, late.sign_in.redirect_uri()).await;
+    let refused = late.dev.siwbb().refresh(at(late.sign_in.redirect_uri()), &alice(), &late.tokens).await;
     assert_eq!(kind(refused), Some(ExchangeRejected), "expired");
 }
 
@@ -106,7 +113,7 @@ async fn v28_status() {
     for (answer, expected) in [(alive, true), (dead, false)] {
         let upstream = Upstream::default();
         upstream.answer(200, answer.to_string());
-        assert_eq!(siwbb().is_active(&upstream, &tokens()).await.unwrap(), expected);
+        assert_eq!(siwbb().is_active(with(&upstream), &tokens()).await.unwrap(), expected);
         assert_sent(&upstream, &Method::POST, &format!("{API}/auth/status"), Some(&json!({})));
         assert_eq!(upstream.requests()[0].headers()["authorization"], "Bearer siwbb_at_old");
     }
@@ -115,16 +122,16 @@ async fn v28_status() {
         (200, r#"{"signedIn":"true"}"#, ProviderAnswer),
         (200, "<html>", ProviderAnswer),
         (401, r#"{"errorMessage":"","unauthorized":true}"#, CredentialsRejected),
-        (500, "", ExchangeRejected),
+        (500, "", ProviderFailed),
     ] {
         let upstream = Upstream::default();
         upstream.answer(status, body);
-        assert_eq!(kind(siwbb().is_active(&upstream, &tokens()).await), Some(expected), "{status} {body}");
+        assert_eq!(kind(siwbb().is_active(with(&upstream), &tokens()).await), Some(expected), "{status} {body}");
     }
     let late = SignedInApp::start().await;
-    assert!(late.dev.siwbb().is_active(&Socket, &late.tokens).await.unwrap());
+    assert!(late.dev.siwbb().is_active(with(&Socket), &late.tokens).await.unwrap());
     late.dev.set_clock(Arc::new(|| SystemTime::now() + Duration::from_secs(86_401)));
-    assert!(!late.dev.siwbb().is_active(&Socket, &late.tokens).await.unwrap(), "a day later");
+    assert!(!late.dev.siwbb().is_active(with(&Socket), &late.tokens).await.unwrap(), "a day later");
 }
 
 #[tokio::test]
@@ -132,20 +139,24 @@ async fn v29_revoke() {
     for body in ["{}", r#"{"message":"Token revoked"}"#, ""] {
         let upstream = Upstream::default();
         upstream.answer(200, body);
-        siwbb().revoke(&upstream, &tokens()).await.unwrap();
+        siwbb().revoke(with(&upstream), &tokens()).await.unwrap();
         let expected = json!({ "token": "siwbb_at_old" });
         assert_sent(&upstream, &Method::POST, &format!("{API}/siwbb/token/revoke"), Some(&expected));
     }
     let upstream = Upstream::default();
     upstream.answer(500, r#"{"errorMessage":"Error in mustGetFromDB(): Could not find doc w/ id x in access-tokens"}"#);
-    assert_eq!(kind(siwbb().revoke(&upstream, &tokens()).await), Some(ExchangeRejected), "unknown");
+    assert_eq!(kind(siwbb().revoke(with(&upstream), &tokens()).await), Some(ProviderFailed), "unknown");
 
     for mode in [Mode::Strict, Mode::Legacy2024] {
         let app = SignedInApp::start().await;
         app.dev.set_mode(mode);
-        app.dev.siwbb().revoke(&Socket, &app.tokens).await.unwrap();
-        assert!(!app.dev.siwbb().is_active(&Socket, &app.tokens).await.unwrap(), "{mode:?}");
-        assert_eq!(kind(app.dev.siwbb().revoke(&Socket, &app.tokens).await), Some(ExchangeRejected), "{mode:?}: twice");
+        app.dev.siwbb().revoke(with(&Socket), &app.tokens).await.unwrap();
+        assert!(!app.dev.siwbb().is_active(with(&Socket), &app.tokens).await.unwrap(), "{mode:?}");
+        assert_eq!(
+            kind(app.dev.siwbb().revoke(with(&Socket), &app.tokens).await),
+            Some(ProviderFailed),
+            "{mode:?}: twice"
+        );
     }
 }
 
@@ -161,28 +172,28 @@ async fn v30_claim() {
         (200, r#"{"successCount":true}"#, Some(ProviderAnswer)),
         (200, "{}", Some(ProviderAnswer)),
         (200, "<html>", Some(ProviderAnswer)),
-        (500, r#"{"errorMessage":"hidden"}"#, Some(ExchangeRejected)),
+        (500, r#"{"errorMessage":"hidden"}"#, Some(ProviderFailed)),
     ];
     for (status, body, expected) in cases {
         let upstream = Upstream::default();
         upstream.answer(status, body);
-        let admitted = siwbb().require_claim("claim_demo_01").admit(&upstream, BOB).await;
+        let admitted = siwbb().require_claim("claim_demo_01").admit(with(&upstream), &bob()).await;
         assert_eq!(kind(admitted), expected, "{status} {body}");
-        let url = format!("{API}/claims/success/claim%5Fdemo%5F01/{BOB}");
+        let url = format!("{API}/claims/success/claim_demo_01/{BOB}");
         assert_sent(&upstream, &Method::GET, &url, None);
     }
     let upstream = Upstream::default();
     upstream.answer(200, r#"{"successCount":1}"#);
-    siwbb().require_claim("../x?a#b").require_claim("second").admit(&upstream, BOB).await.unwrap();
+    siwbb().require_claim("../x?a#b").require_claim("second").admit(with(&upstream), &bob()).await.unwrap();
     let urls: Vec<_> = upstream.requests().iter().map(|request| request.uri().to_string()).collect();
     let expected = ["%2E%2E%2Fx%3Fa%23b", "second"].map(|claim| format!("{API}/claims/success/{claim}/{BOB}"));
     assert_eq!(urls, expected, "an id stays inside its segment, and all must hold");
 
     let dev = DevProvider::start().await.unwrap();
     let gated = dev.siwbb().require_claim("claim_demo_01");
-    assert_eq!(kind(gated.admit(&Socket, BOB).await), Some(ClaimRequired));
+    assert_eq!(kind(gated.admit(with(&Socket), &bob()).await), Some(ClaimRequired));
     dev.set_claim_success("claim_demo_01", BOB_HEX, 1);
-    gated.admit(&Socket, BOB).await.unwrap();
+    gated.admit(with(&Socket), &bob()).await.unwrap();
 }
 
 #[tokio::test]
@@ -191,10 +202,7 @@ async fn v31_ownership() {
         let member = OwnershipRequirements::assets([Asset::badges("1", [Range::new(1, 1)])]);
         let none =
             Asset::badges("2", [Range::new(1, u64::MAX)]).amounts(Range::new(0, 0)).owned_during([Range::new(5, 6)]);
-        OwnershipRequirements::any([
-            OwnershipRequirements::all([member]),
-            OwnershipRequirements::assets([none]).at_least(1),
-        ])
+        OwnershipRequirements::any([OwnershipRequirements::all([member]), OwnershipRequirements::at_least(1, [none])])
     };
     let text = format!("Address {BOB} did not meet the ownership requirements. ");
     let cases = [
@@ -202,12 +210,12 @@ async fn v31_ownership() {
         (200, json!({ "success": false, "errorMessage": text }), Some(OwnershipRequired)),
         (200, json!({ "success": "true" }), Some(ProviderAnswer)),
         (200, json!({}), Some(ProviderAnswer)),
-        (400, json!({ "errorMessage": "Invalid request payload." }), Some(ExchangeRejected)),
+        (400, json!({ "errorMessage": "Invalid request payload." }), Some(ProviderFailed)),
     ];
     for (status, body, expected) in cases {
         let upstream = Upstream::default();
         upstream.answer(status, body.to_string());
-        let admitted = siwbb().require_ownership(requirements()).admit(&upstream, BOB).await;
+        let admitted = siwbb().require_ownership(requirements()).admit(with(&upstream), &bob()).await;
         assert_eq!(kind(admitted), expected, "{status} {body}");
         let range = |start: &str, end: &str| json!({ "start": start, "end": end });
         let most = u64::MAX.to_string();
@@ -228,9 +236,9 @@ async fn v31_ownership() {
     }
     let dev = DevProvider::start().await.unwrap();
     let gated = dev.siwbb().require_ownership(requirements());
-    assert_eq!(kind(gated.admit(&Socket, BOB).await), Some(OwnershipRequired));
+    assert_eq!(kind(gated.admit(with(&Socket), &bob()).await), Some(OwnershipRequired));
     dev.set_ownership(BOB_HEX, true);
-    gated.admit(&Socket, BOB).await.unwrap();
+    gated.admit(with(&Socket), &bob()).await.unwrap();
 }
 
 /// Whoever does not pass a gate is not signed in either, though the exchange went well.
@@ -243,7 +251,7 @@ async fn v30_v31_gates_in_a_sign_in() {
         ("claim out of credits", 402, "{}", Some((503, ErrorKind::ProviderBusy))),
         ("assets", 200, r#"{"success":true}"#, None),
         ("assets not owned", 200, r#"{"success":false}"#, Some((403, OwnershipRequired))),
-        ("assets that break the API", 500, "", Some((502, ExchangeRejected))),
+        ("assets that break the API", 500, "", Some((502, ProviderFailed))),
     ];
     for (name, status, body, expected) in cases {
         let provider = if name.starts_with("claim") {
@@ -273,6 +281,20 @@ async fn v30_v31_gates_in_a_sign_in() {
 
 fn tokens() -> Tokens {
     Tokens::new("siwbb_at_old").with_refresh_token("siwbb_rt_old")
+}
+
+/// With this client, at the redirect URI of the vectors.
+fn with(http: &dyn HttpClient) -> Context<'_> {
+    Context::new(http, SystemTime::now(), CALLBACK)
+}
+
+/// Over a socket, at this redirect URI.
+fn at(redirect_uri: &str) -> Context<'_> {
+    Context::new(&Socket, SystemTime::now(), redirect_uri)
+}
+
+fn bob() -> Grant {
+    Grant::new(BOB, &json!({})).unwrap()
 }
 
 fn kind<T>(result: Result<T, Error>) -> Option<ErrorKind> {

@@ -37,10 +37,11 @@ impl Account {
     /// An account whose forms belong together: for `0x…`, the twenty bytes in bech32 under `bb`; for `bb1…`, the same text.
     pub(super) fn checked(address: String, bitbadges_address: String, chain: String) -> Result<Self, Mismatch> {
         let bytes = decode_bitbadges(&bitbadges_address).ok_or(Mismatch::NotBitBadges)?;
-        let same = if let Some(hexadecimal) = address.strip_prefix("0x") {
+        let lower = address.to_ascii_lowercase();
+        let same = if let Some(hexadecimal) = lower.strip_prefix("0x") {
             hex::decode(hexadecimal).is_ok_and(|expected| expected.len() == 20 && expected == bytes)
-        } else if address.starts_with("bb1") {
-            address == bitbadges_address
+        } else if lower.starts_with("bb1") {
+            lower == bitbadges_address
         } else {
             // Other chains had their own forms once; nothing offline ties them to the bb1 form.
             !address.is_empty()

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{Response, StatusCode};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::account::{Account, Mismatch};
 use crate::error::{Error, ErrorKind};
@@ -27,12 +28,12 @@ struct Answer {
     access_token: String,
     #[serde(rename = "token_type")]
     token_type: Option<String>,
-    #[serde(default, rename = "access_token_expires_at", deserialize_with = "milliseconds")]
-    access_expires_at: Option<SystemTime>,
+    #[serde(default, rename = "access_token_expires_at")]
+    access_expires_at: Value,
     #[serde(rename = "refresh_token")]
     refresh_token: Option<String>,
-    #[serde(default, rename = "refresh_token_expires_at", deserialize_with = "milliseconds")]
-    refresh_expires_at: Option<SystemTime>,
+    #[serde(default, rename = "refresh_token_expires_at")]
+    refresh_expires_at: Value,
 }
 
 #[derive(Deserialize)]
@@ -47,7 +48,7 @@ pub(super) fn grant(response: &Response<Bytes>, is_refresh: bool) -> Result<Gran
     {
         return Err(ErrorKind::NotVerified.into());
     }
-    check_status(response)?;
+    check_status(response, Route::Token)?;
     let answer: Answer = json(response)?;
     let verified = answer.verification_response.as_ref().map(|verification| verification.success);
     if verified == Some(false) || (verified.is_none() && !is_refresh) {
@@ -59,8 +60,8 @@ pub(super) fn grant(response: &Response<Bytes>, is_refresh: bool) -> Result<Gran
     if answer.access_token.is_empty() {
         return Err(unreadable("there is no access token"));
     }
-    let mut tokens =
-        Tokens::new(answer.access_token).with_expiries(answer.access_expires_at, answer.refresh_expires_at);
+    let mut tokens = Tokens::new(answer.access_token)
+        .with_expiries(milliseconds(&answer.access_expires_at), milliseconds(&answer.refresh_expires_at));
     if let Some(refresh_token) = answer.refresh_token.filter(|token| !token.is_empty()) {
         tokens = tokens.with_refresh_token(refresh_token);
     }
@@ -73,8 +74,19 @@ pub(super) fn grant(response: &Response<Bytes>, is_refresh: bool) -> Result<Gran
     Ok(Grant::new(account.bitbadges_address.clone(), &account)?.with_tokens(tokens))
 }
 
-/// Sorts out every status but success. Much of what is the caller's mistake comes as 500 from this API.
-pub(super) fn check_status(response: &Response<Bytes>) -> Result<(), Error> {
+/// The routes of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Token,
+    ClaimSuccess,
+    Ownership,
+    Status,
+    Revoke,
+}
+
+/// Sorts out every status but success. Much of what is the caller's mistake comes as 500 from this API, so on the token
+/// route a known text tells a refusal from an outage.
+pub(super) fn check_status(response: &Response<Bytes>, route: Route) -> Result<(), Error> {
     let status = response.status();
     let kind = match status {
         _ if status.is_success() => return Ok(()),
@@ -85,14 +97,26 @@ pub(super) fn check_status(response: &Response<Bytes>) -> Result<(), Error> {
                 .with_reason(reason)
                 .with_retry_after(retry_after(response)));
         }
-        _ if status.is_client_error() || status.is_server_error() => ErrorKind::ExchangeRejected,
-        _ => return Err(unreadable("a redirect or another unexpected status")),
+        _ if !status.is_client_error() && !status.is_server_error() => {
+            return Err(unreadable("a redirect or another unexpected status"));
+        }
+        _ => match route {
+            Route::Token if status.is_client_error() => ErrorKind::ExchangeRejected,
+            Route::Token => ErrorKind::ProviderFailed,
+            Route::ClaimSuccess => return Err(failed("the claim could not be checked")),
+            Route::Ownership => return Err(failed("the ownership could not be checked")),
+            Route::Status => return Err(failed("the status of the tokens could not be read")),
+            Route::Revoke => return Err(failed("the tokens could not be revoked")),
+        },
     };
-    let error = Error::new(kind);
-    Err(match known_reason(response) {
-        Some(reason) => error.with_reason(reason),
-        None => error,
+    Err(match known_text(response) {
+        Some((kind, reason)) => Error::new(kind).with_reason(reason),
+        None => Error::new(kind),
     })
+}
+
+fn failed(reason: &'static str) -> Error {
+    Error::new(ErrorKind::ProviderFailed).with_reason(reason)
 }
 
 /// Reads JSON. What is wrong with it is told by place only: the text may hold secrets.
@@ -114,30 +138,32 @@ fn unreadable(reason: &'static str) -> Error {
 
 /// The answer's `errorMessage` where it is one of the texts this route is known to give. Any other may repeat what was
 /// sent, secrets included, and is never shown or logged.
-fn known_reason(response: &Response<Bytes>) -> Option<&'static str> {
+fn known_text(response: &Response<Bytes>) -> Option<(ErrorKind, &'static str)> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Failure {
         #[serde(default)]
         error_message: String,
     }
-    const KNOWN: &[(&str, &str)] = &[
-        ("Error in mustGetFromDB()", "unknown code or client id"),
-        ("Invalid code", "invalid code"),
-        ("Expired.", "the code has expired"),
-        ("Not recent enough", "the code is too old"),
-        ("Invalid client secret", "invalid client secret"),
-        ("Invalid redirect URI", "the redirect URI is not registered"),
-        ("Invalid client ID", "invalid client id or redirect URI"),
-        ("Invalid request payload", "the request was not understood"),
-        ("Invalid grant type", "invalid grant type"),
-        ("Invalid refresh token", "invalid refresh token"),
-        ("Refresh token expired", "the refresh token has expired"),
-        ("Unauthorized request. Error validating API key", "invalid API key"),
-        ("Unauthorized request. This route", "no API key"),
+    use ErrorKind::{CredentialsRejected, ExchangeRejected};
+    const KNOWN: &[(&str, ErrorKind, &str)] = &[
+        ("Error in mustGetFromDB()", ExchangeRejected, "unknown code or client id"),
+        ("Invalid code", ExchangeRejected, "invalid code"),
+        ("Expired.", ExchangeRejected, "the code has expired"),
+        ("Not recent enough", ExchangeRejected, "the code is too old"),
+        ("Invalid client secret", CredentialsRejected, "invalid client secret"),
+        ("Invalid redirect URI", ExchangeRejected, "the redirect URI is not registered"),
+        ("Invalid client ID", ExchangeRejected, "invalid client id or redirect URI"),
+        ("Invalid request payload", ExchangeRejected, "the request was not understood"),
+        ("Invalid grant type", ExchangeRejected, "invalid grant type"),
+        ("Invalid refresh token", ExchangeRejected, "invalid refresh token"),
+        ("Refresh token expired", ExchangeRejected, "the refresh token has expired"),
+        ("Unauthorized request. Error validating API key", CredentialsRejected, "invalid API key"),
+        ("Unauthorized request. This route", CredentialsRejected, "no API key"),
     ];
     let failure: Failure = serde_json::from_slice(response.body()).ok()?;
-    KNOWN.iter().find(|(start, _)| failure.error_message.starts_with(start)).map(|(_, reason)| *reason)
+    let (_, kind, reason) = KNOWN.iter().find(|(start, ..)| failure.error_message.starts_with(start))?;
+    Some((*kind, *reason))
 }
 
 /// Seconds from `Retry-After`, within reason; half a minute if there are none.
@@ -149,25 +175,18 @@ fn retry_after(response: &Response<Bytes>) -> u32 {
         .map_or(30, |seconds| seconds.clamp(1, 600))
 }
 
-/// Milliseconds since 1970, as a number or as a decimal string: the documentation has both.
-fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum NumberOrString {
-        Number(u64),
-        Float(f64),
-        String(String),
+/// A time in milliseconds since 1970; an unreadable one is an unknown one.
+fn milliseconds(value: &Value) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_millis(whole_number(value)?))
+}
+
+/// A whole number, as a number or as a decimal string: the documentation has both, and some encoders write 1.7e12.
+pub(super) fn whole_number(value: &Value) -> Option<u64> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        number => number.as_u64().or_else(|| {
+            let number = number.as_f64().filter(|number| (0.0..9e15).contains(number) && number.fract() == 0.0)?;
+            Some(number as u64)
+        }),
     }
-    let milliseconds = match Option::<NumberOrString>::deserialize(deserializer)? {
-        None => return Ok(None),
-        Some(NumberOrString::Number(number)) => Some(number),
-        // Some encoders write whole numbers as 1.7e12.
-        Some(NumberOrString::Float(number)) if (0.0..9e15).contains(&number) => Some(number as u64),
-        Some(NumberOrString::Float(_)) => None,
-        Some(NumberOrString::String(text)) => text.parse().ok(),
-    };
-    milliseconds
-        .and_then(|milliseconds| UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds)))
-        .map(Some)
-        .ok_or_else(|| serde::de::Error::custom("not a time in milliseconds"))
 }

@@ -18,12 +18,14 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
+use self::exchange::Route;
+
 pub use self::account::Account;
 pub use self::ownership::{Asset, OwnershipRequirements, Range};
-use super::{Grant, Provider};
+use super::{Context, Grant, Provider, Refreshed};
 use crate::config::ConfigError;
 use crate::error::{Error, ErrorKind};
-use crate::http_client::{BoxFuture, HttpClient};
+use crate::http_client::BoxFuture;
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::callback::ValidatedCode;
 use crate::oauth::token::Tokens;
@@ -92,7 +94,7 @@ pub struct Siwbb {
     extra_parameters: Vec<(String, String)>,
     code_max_age: Duration,
     required_claims: Vec<String>,
-    required_ownership: Option<OwnershipRequirements>,
+    required_ownership: Vec<OwnershipRequirements>,
 }
 
 impl Siwbb {
@@ -113,7 +115,7 @@ impl Siwbb {
             extra_parameters: Vec::new(),
             code_max_age: Duration::from_secs(600),
             required_claims: Vec::new(),
-            required_ownership: None,
+            required_ownership: Vec::new(),
         }
     }
 
@@ -147,13 +149,14 @@ impl Siwbb {
         }
     }
 
-    /// Speaks to another website and API, given as origins without a path: a testnet, say. The website becomes the
-    /// issuer, so that its people never pass for those of bitbadges.io.
+    /// Speaks to another website and API, given as URLs without a trailing slash: a testnet, say. The website becomes the
+    /// issuer, or the API where only that is another, so that these people never pass for those of bitbadges.io.
     #[must_use]
-    pub fn endpoints(mut self, website: impl Into<String>, api: impl Into<String>) -> Self {
+    pub fn base_urls(mut self, website: impl Into<String>, api: impl Into<String>) -> Self {
         self.website = website.into();
-        self.issuer.clone_from(&self.website);
         self.api = api.into();
+        let only_api_differs = self.website == WEBSITE && self.api != API;
+        self.issuer.clone_from(if only_api_differs { &self.api } else { &self.website });
         self
     }
 
@@ -208,15 +211,24 @@ impl Siwbb {
         self
     }
 
-    /// Lets in only who owns these assets, checked on the server after the exchange.
+    /// Lets in only who owns these assets, checked on the server after the exchange. May be called repeatedly; all must
+    /// hold.
+    ///
+    /// ```
+    /// use tower_signin::Siwbb;
+    /// use tower_signin::siwbb::{Asset, OwnershipRequirements, Range};
+    ///
+    /// let provider = Siwbb::new("client-id", "client-secret", "api-key")
+    ///     .require_ownership(OwnershipRequirements::assets([Asset::badges("1", [Range::new(1, 1)])]));
+    /// ```
     #[must_use]
     pub fn require_ownership(mut self, requirements: OwnershipRequirements) -> Self {
-        self.required_ownership = Some(requirements);
+        self.required_ownership.push(requirements);
         self
     }
 
-    async fn grant(&self, http: &dyn HttpClient, body: serde_json::Value, is_refresh: bool) -> Result<Grant, Error> {
-        let answer = http.send(self.post("/api/v0/siwbb/token", &body, None)?).await?;
+    async fn grant(&self, context: Context<'_>, body: serde_json::Value, is_refresh: bool) -> Result<Grant, Error> {
+        let answer = context.http().send(self.post("/api/v0/siwbb/token", &body, None)?).await?;
         exchange::grant(&answer, is_refresh)
     }
 }
@@ -245,7 +257,7 @@ impl Provider for Siwbb {
             return Err(ConfigError::new("api_key", "it holds characters no header can carry", "copy it again"));
         }
         for url in [&self.website, &self.api] {
-            is_secure_or_loopback("endpoints", url)?;
+            is_secure_or_loopback("base_urls", url)?;
         }
         for (name, _) in &self.extra_parameters {
             if authorize::OURS.contains(&name.as_str()) {
@@ -256,6 +268,12 @@ impl Provider for Siwbb {
                 ));
             }
         }
+        if self.required_claims.iter().any(|claim_id| claim_id.trim().is_empty()) {
+            return Err(ConfigError::new("require_claim", "a claim id is empty", "name the claim"));
+        }
+        if let Some(mistake) = self.required_ownership.iter().find_map(OwnershipRequirements::mistake) {
+            return Err(ConfigError::new("require_ownership", mistake, "name what must be owned"));
+        }
         Ok(())
     }
 
@@ -263,7 +281,7 @@ impl Provider for Siwbb {
         Ok(authorize::url(self, request))
     }
 
-    fn redeem<'a>(&'a self, http: &'a dyn HttpClient, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
+    fn redeem<'a>(&'a self, context: Context<'a>, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
         let body = json!({
             "grant_type": "authorization_code",
             "code": code.code(),
@@ -273,19 +291,19 @@ impl Provider for Siwbb {
             "code_verifier": code.code_verifier(),
             "options": { "issuedAtTimeWindowMs": u64::try_from(self.code_max_age.as_millis()).unwrap_or(u64::MAX) },
         });
-        Box::pin(self.grant(http, body, false))
+        Box::pin(self.grant(context, body, false))
     }
 
-    fn admit<'a>(&'a self, http: &'a dyn HttpClient, subject: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+    fn admit<'a>(&'a self, context: Context<'a>, who: &'a Grant) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             for claim_id in &self.required_claims {
-                let answer = http.send(self.claim_success_request(claim_id, subject)?).await?;
+                let answer = context.http().send(self.claim_success_request(claim_id, who.subject())?).await?;
                 if requests::claim_success_count(&answer)? == 0 {
                     return Err(ErrorKind::ClaimRequired.into());
                 }
             }
-            if let Some(requirements) = &self.required_ownership {
-                let answer = http.send(self.ownership_request(requirements, subject)?).await?;
+            for requirements in &self.required_ownership {
+                let answer = context.http().send(self.ownership_request(requirements, who.subject())?).await?;
                 if !requests::owns(&answer)? {
                     return Err(ErrorKind::OwnershipRequired.into());
                 }
@@ -296,10 +314,10 @@ impl Provider for Siwbb {
 
     fn refresh<'a>(
         &'a self,
-        http: &'a dyn HttpClient,
+        context: Context<'a>,
+        subject: &'a str,
         tokens: &'a Tokens,
-        redirect_uri: &'a str,
-    ) -> BoxFuture<'a, Result<Grant, Error>> {
+    ) -> BoxFuture<'a, Result<Refreshed, Error>> {
         Box::pin(async move {
             let refresh_token = tokens.refresh_token().ok_or(ErrorKind::Unsupported)?;
             let body = json!({
@@ -307,24 +325,28 @@ impl Provider for Siwbb {
                 "refresh_token": refresh_token,
                 "client_id": self.client_id,
                 "client_secret": self.client_secret.expose_secret(),
-                "redirect_uri": redirect_uri,
+                "redirect_uri": context.redirect_uri(),
             });
-            self.grant(http, body, true).await
+            let grant = self.grant(context, body, true).await?;
+            let tokens = grant.tokens().filter(|_| grant.subject() == subject).cloned();
+            let other =
+                || Error::new(ErrorKind::ProviderAnswer).with_reason("the refreshed tokens are another account's");
+            Ok(Refreshed::new(tokens.ok_or_else(other)?).with_grant(grant))
         })
     }
 
-    fn is_active<'a>(&'a self, http: &'a dyn HttpClient, tokens: &'a Tokens) -> BoxFuture<'a, Result<bool, Error>> {
+    fn is_active<'a>(&'a self, context: Context<'a>, tokens: &'a Tokens) -> BoxFuture<'a, Result<bool, Error>> {
         Box::pin(async move {
-            let answer = http.send(self.post("/api/v0/auth/status", &json!({}), Some(tokens))?).await?;
+            let answer = context.http().send(self.post("/api/v0/auth/status", &json!({}), Some(tokens))?).await?;
             requests::signed_in(&answer)
         })
     }
 
-    fn revoke<'a>(&'a self, http: &'a dyn HttpClient, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), Error>> {
+    fn revoke<'a>(&'a self, context: Context<'a>, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let body = json!({ "token": tokens.access_token() });
-            let answer = http.send(self.post("/api/v0/siwbb/token/revoke", &body, None)?).await?;
-            exchange::check_status(&answer)
+            let answer = context.http().send(self.post("/api/v0/siwbb/token/revoke", &body, None)?).await?;
+            exchange::check_status(&answer, Route::Revoke)
         })
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// use tower_signin::siwbb::{Asset, OwnershipRequirements, Range};
 ///
 /// let member = OwnershipRequirements::assets([Asset::badges("1", [Range::new(1, 1)])]);
-/// let guest = OwnershipRequirements::assets([Asset::badges("2", [Range::new(1, 100)])]).at_least(1);
+/// let guest = OwnershipRequirements::at_least(1, [Asset::badges("2", [Range::new(1, 100)])]);
 /// let either = OwnershipRequirements::any([member, guest]);
 /// assert_eq!(serde_json::to_value(&either)?["$or"][0]["assets"][0]["collectionId"], "1");
 /// # Ok::<(), serde_json::Error>(())
@@ -21,7 +21,7 @@ pub struct OwnershipRequirements(Group);
 enum Group {
     And(Vec<OwnershipRequirements>),
     Or(Vec<OwnershipRequirements>),
-    Assets { assets: Vec<Asset>, matches: u64 },
+    Assets { assets: Vec<Asset>, matches: Option<u64> },
 }
 
 impl OwnershipRequirements {
@@ -37,19 +37,30 @@ impl OwnershipRequirements {
         Self(Group::Or(groups.into_iter().collect()))
     }
 
-    /// All of these assets must be owned, unless [`at_least`](Self::at_least) asks for fewer.
+    /// All of these assets must be owned.
     #[must_use]
     pub fn assets(assets: impl IntoIterator<Item = Asset>) -> Self {
-        Self(Group::Assets { assets: assets.into_iter().collect(), matches: 0 })
+        Self(Group::Assets { assets: assets.into_iter().collect(), matches: None })
     }
 
-    /// For [`assets`](Self::assets): how many of them suffice. 0 means all. Nothing changes for `all` and `any`.
+    /// So many of these assets must be owned.
     #[must_use]
-    pub fn at_least(mut self, count: u64) -> Self {
-        if let Group::Assets { matches, .. } = &mut self.0 {
-            *matches = count;
+    pub fn at_least(count: u64, assets: impl IntoIterator<Item = Asset>) -> Self {
+        Self(Group::Assets { assets: assets.into_iter().collect(), matches: Some(count) })
+    }
+
+    /// Why these requirements demand nothing, or can't be met; such a gate is a mistake.
+    pub(super) fn mistake(&self) -> Option<&'static str> {
+        match &self.0 {
+            Group::And(groups) | Group::Or(groups) if groups.is_empty() => Some("a group is empty"),
+            Group::And(groups) | Group::Or(groups) => groups.iter().find_map(Self::mistake),
+            Group::Assets { assets, .. } if assets.is_empty() => Some("there are no assets in it"),
+            Group::Assets { matches: Some(0), .. } => Some("at least 0 of its assets must be owned"),
+            Group::Assets { matches: Some(count), assets } if *count > assets.len() as u64 => {
+                Some("more assets must be owned than it names")
+            }
+            Group::Assets { assets, .. } => assets.iter().find_map(Asset::mistake),
         }
-        self
     }
 }
 
@@ -58,8 +69,8 @@ impl Serialize for OwnershipRequirements {
         match &self.0 {
             Group::And(groups) => json!({ "$and": groups }),
             Group::Or(groups) => json!({ "$or": groups }),
-            Group::Assets { assets, matches: 0 } => json!({ "assets": assets }),
-            Group::Assets { assets, matches } => {
+            Group::Assets { assets, matches: None } => json!({ "assets": assets }),
+            Group::Assets { assets, matches: Some(matches) } => {
                 json!({ "assets": assets, "options": { "numMatchesForVerification": matches } })
             }
         }
@@ -74,6 +85,8 @@ pub struct Asset {
     chain: String,
     collection_id: String,
     asset_ids: Vec<Value>,
+    #[serde(skip)]
+    id_ranges: Vec<Range>,
     ownership_times: Vec<Range>,
     must_own_amounts: Range,
 }
@@ -82,10 +95,12 @@ impl Asset {
     /// At least one of each badge in these id ranges of a BitBadges collection, owned now.
     #[must_use]
     pub fn badges(collection_id: impl Into<String>, ids: impl IntoIterator<Item = Range>) -> Self {
+        let id_ranges: Vec<_> = ids.into_iter().collect();
         Self {
             chain: "BitBadges".to_owned(),
             collection_id: collection_id.into(),
-            asset_ids: ids.into_iter().map(|range| json!(range)).collect(),
+            asset_ids: id_ranges.iter().map(|range| json!(range)).collect(),
+            id_ranges,
             ownership_times: Vec::new(),
             must_own_amounts: Range { start: 1, end: u64::MAX },
         }
@@ -114,6 +129,14 @@ impl Asset {
     pub fn owned_during(mut self, times: impl IntoIterator<Item = Range>) -> Self {
         self.ownership_times = times.into_iter().collect();
         self
+    }
+
+    fn mistake(&self) -> Option<&'static str> {
+        if self.asset_ids.is_empty() {
+            return Some("an asset names no ids");
+        }
+        let ranges = self.id_ranges.iter().chain(&self.ownership_times).chain([&self.must_own_amounts]);
+        ranges.into_iter().any(|range| range.start > range.end).then_some("a range ends before it starts")
     }
 }
 

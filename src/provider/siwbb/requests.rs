@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::exchange::{check_status, json as read};
+use super::exchange::{Route, check_status, json as read, whole_number};
 use super::{OwnershipRequirements, Siwbb};
 use crate::error::{Error, ErrorKind};
 use crate::oauth::token::Tokens;
@@ -27,8 +27,8 @@ impl Siwbb {
     }
 
     pub(super) fn claim_success_request(&self, claim_id: &str, address: &str) -> Result<Request<Bytes>, Error> {
-        let claim_id = utf8_percent_encode(claim_id, NON_ALPHANUMERIC);
-        let address = utf8_percent_encode(address, NON_ALPHANUMERIC);
+        let claim_id = utf8_percent_encode(claim_id, SEGMENT);
+        let address = utf8_percent_encode(address, SEGMENT);
         let url = format!("{}/api/v0/claims/success/{claim_id}/{address}", self.api);
         self.with_api_key(Request::get(url).body(Bytes::new()).map_err(|_| ErrorKind::Internal)?)
     }
@@ -55,22 +55,11 @@ pub(super) fn claim_success_count(response: &Response<Bytes>) -> Result<u64, Err
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Answer {
-        success_count: Count,
+        success_count: Value,
     }
-    // The API writes some numbers as strings.
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Count {
-        Number(u64),
-        String(String),
-    }
-    check_status(response)?;
-    match read::<Answer>(response)?.success_count {
-        Count::Number(count) => Ok(count),
-        Count::String(count) => {
-            count.parse().map_err(|_| Error::new(ErrorKind::ProviderAnswer).with_reason("successCount is not a number"))
-        }
-    }
+    check_status(response, Route::ClaimSuccess)?;
+    let not_a_number = || Error::new(ErrorKind::ProviderAnswer).with_reason("successCount is not a number");
+    whole_number(&read::<Answer>(response)?.success_count).ok_or_else(not_a_number)
 }
 
 /// Whether the ownership requirements are met. Both answers come with status 200.
@@ -79,7 +68,7 @@ pub(super) fn owns(response: &Response<Bytes>) -> Result<bool, Error> {
     struct Answer {
         success: bool,
     }
-    check_status(response)?;
+    check_status(response, Route::Ownership)?;
     Ok(read::<Answer>(response)?.success)
 }
 
@@ -90,9 +79,12 @@ pub(super) fn signed_in(response: &Response<Bytes>) -> Result<bool, Error> {
     struct Answer {
         signed_in: bool,
     }
-    check_status(response)?;
+    check_status(response, Route::Status)?;
     Ok(read::<Answer>(response)?.signed_in)
 }
+
+/// All but the unreserved characters (RFC 3986 section 2.3), and the dot, which could make a segment of dots.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
 
 fn secret_header(text: &str) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::from_str(text).map_err(|_| ErrorKind::Internal)?;
