@@ -4,6 +4,7 @@ mod common;
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
@@ -29,6 +30,7 @@ async fn home(State(sign_in): State<SignIn>, identity: Option<Identity>) -> Html
     Html(home_page(&sign_in, identity.as_ref()))
 }
 
-async fn me(identity: Identity) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json")], me_json(&identity).unwrap_or_default())
+async fn me(identity: Identity) -> Result<impl IntoResponse, StatusCode> {
+    let json = me_json(&identity).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(([(CONTENT_TYPE, "application/json")], json))
 }

@@ -161,7 +161,7 @@ impl Builder {
         self
     }
 
-    /// The start of our cookies' names: `signin` by default, so `__Host-signin` and `__Host-signin-flow-…` on https.
+    /// The start of our cookies' names. Two `SignIn`s on one host need different ones. `signin` by default, so `__Host-signin` and `__Host-signin-flow-…` on https.
     pub fn cookie_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.cookie_prefix = prefix.into();
         self
@@ -178,8 +178,9 @@ impl Builder {
     /// redirect URI's path with [`SignedIn`] and [`Identity`](crate::Identity) in its extensions. The session cookie is
     /// set where the answer's status is below 400 and [`SignedIn::refuse`] was not called.
     ///
-    /// Mount the layer around the whole service (in axum `sign_in.layer().layer(router)`): inside `Router::layer`,
-    /// axum's `OriginalUri` would still hold the code. The handler should answer 303.
+    /// Mount the layer around the whole service (in axum `sign_in.layer().layer(router)`, with its responses mapped back
+    /// to axum's own body for `axum::serve`; the README shows it): inside `Router::layer`, axum's `OriginalUri` would
+    /// still hold the code. The handler should answer 303.
     ///
     /// ```
     /// use axum::{Extension, response::Redirect};
@@ -286,7 +287,7 @@ impl Builder {
         };
         Ok(SignIn(Arc::new(Inner {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            seal: Seal::new(&keys, &redirect.origin)?,
+            seal: Seal::new(&keys, &redirect.text)?,
             cookies: Cookies::new(&self.cookie_prefix, redirect.loopback_port),
             provider: self.provider,
             http,

@@ -5,6 +5,8 @@ use cookie::{Cookie, SameSite};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
+use crate::oauth::state::is_public_half;
+
 /// The names and attributes of our cookies.
 ///
 /// On https both are `__Host-` cookies, which no other host can plant. On a loopback redirect URI that prefix can't
@@ -77,13 +79,15 @@ impl Cookies {
         ours
     }
 
-    /// The flow cookies among the request's cookies; no browser of ours holds more than a few, so 64 of them are enough.
+    /// The flow cookies among the request's cookies, as we name them; no browser holds more than a few, so the first
+    /// sixteen are enough.
     pub(crate) fn flows<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = FlowCookie<'a>> {
         let flows = pairs(headers).filter_map(|(name, value)| {
             let public = name.strip_prefix(self.flow_prefix.as_bytes())?;
-            Some(FlowCookie { public: std::str::from_utf8(public).ok()?, value })
+            let public = std::str::from_utf8(public).ok().filter(|public| is_public_half(public))?;
+            Some(FlowCookie { public, value })
         });
-        flows.take(64)
+        flows.take(16)
     }
 
     /// A `Set-Cookie` header that keeps `value` for `max_age` seconds.
@@ -182,8 +186,12 @@ mod tests {
     #[test]
     fn lists_flows_by_their_public_half() {
         let cookies = Cookies::new("signin", Some(1));
-        let headers = headers(&["signin-1=s; signin-1-flow-a=1", "signin-2-flow-b=2; signin-1-flow-c=3"]);
+        let (one, other) = ("0123456789abcdef0123456789", "00000000000000000000000000");
+        let headers = headers(&[
+            &format!("signin-1=s; signin-1-flow-{one}=1; signin-1-flow-a=1"),
+            &format!("signin-2-flow-{one}=2; signin-1-flow-{other}=3; signin-1-flow-{}=4", one.to_uppercase()),
+        ]);
         let flows: Vec<_> = cookies.flows(&headers).map(|flow| (flow.public, flow.value)).collect();
-        assert_eq!(flows, [("a", &b"1"[..]), ("c", &b"3"[..])]);
+        assert_eq!(flows, [(one, &b"1"[..]), (other, &b"3"[..])]);
     }
 }

@@ -1,12 +1,13 @@
 //! The response future.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::SET_COOKIE;
+use http::header::{REFERER, SET_COOKIE};
 use http::{HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -18,6 +19,7 @@ use crate::error::ErrorKind;
 use crate::flow::attempt::{Completed, Outcome, Waiter};
 use crate::flow::callback::Aftermath;
 use crate::http_client::BoxFuture;
+use crate::oauth::callback::single;
 use crate::respond;
 
 pin_project! {
@@ -128,8 +130,8 @@ where
         match (outcome, self.forward) {
             (Ok(mut completed), Some((mut inner, mut request))) => {
                 completed.signed_in = completed.signed_in.for_another_request();
+                remove_code_and_state(&mut request);
                 *request.uri_mut() = sign_in.redirect.uri.clone();
-                Cookies::mark_sensitive(request.headers_mut());
                 let extensions = request.extensions_mut();
                 extensions.insert(completed.signed_in.identity().clone());
                 extensions.insert(completed.signed_in.clone());
@@ -142,12 +144,31 @@ where
     }
 }
 
+/// Takes code and state out of the headers as well: a provider's page may put its own address into `Referer`, and a proxy
+/// ours into a header of its own.
+fn remove_code_and_state<B>(request: &mut Request<B>) {
+    let state = single(request.uri().query().unwrap_or_default(), "state").map(Cow::into_owned).unwrap_or_default();
+    let headers = request.headers_mut();
+    headers.remove(REFERER);
+    let holds_state =
+        |value: &HeaderValue| value.as_bytes().windows(state.len().max(1)).any(|part| part == state.as_bytes());
+    let telling: Vec<_> =
+        headers.iter().filter(|(_, value)| holds_state(value)).map(|(name, _)| name.clone()).collect();
+    for name in telling {
+        headers.remove(name);
+    }
+    Cookies::mark_sensitive(headers);
+}
+
 impl After {
     fn apply<R>(self, response: &mut Response<R>) {
         match self {
             Self::Nothing => {}
             Self::Expire(cookie) => {
-                response.headers_mut().append(SET_COOKIE, cookie);
+                let headers = response.headers_mut();
+                if respond::make_private(headers) {
+                    headers.append(SET_COOKIE, cookie);
+                }
             }
             Self::Forwarded(forwarded) => forwarded.apply(response),
         }

@@ -75,11 +75,10 @@
 //! | session | 24 hours, sealed in its cookie | as long as a BitBadges access token; nothing to store |
 //! | pending sign-in | 10 minutes, one cookie each, at most 4 | several tabs work to the end, and the header stays small |
 //! | cookies | `__Host-`, `Secure`, `HttpOnly`, `SameSite=Lax` | no other host can plant them; `Strict` would lose the callback |
-//! | attempts | 64 at once, 30 seconds each, 10 of them the hook's | a flood ends here, not at the provider |
+//! | attempts | 64 at once, 30 seconds each, 10 of them the hook's | a flood does not pile up |
 //! | provider's answer | 256 KiB, 5 seconds to connect, 15 in all, no redirects | the request carries secrets |
 //!
-//! A Tokio runtime with timers must run the service. Changing the cookie prefix or the origin of the redirect URI ends all
-//! sessions.
+//! A Tokio runtime with timers must run the service. Changing the cookie prefix or the redirect URI ends all sessions.
 //!
 //! # Features
 //!

@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION, REFERRER_POLICY, RETRY_AFTER,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPIRES, HeaderName, LOCATION, REFERRER_POLICY,
+    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
@@ -98,9 +98,31 @@ pub(crate) fn failure(audience: Audience, error: &Error, advice: &Advice) -> Res
 
 /// What keeps an answer out of caches and its address out of `Referer`, on answers of ours and of a forwarded callback.
 pub(crate) fn keep_private(headers: &mut HeaderMap) {
+    for name in SHARED_CACHES {
+        headers.remove(name);
+    }
+    headers.remove(EXPIRES);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
+
+/// Whether a response of the application can carry a cookie of ours: what a shared cache may store must not, since the
+/// cache would hand the cookie to everybody. Without a word on caching it becomes `private`.
+pub(crate) fn make_private(headers: &mut HeaderMap) -> bool {
+    if SHARED_CACHES.iter().any(|name| headers.contains_key(*name)) {
+        return false;
+    }
+    if !headers.contains_key(CACHE_CONTROL) && !headers.contains_key(EXPIRES) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
+    headers.get_all(CACHE_CONTROL).iter().any(|value| {
+        let directives = value.to_str().unwrap_or_default().split(',');
+        directives.map(str::trim).any(|it| it.eq_ignore_ascii_case("private") || it.eq_ignore_ascii_case("no-store"))
+    })
+}
+
+/// What content delivery networks read instead of `Cache-Control` (RFC 9213, and its older kin).
+const SHARED_CACHES: [&str; 2] = ["cdn-cache-control", "surrogate-control"];
 
 fn answer(status: StatusCode, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
@@ -257,6 +279,28 @@ mod tests {
         assert_eq!(response.headers()[X_FRAME_OPTIONS], "DENY");
         assert!(response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().starts_with("default-src 'none'"));
         assert_eq!(response.extensions().get(), Some(&ErrorKind::AccessDenied));
+    }
+
+    #[test]
+    fn only_what_no_shared_cache_stores_carries_a_cookie() {
+        let cases: &[(&[(&str, &str)], bool)] = &[
+            (&[], true),
+            (&[("cache-control", "private, max-age=60")], true),
+            (&[("cache-control", "no-store")], true),
+            (&[("cache-control", "max-age=60")], false),
+            (&[("cache-control", "public")], false),
+            (&[("cache-control", "s-maxage=60")], false),
+            (&[("cache-control", "no-cache")], false),
+            (&[("expires", "Wed, 21 Oct 2026 07:28:00 GMT")], false),
+            (&[("cache-control", "private"), ("cdn-cache-control", "max-age=60")], false),
+            (&[("cache-control", "private"), ("surrogate-control", "max-age=60")], false),
+        ];
+        for (pairs, expected) in cases {
+            assert_eq!(make_private(&mut headers(pairs)), *expected, "{pairs:?}");
+        }
+        let mut silent = HeaderMap::new();
+        make_private(&mut silent);
+        assert_eq!(silent[CACHE_CONTROL], "private");
     }
 
     #[test]

@@ -159,11 +159,12 @@ impl Seal {
     /// How many bytes a sealed value has more than the plain one, before base64.
     pub(crate) const OVERHEAD: usize = HEADER + 16;
 
-    /// Derives the keys. `origin` is the redirect URI's, so that staging's cookies never open in production.
-    pub(crate) fn new(keys: &Keys, origin: &str) -> Result<Self, ConfigError> {
+    /// Derives the keys. The redirect URI is bound in, so that staging's cookies never open in production, nor those of one
+    /// `SignIn` in another on the same host, whose gates may be stricter.
+    pub(crate) fn new(keys: &Keys, redirect_uri: &str) -> Result<Self, ConfigError> {
         keys.0
             .iter()
-            .map(|key| RingKey::derive(&**key, origin))
+            .map(|key| RingKey::derive(&**key, redirect_uri))
             .collect::<Option<_>>()
             .map(Self)
             .ok_or_else(|| ConfigError::new("keys", "key derivation failed", "use other keys"))
@@ -209,14 +210,14 @@ impl Seal {
 }
 
 impl RingKey {
-    fn derive(key: &[u8], origin: &str) -> Option<Self> {
+    fn derive(key: &[u8], redirect_uri: &str) -> Option<Self> {
         let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"tower-signin").extract(key);
         let mut id = [0; KEY_ID];
-        expand(&secret, "key id", origin, &mut id)?;
+        expand(&secret, "key id", redirect_uri, &mut id)?;
         Some(Self {
             id,
-            flow: purpose_key(&secret, "flow", origin)?,
-            session: purpose_key(&secret, "session", origin)?,
+            flow: purpose_key(&secret, "flow", redirect_uri)?,
+            session: purpose_key(&secret, "session", redirect_uri)?,
         })
     }
 
@@ -228,13 +229,13 @@ impl RingKey {
     }
 }
 
-fn purpose_key(secret: &hkdf::Prk, purpose: &str, origin: &str) -> Option<RandomizedNonceKey> {
+fn purpose_key(secret: &hkdf::Prk, purpose: &str, redirect_uri: &str) -> Option<RandomizedNonceKey> {
     let mut key = Zeroizing::new([0; 32]);
-    expand(secret, purpose, origin, &mut *key)?;
+    expand(secret, purpose, redirect_uri, &mut *key)?;
     RandomizedNonceKey::new(&AES_256_GCM_SIV, &*key).ok()
 }
 
-fn expand(secret: &hkdf::Prk, purpose: &str, origin: &str, out: &mut [u8]) -> Option<()> {
+fn expand(secret: &hkdf::Prk, purpose: &str, redirect_uri: &str, out: &mut [u8]) -> Option<()> {
     struct Length(usize);
     impl hkdf::KeyType for Length {
         fn len(&self) -> usize {
@@ -242,7 +243,7 @@ fn expand(secret: &hkdf::Prk, purpose: &str, origin: &str, out: &mut [u8]) -> Op
         }
     }
     let mut info = Writer::default();
-    info.prefixed("tower-signin").fixed(&[FORMAT]).prefixed(purpose).prefixed(origin);
+    info.prefixed("tower-signin").fixed(&[FORMAT]).prefixed(purpose).prefixed(redirect_uri);
     let info = info.into_bytes();
     secret.expand(&[&info], Length(out.len())).ok()?.fill(out).ok()
 }

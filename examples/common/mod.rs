@@ -66,10 +66,16 @@ pub(crate) fn home_page(sign_in: &SignIn, identity: Option<&Identity>) -> String
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>tower-signin</title>\
-         <style>body{{font:1.1rem/1.6 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem;overflow-wrap:anywhere}}</style>\
-         <h1>tower-signin</h1>{body}</html>"
+         <style>{STYLE}</style><h1>tower-signin</h1>{body}</html>"
     )
 }
+
+const STYLE: &str = "\
+:root{color-scheme:light dark}\
+body{max-width:34rem;margin:12vh auto;padding:0 1.25rem;font:1.0625rem/1.55 system-ui,sans-serif;overflow-wrap:anywhere}\
+#signin,button{display:inline-block;padding:.6rem 1.1rem;border:1px solid;border-radius:.5rem;\
+background:none;color:inherit;font:inherit;font-weight:600;text-decoration:none;cursor:pointer}\
+#signin{border-color:#1f5fd0;background:#1f5fd0;color:#fff}";
 
 /// What `/me` answers.
 pub(crate) fn me_json(identity: &Identity) -> Result<String, BoxError> {

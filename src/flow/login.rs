@@ -6,14 +6,14 @@ use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
 
-use super::{FLOW_LIFETIME, Flow, append_cookies, expire_dead_flows, failure, is_over, log};
+use super::{FLOW_LIFETIME, Flow, append_cookies, expire_dead_flows, failure, log};
 use super::{login_link, refuse_method_or_prefetch, respond, wanted_target};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::error::{Error, ErrorKind};
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::pkce;
-use crate::oauth::state::{State, started_at};
+use crate::oauth::state::State;
 use crate::redirect_uri::is_loopback_host;
 use crate::respond::{Advice, Audience, Link};
 use crate::return_to::ReturnTo;
@@ -82,24 +82,25 @@ fn is_other_loopback_name(inner: &Inner, uri: &Uri, headers: &HeaderMap) -> bool
         && authority.port_u16().unwrap_or(80) == port
 }
 
-/// Deletes the oldest live flows while there are too many. Another site may push out only what other sites started.
+/// Deletes the oldest live flows while there are too many. Only what opens is counted, and another site may push out only
+/// what other sites started.
 fn make_room(inner: &Inner, headers: &HeaderMap, site: Site) -> Result<Vec<HeaderValue>, Error> {
-    let mut live: Vec<_> = inner
-        .cookies
-        .flows(headers)
-        .filter_map(|cookie| Some((started_at(cookie.public)?, cookie)))
-        .filter(|(started_at, _)| !is_over(inner, *started_at))
+    let mut cookies: Vec<_> = inner.cookies.flows(headers).collect();
+    if cookies.len() < MOST_FLOWS {
+        return Ok(Vec::new());
+    }
+    cookies.sort_by_key(|cookie| cookie.public);
+    let live: Vec<_> = cookies
+        .iter()
+        .filter_map(|cookie| Some((cookie.public, Flow::open(inner, cookie.public, cookie.value)?)))
+        .filter(|(_, flow)| !flow.is_over(inner) && !flow.is_ahead(inner))
         .collect();
-    live.sort_by(|(_, one), (_, other)| one.public.cmp(other.public));
     let surplus = (live.len() + 1).saturating_sub(MOST_FLOWS);
-    let may_go = |public: &str, value: &[u8]| {
-        site != Site::Foreign || Flow::open(inner, public, value).is_some_and(|flow| !flow.same_origin)
-    };
     let evicted: Vec<_> = live
         .iter()
-        .filter(|(_, cookie)| may_go(cookie.public, cookie.value))
+        .filter(|(_, flow)| site != Site::Foreign || !flow.same_origin)
         .take(surplus)
-        .filter_map(|(_, cookie)| inner.cookies.expire(&inner.cookies.flow_name(cookie.public)))
+        .filter_map(|(public, _)| inner.cookies.expire(&inner.cookies.flow_name(public)))
         .collect();
     if evicted.len() < surplus { Err(ErrorKind::LoginCrossSite.into()) } else { Ok(evicted) }
 }

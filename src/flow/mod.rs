@@ -121,7 +121,6 @@ fn expire_dead_flows(inner: &Inner, headers: &HeaderMap) -> Vec<HeaderValue> {
         .cookies
         .flows(headers)
         .filter(|cookie| started_at(cookie.public).is_some_and(|started_at| is_over(inner, started_at)))
-        .take(16)
         .filter(|cookie| Flow::open(inner, cookie.public, cookie.value).is_some_and(|flow| flow.is_over(inner)))
         .filter_map(|cookie| inner.cookies.expire(&inner.cookies.flow_name(cookie.public)))
         .collect()

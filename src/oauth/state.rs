@@ -41,7 +41,7 @@ pub(crate) struct PresentedState<'a> {
 impl<'a> PresentedState<'a> {
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (public, secret) = text.split_at_checked(PUBLIC)?;
-        if secret.len() != SECRET || !public.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        if secret.len() != SECRET || !is_public_half(public) {
             return None;
         }
         Some(Self { public, secret: URL_SAFE_NO_PAD.decode(secret).ok()?.try_into().ok()? })
@@ -53,9 +53,14 @@ impl<'a> PresentedState<'a> {
     }
 }
 
+/// Whether text has the form of a public half.
+pub(crate) fn is_public_half(text: &str) -> bool {
+    text.len() == PUBLIC && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// When a flow began, told by the public half of its state.
 pub(crate) fn started_at(public: &str) -> Option<u64> {
-    if public.len() != PUBLIC {
+    if !is_public_half(public) {
         return None;
     }
     u64::from_str_radix(public.get(..TIME)?, 16).ok()

@@ -35,16 +35,14 @@ pub(super) enum Mismatch {
 
 impl Account {
     /// An account whose forms belong together: for `0x…`, the twenty bytes in bech32 under `bb`; for `bb1…`, the same text.
+    /// Other chains had other forms once; nothing ties those to the `bb1…` form, so they are not believed.
     pub(super) fn checked(address: String, bitbadges_address: String, chain: String) -> Result<Self, Mismatch> {
         let bytes = decode_bitbadges(&bitbadges_address).ok_or(Mismatch::NotBitBadges)?;
         let lower = address.to_ascii_lowercase();
         let same = if let Some(hexadecimal) = lower.strip_prefix("0x") {
             hex::decode(hexadecimal).is_ok_and(|expected| expected.len() == 20 && expected == bytes)
-        } else if lower.starts_with("bb1") {
-            lower == bitbadges_address
         } else {
-            // Other chains had their own forms once; nothing offline ties them to the bb1 form.
-            !address.is_empty()
+            lower == bitbadges_address
         };
         if same { Ok(Self { address, bitbadges_address, chain }) } else { Err(Mismatch::NotTheSame) }
     }

@@ -23,7 +23,7 @@ struct Answer {
     chain: String,
     #[serde(default)]
     bitbadges_address: String,
-    verification_response: Option<Verification>,
+    verification_response: Option<Value>,
     #[serde(default, rename = "access_token")]
     access_token: String,
     #[serde(rename = "token_type")]
@@ -36,11 +36,6 @@ struct Answer {
     refresh_expires_at: Value,
 }
 
-#[derive(Deserialize)]
-struct Verification {
-    success: bool,
-}
-
 /// What a token answer means. A first exchange must say that verification succeeded; a refresh says nothing of it.
 pub(super) fn grant(response: &Response<Bytes>, is_refresh: bool) -> Result<Grant, Error> {
     if response.status() == StatusCode::UNAUTHORIZED
@@ -50,9 +45,12 @@ pub(super) fn grant(response: &Response<Bytes>, is_refresh: bool) -> Result<Gran
     }
     check_status(response, Route::Token)?;
     let answer: Answer = json(response)?;
-    let verified = answer.verification_response.as_ref().map(|verification| verification.success);
-    if verified == Some(false) || (verified.is_none() && !is_refresh) {
-        return Err(ErrorKind::NotVerified.into());
+    match answer.verification_response.as_ref().map(|verification| verification.get("success").and_then(Value::as_bool))
+    {
+        Some(Some(true)) => {}
+        None if is_refresh => {}
+        Some(Some(false)) | None => return Err(ErrorKind::NotVerified.into()),
+        Some(None) => return Err(unreadable("the verification says neither yes nor no")),
     }
     if answer.token_type.as_deref().is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
         return Err(unreadable("the token type is not Bearer"));
@@ -121,6 +119,10 @@ fn failed(reason: &'static str) -> Error {
 
 /// Reads JSON. What is wrong with it is told by place only: the text may hold secrets.
 pub(super) fn json<T: for<'a> Deserialize<'a>>(response: &Response<Bytes>) -> Result<T, Error> {
+    // Derived readers take an array for an object.
+    if response.body().trim_ascii_start().first() != Some(&b'{') {
+        return Err(unreadable("it is not a JSON object"));
+    }
     serde_json::from_slice(response.body()).map_err(|error| {
         unreadable("it is not the JSON expected").with_source(format!(
             "{:?} at line {} column {} of {} bytes",

@@ -1,0 +1,259 @@
+//! The example programs, run as they are and used as a person would. `cargo test` builds them; before
+//! `cargo test --test examples` alone, `cargo build --examples` does.
+
+#![allow(missing_docs, reason = "tests")]
+
+mod support;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::uri::PathAndQuery;
+use support::{Browser, alice, location, text};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+use tonic::transport::Endpoint;
+use tonic::{Code, Request, Status};
+use tonic_prost::ProstCodec;
+use tower_signin::dev::Account;
+
+const CREDENTIALS: [&str; 3] = ["BITBADGES_CLIENT_ID", "BITBADGES_CLIENT_SECRET", "BITBADGES_API_KEY"];
+
+const NAMES: [&str; 4] = ["axum", "axum_forward", "hyper", "tonic"];
+
+/// No example takes longer to start or to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn axum_signs_a_person_in_and_out() {
+    signs_a_person_in_and_out(&Example::start("axum", &[]).await).await;
+}
+
+#[tokio::test]
+async fn axum_forward_signs_a_person_in_and_out() {
+    signs_a_person_in_and_out(&Example::start("axum_forward", &[]).await).await;
+}
+
+#[tokio::test]
+async fn hyper_signs_a_person_in_and_out() {
+    signs_a_person_in_and_out(&Example::start("hyper", &[]).await).await;
+}
+
+#[tokio::test]
+async fn tonic_signs_a_person_in_and_out() {
+    signs_a_person_in_and_out(&Example::start("tonic", &[]).await).await;
+}
+
+#[tokio::test]
+async fn a_grpc_client_is_who_the_cookie_says() {
+    let example = Example::start("tonic", &[]).await;
+    let mut browser = Browser::new();
+    browser.sign_in(&example.origin, "/").await;
+    let cookie = browser.cookie_header().expect("a session");
+    let tampered = format!("{}A", &cookie[..cookie.len() - 2]);
+
+    assert_eq!(who_am_i(&example.origin, Some(&cookie)).await.expect("a subject"), alice());
+    for (name, cookie) in [("no cookie", None), ("a tampered cookie", Some(tampered.as_str()))] {
+        let status = who_am_i(&example.origin, cookie).await.expect_err(name);
+        assert_eq!(status.code(), Code::Unauthenticated, "{name}: {status:?}");
+    }
+
+    assert_eq!(client_mode(&[&example.origin, &cookie]).await, alice());
+    assert!(client_mode(&[&example.origin]).await.starts_with("status 16: "));
+}
+
+#[tokio::test]
+async fn credentials_are_all_set_or_all_unset() {
+    for name in NAMES {
+        let cases: [&[&str]; 4] = [&CREDENTIALS[..1], &CREDENTIALS[1..2], &CREDENTIALS[2..], &CREDENTIALS[..2]];
+        for set in cases {
+            let environment: Vec<_> = set.iter().map(|variable| (*variable, "x")).collect();
+            let output = timeout(PATIENCE, command(name, free_pair(), &environment).output()).await;
+            let output = output.unwrap_or_else(|_| panic!("{name} with {set:?} goes on running")).unwrap();
+            let errors = String::from_utf8(output.stderr).unwrap();
+            assert!(!output.status.success(), "{name} with {set:?}: {}", output.status);
+            for variable in CREDENTIALS {
+                assert_eq!(errors.contains(variable), !set.contains(&variable), "{name} with {set:?}: {errors}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_credentials_people_go_to_bitbadges() {
+    let environment = CREDENTIALS.map(|variable| (variable, "demo"));
+    for name in NAMES {
+        let example = Example::start(name, &environment).await;
+        assert!(!example.said.contains("stand-in"), "{name}: {}", example.said);
+        let provider = TcpListener::bind((Ipv4Addr::LOCALHOST, example.port + 1));
+        assert!(provider.is_ok(), "{name}: something listens where the dev provider would");
+        let authorization_url = Browser::new().start(&example.origin, "/me").await;
+        assert!(authorization_url.starts_with("https://bitbadges.io/siwbb/authorize?"), "{name}: {authorization_url}");
+        assert!(authorization_url.contains("client_id=demo"), "{name}: {authorization_url}");
+    }
+}
+
+#[tokio::test]
+async fn given_keys_outlive_a_restart() {
+    let keys = [("SIGNIN_KEYS", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8")];
+    let mut example = Example::start("axum", &keys).await;
+    assert!(!example.said.contains("SIGNIN_KEYS"), "{}", example.said);
+    let mut browser = Browser::new();
+    browser.sign_in(&example.origin, "/").await;
+    example.process.kill().await.unwrap();
+
+    let again = Example::start_at("axum", example.port, &keys).await.expect("the port is free again");
+    assert!(text(&browser.get(&again.origin).await).contains(&alice()));
+}
+
+/// Login, the form at the dev provider, the callback, both pages, logout; and a person who says no.
+async fn signs_a_person_in_and_out(example: &Example) {
+    let Example { origin, port, said, .. } = example;
+    let dev = format!("http://localhost:{}", port + 1);
+    assert!(said.contains("stand-in") && said.contains(&dev), "the dev provider is announced: {said}");
+    assert!(said.contains("No SIGNIN_KEYS"), "made-up keys are announced: {said}");
+
+    let mut browser = Browser::new();
+    signed_out(&mut browser, origin).await;
+    assert_eq!(browser.get(&format!("{origin}/nowhere")).await.status(), 404);
+
+    let authorization_url = browser.start(origin, "/me?x=1").await;
+    assert!(authorization_url.starts_with(&format!("{dev}/siwbb/authorize?")), "{authorization_url}");
+    assert!(text(&browser.get(&authorization_url).await).contains("<form method=\"post\""));
+    let callback = browser.approve(&authorization_url, "alice").await;
+    assert!(callback.starts_with(&format!("{origin}/auth/callback?code=")), "{callback}");
+    let answer = browser.get(&callback).await;
+    assert_eq!((answer.status().as_u16(), location(&answer).as_str()), (303, "/me?x=1"));
+    assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
+    assert_eq!(browser.jar.len(), 1, "only the session is left: {:?}", browser.jar.keys());
+
+    let home = browser.get(&format!("{origin}/")).await;
+    assert!(text(&home).contains(&format!("<strong id=\"subject\">{}</strong>", alice())), "{}", text(&home));
+    assert!(text(&home).contains("<form method=\"post\" action=\"/auth/logout\">"), "{}", text(&home));
+    let me = browser.get(&format!("{origin}/me?x=1")).await;
+    assert_eq!((me.status().as_u16(), &me.headers()[CONTENT_TYPE]), (200, &"application/json".parse().unwrap()));
+    let Account { address, chain, .. } = Account::alice();
+    let expected = serde_json::json!({ "issuer": dev, "subject": alice(), "address": address, "chain": chain });
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(me.body()).unwrap(), expected);
+
+    let answer = browser.post(&format!("{origin}/auth/logout"), "").await;
+    assert_eq!((answer.status().as_u16(), location(&answer).as_str()), (303, "/"));
+    assert!(browser.jar.is_empty(), "{:?}", browser.jar.keys());
+    signed_out(&mut browser, origin).await;
+
+    let authorization_url = browser.start(origin, "/").await;
+    let callback = location(&browser.post(&authorization_url, "account=alice&address=&decision=deny").await);
+    assert_eq!(browser.get(&callback).await.status(), 403);
+    signed_out(&mut browser, origin).await;
+}
+
+async fn signed_out(browser: &mut Browser, origin: &str) {
+    let home = browser.get(&format!("{origin}/")).await;
+    assert!(home.headers()[CONTENT_TYPE].to_str().unwrap().starts_with("text/html"), "{home:?}");
+    assert!(text(&home).contains("<a id=\"signin\" href=\"/auth/login\">"), "{}", text(&home));
+    assert_eq!(browser.get(&format!("{origin}/me")).await.status(), 401);
+}
+
+/// One unary call of a real gRPC client.
+async fn who_am_i(origin: &str, cookie: Option<&str>) -> Result<String, Status> {
+    let channel = Endpoint::from_shared(origin.to_owned()).unwrap().connect().await.unwrap();
+    let mut grpc = tonic::client::Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let mut request = Request::new(());
+    if let Some(cookie) = cookie {
+        request.metadata_mut().insert("cookie", cookie.parse().unwrap());
+    }
+    let path = PathAndQuery::from_static("/signin.example.WhoAmI/Ask");
+    let answer = grpc.unary(request, path, ProstCodec::<(), String>::default()).await?;
+    Ok(answer.into_inner())
+}
+
+/// The one line that `cargo run --example tonic -- client …` prints.
+async fn client_mode(arguments: &[&str]) -> String {
+    let output = Command::new(program("tonic")).arg("client").args(arguments).output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// A running example; it ends with its owner.
+struct Example {
+    process: Child,
+    origin: String,
+    port: u16,
+    /// What it printed until it listened.
+    said: String,
+}
+
+impl Example {
+    /// Somebody else may take a port between the look and the start; then other ports are tried.
+    async fn start(name: &str, environment: &[(&str, &str)]) -> Self {
+        let mut said = String::new();
+        for _ in 0..5 {
+            match Self::start_at(name, free_pair(), environment).await {
+                Ok(example) => return example,
+                Err(output) => said = output,
+            }
+        }
+        panic!("{name} does not start: {said}");
+    }
+
+    /// Waits until it says where to go, or gives what it said when it ended before.
+    async fn start_at(name: &str, port: u16, environment: &[(&str, &str)]) -> Result<Self, String> {
+        let mut process = command(name, port, environment).spawn().expect("the example has been built");
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let origin = format!("http://localhost:{port}");
+        let mut said = String::new();
+        let listening = async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                said.push_str(&line);
+                said.push('\n');
+                if line == format!("Open {origin}/") {
+                    return true;
+                }
+            }
+            false
+        };
+        let is_listening = timeout(PATIENCE, listening).await.expect("it starts or ends soon");
+        if is_listening {
+            return Ok(Self { process, origin, port, said });
+        }
+        let output = process.wait_with_output().await.unwrap();
+        Err(said + &String::from_utf8_lossy(&output.stderr))
+    }
+}
+
+/// The program with nothing of this test's own environment that concerns it.
+fn command(name: &str, port: u16, environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program(name));
+    for variable in CREDENTIALS.iter().chain(&["SIGNIN_KEYS"]) {
+        command.env_remove(variable);
+    }
+    command.env("PORT", port.to_string()).envs(environment.iter().copied());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+/// This test is `target/debug/deps/examples-…`, the program `target/debug/examples/NAME`.
+fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples");
+    folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// Two free ports in a row, below those the system gives to clients, and another two at each call.
+fn free_pair() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = 12_000 + u16::try_from(std::process::id() % 200).unwrap() * 100;
+    let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    loop {
+        let port = start + 2 * NEXT.fetch_add(1, Ordering::Relaxed);
+        if is_free(port) && is_free(port + 1) {
+            return port;
+        }
+    }
+}
