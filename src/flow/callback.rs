@@ -107,17 +107,16 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
 
 /// The errors of RFC 6749 section 4.1.2.1. Only the code is looked at: a description may say anything.
 fn authorization_error(code: &str) -> Error {
+    const KNOWN: [&str; 5] =
+        ["invalid_request", "unauthorized_client", "unsupported_response_type", "invalid_scope", "server_error"];
     match code {
         "access_denied" => ErrorKind::AccessDenied.into(),
         "temporarily_unavailable" => Error::new(ErrorKind::ProviderBusy).with_retry_after(30),
-        "invalid_request" => Error::new(ErrorKind::AuthorizationFailed).with_reason("invalid_request"),
-        "unauthorized_client" => Error::new(ErrorKind::AuthorizationFailed).with_reason("unauthorized_client"),
-        "unsupported_response_type" => {
-            Error::new(ErrorKind::AuthorizationFailed).with_reason("unsupported_response_type")
+        code => {
+            let known = KNOWN.iter().find(|known| **known == code);
+            Error::new(ErrorKind::AuthorizationFailed)
+                .with_reason(known.unwrap_or(&"an error this crate does not know"))
         }
-        "invalid_scope" => Error::new(ErrorKind::AuthorizationFailed).with_reason("invalid_scope"),
-        "server_error" => Error::new(ErrorKind::AuthorizationFailed).with_reason("server_error"),
-        _ => Error::new(ErrorKind::AuthorizationFailed).with_reason("an error this crate does not know"),
     }
 }
 
