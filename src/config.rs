@@ -12,12 +12,14 @@ use crate::clock::{Clock, SystemClock};
 use crate::cookies::Cookies;
 use crate::flow::attempt::Attempts;
 use crate::flow::hook::{Admission, Hook, Rejection};
+use crate::flow::login_link;
 use crate::flow::signed_in::SignedIn;
 use crate::http_client::HttpClient;
 use crate::layer::SignInLayer;
 use crate::provider::Provider;
 use crate::redirect_uri::RedirectUri;
 use crate::require::RequireLayer;
+use crate::return_to::ReturnTo;
 use crate::route::Paths;
 use crate::seal::{Keys, Seal};
 
@@ -83,10 +85,23 @@ impl SignIn {
         RequireLayer::new(self.clone())
     }
 
-    /// Where signing in starts, for links: `GET`, with an optional query `return_to=/path`.
+    /// Where signing in starts, for links: `GET`, with an optional query `return_to=`, a path on this site that begins with
+    /// one slash, percent-encoded. Anything else counts as `/`. [`login_url`](Self::login_url) writes the whole.
     #[must_use]
     pub fn login_path(&self) -> &str {
         &self.0.paths.login
+    }
+
+    /// The address of login with a page to come back to.
+    ///
+    /// ```
+    /// # fn example(sign_in: tower_signin::SignIn) {
+    /// assert_eq!(sign_in.login_url("/me?a=1&b=2"), "/auth/login?return_to=%2Fme%3Fa%3D1%26b%3D2");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn login_url(&self, return_to: &str) -> String {
+        login_link(&self.0, &ReturnTo::new(return_to, &self.0.paths.all()))
     }
 
     /// Where the provider sends the browser back.
@@ -95,7 +110,8 @@ impl SignIn {
         &self.0.paths.callback
     }
 
-    /// Where signing out happens, for forms: `POST`, with an optional query `return_to=/path`.
+    /// Where signing out happens, for forms: `POST`, with an optional query `return_to=/path`. The request must come from
+    /// this site, which a browser tells in `Sec-Fetch-Site` or `Origin`; a test has to send one of them.
     #[must_use]
     pub fn logout_path(&self) -> &str {
         &self.0.paths.logout
@@ -202,6 +218,10 @@ impl Builder {
     /// its own, whether or not the browser waits. An error, through `?`, is a 500; the sign-in can then be tried again
     /// from the start. There is one hook: a second call replaces the first.
     ///
+    /// It does not run again while the session lasts, so who must lose access at once is to be checked in the handler.
+    /// Any error that is `Send + Sync` goes through `?`. What the closure captures is cloned outside the `async move`
+    /// block, as below: an `async move |who|` closure that captures is no `Fn`.
+    ///
     /// ```
     /// use std::sync::Arc;
     /// use tower_signin::{Admission, Rejection, SignIn};
@@ -263,11 +283,15 @@ impl Builder {
         }
         let paths = Paths::new(&redirect.path, self.login_path, self.logout_path)?;
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if self.cookie_prefix.is_empty() || !self.cookie_prefix.bytes().all(is_token) || self.cookie_prefix.len() > 64 {
+        if self.cookie_prefix.is_empty()
+            || self.cookie_prefix.starts_with("__")
+            || !self.cookie_prefix.bytes().all(is_token)
+            || self.cookie_prefix.len() > 64
+        {
             return Err(ConfigError::new(
                 "cookie_prefix",
                 format!("{:?} can't start a cookie's name", self.cookie_prefix),
-                "use up to 64 letters, digits, `-`, `_` and `.`",
+                "use up to 64 letters, digits, `-`, `_` and `.`; the layer itself adds `__Host-`",
             ));
         }
         let longest = Duration::from_secs(400 * 24 * 60 * 60);

@@ -152,7 +152,7 @@ macro_rules! kinds {
 kinds! {
     NotSignedIn = 401 "not_signed_in", "Please sign in",
         cause "This page is only for people who are signed in, and no valid session came with the request.",
-        remedy "Sign in and come back.";
+        remedy "Sign in to go on.";
     MethodNotAllowed = 405 "method_not_allowed", "That does not work here",
         cause "This address does not take the method of the request: signing in is opened like a page, with GET, and signing out is a button, with POST.",
         remedy "Use the link or button of the site.";

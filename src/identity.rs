@@ -63,7 +63,8 @@ impl Identity {
         serde_json::from_str(self.0.session.claims())
     }
 
-    /// What the sign-in hook attached, or `None` if it attached nothing that fits the type.
+    /// What the sign-in hook attached, or `None` if it attached nothing that fits the type. Sessions outlive a deployment,
+    /// so a type that changes should still read what the old one wrote.
     ///
     /// ```
     /// # fn example(identity: &tower_signin::Identity) {

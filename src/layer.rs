@@ -8,8 +8,18 @@ use crate::service::SignInService;
 /// Answers login, callback and logout, and puts the [`Identity`](crate::Identity) of who is signed in into the
 /// extensions of every other request. It guards nothing: that is [`RequireLayer`](crate::RequireLayer)'s.
 ///
-/// Mount it outermost, around everything that should know who is there. The README has the
-/// table of how axum routes around a layer that is mounted elsewhere.
+/// Mount it outermost, around everything that should know who is there: it answers paths that a router need not know.
+///
+/// | in axum | `GET /auth/login` |
+/// |---|---|
+/// | `Router::new().route(…).layer(sign_in.layer())` | answered |
+/// | the layer around the whole router | answered |
+/// | `nest_service("/api", layered_router)` | answered, at the path without `/api` |
+/// | `.route_layer(…)` | 404: runs for matched routes only |
+/// | `.layer(…)` and then `.fallback(…)` | 404: a later fallback is not wrapped |
+/// | `nest("/api", router.layer(…))` | 404, unless that router has a fallback of its own inside the layer |
+/// | `layered_router.merge(other)` | 404: the other router's fallback wins; `other.merge(layered_router)` works |
+/// | on one route: `get(handler).layer(…)` | 404 |
 ///
 /// ```
 /// use tower_layer::Layer;

@@ -44,7 +44,7 @@ impl RedirectUri {
             )));
         }
         if url.as_str() != text {
-            return Err(wrong(format!("{text:?} is written otherwise than browsers write it, {:?}", url.as_str())));
+            return Err(wrong(format!("browsers write {text:?} as {:?}, and so must it be here", url.as_str())));
         }
         let uri = text.parse().map_err(|error| wrong(format!("{text:?} can't be sent in a request ({error})")))?;
         Ok(Self {

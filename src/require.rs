@@ -20,6 +20,9 @@ use crate::respond::{self, Advice, Audience};
 /// Turns away who is not signed in, with status 401, before the inner service sees the request. Comes from
 /// [`SignIn::require`], and believes only what a [`SignInLayer`](crate::SignInLayer) of the same `SignIn` put there.
 ///
+/// A person gets a page, a program `application/problem+json`. gRPC clients can read neither: let the method answer
+/// `Status::unauthenticated` where the request's extensions hold no [`Identity`].
+///
 /// ```
 /// # fn example(sign_in: tower_signin::SignIn) {
 /// # async fn me() {}

@@ -37,12 +37,14 @@ impl Paths {
                 "give the callback a path of its own, /auth/callback, say",
             ));
         }
-        let remedy = "give each of login, callback and logout a path of its own";
-        if login == callback || login == logout {
-            return Err(ConfigError::new("login_path", format!("{login:?} is used twice"), remedy));
-        }
-        if logout == callback {
-            return Err(ConfigError::new("logout_path", format!("{logout:?} is used twice"), remedy));
+        let addresses = [("redirect_uri", callback), ("login_path", &login), ("logout_path", &logout)];
+        for (index, (first, path)) in addresses.iter().enumerate() {
+            if let Some((second, _)) = addresses.iter().skip(index + 1).find(|(_, other)| other == path) {
+                let problem = format!(
+                    "{first} and {second} are both {path:?}; login and logout are siblings of the callback unless they are set"
+                );
+                return Err(ConfigError::new(second, problem, "give each a path of its own"));
+            }
         }
         Ok(Self { login, callback: callback.to_owned(), logout })
     }
@@ -154,7 +156,7 @@ mod tests {
         let cases = [
             ("/auth/login", None, None, "login_path"),
             ("/auth/logout", None, None, "logout_path"),
-            ("/cb", Some("/x"), Some("/x"), "login_path"),
+            ("/cb", Some("/x"), Some("/x"), "logout_path"),
             ("/cb", Some("login"), None, "login_path"),
             ("/cb", Some("/login?x=1"), None, "login_path"),
             ("/cb", Some("//login"), None, "login_path"),

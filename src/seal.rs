@@ -20,7 +20,7 @@ use crate::wire::Writer;
 /// use tower_signin::Keys;
 ///
 /// let generated = Keys::generate()?;
-/// // Newest first, comma-separated base64url: what `SIGNIN_KEYS` holds.
+/// // Newest first, comma-separated base64: what `SIGNIN_KEYS` holds.
 /// let parsed = Keys::parse("q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k")?;
 /// assert!(Keys::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").is_err(), "all bytes equal");
 /// # Ok::<(), tower_signin::ConfigError>(())
@@ -62,17 +62,17 @@ impl Keys {
             return Err(ConfigError::new(
                 "keys",
                 format!("the environment variable {name} is not set"),
-                "set it to 32 random bytes in base64url, as `openssl rand -base64 32 | tr '+/' '-_' | tr -d '='` prints",
+                "set it to 32 random bytes in base64, as `openssl rand -base64 32` prints",
             ));
         };
         Self::parse(&text)
     }
 
-    /// Reads comma-separated keys, newest first, each 32 random bytes in base64url (with or without `=`).
+    /// Reads comma-separated keys, newest first, each 32 random bytes in base64 or base64url, with or without `=`.
     ///
     /// # Errors
     ///
-    /// When there is no key, or one is not 32 bytes of base64url, or all its bytes are equal. The error never shows the key.
+    /// When there is no key, or one is not 32 bytes of base64, or all its bytes are equal. The error never shows the key.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         text.split(',')
             .map(|part| part.trim().trim_end_matches('='))
@@ -99,16 +99,19 @@ impl KeyProblem {
     fn config_error(self, index: usize) -> ConfigError {
         let number = index + 1;
         let problem = match self {
-            Self::NotBase64 => format!("key {number} is not base64url"),
+            Self::NotBase64 => format!("key {number} is not base64"),
             Self::Length(length) => format!("key {number} is {length} bytes long, not 32"),
             Self::AllEqual => format!("all bytes of key {number} are equal, so it is not random"),
         };
-        ConfigError::new("keys", problem, "make each key from 32 random bytes in base64url")
+        let remedy = "make each key with `openssl rand -base64 32`, without quotes, and put commas only between keys";
+        ConfigError::new("keys", problem, remedy)
     }
 }
 
 fn parse_key(part: &str) -> Result<Zeroizing<[u8; 32]>, KeyProblem> {
-    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(part).map_err(|_| KeyProblem::NotBase64)?);
+    // What `openssl rand -base64 32` prints is taken as well.
+    let part = Zeroizing::new(part.replace('+', "-").replace('/', "_"));
+    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(part.as_bytes()).map_err(|_| KeyProblem::NotBase64)?);
     let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| KeyProblem::Length(bytes.len()))?;
     if key.iter().all(|byte| Some(byte) == key.first()) {
         return Err(KeyProblem::AllEqual);
@@ -323,7 +326,7 @@ mod tests {
     fn keys_are_refused_with_the_setting_and_without_the_key() {
         let cases = [
             ("", "is 0 bytes long"),
-            ("not base64!", "not base64url"),
+            ("not base64!", "not base64"),
             ("c2hvcnQ", "is 5 bytes long"),
             ("BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc", "all bytes of key 1 are equal"),
             ("q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k,", "key 2 is 0 bytes long"),

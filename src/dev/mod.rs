@@ -301,6 +301,8 @@ pub enum DevError {
     Random,
     /// The `SignIn` was built on another provider.
     ForeignSignIn,
+    /// The value is no JSON, or does not fit into a cookie.
+    Data,
 }
 
 impl fmt::Display for DevError {
@@ -310,6 +312,7 @@ impl fmt::Display for DevError {
             Self::ForeignUrl => f.write_str("not a URL of this dev provider's authorize page"),
             Self::Request(reason) => write!(f, "the authorize page refuses this: {reason}"),
             Self::Random => f.write_str("the system gave no randomness"),
+            Self::Data => f.write_str("the value is no JSON, or does not fit into a cookie"),
             Self::ForeignSignIn => f.write_str("the SignIn was built on another provider"),
         }
     }

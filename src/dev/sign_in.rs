@@ -18,6 +18,9 @@ impl DevProvider {
 
     /// The `Cookie` header of a browser in which `account` is signed in: a signed-in test in one line.
     ///
+    /// Neither gates nor the `on_sign_in` hook run, so [`Identity::data`](crate::Identity::data) is `None`; see
+    /// [`signed_in_cookie_with`](Self::signed_in_cookie_with).
+    ///
     /// ```
     /// use tower_signin::dev::{Account, DevProvider};
     /// use tower_signin::{Keys, SignIn};
@@ -39,6 +42,25 @@ impl DevProvider {
     ///
     /// [`DevError::ForeignSignIn`] where the `SignIn` was not built on this server.
     pub fn signed_in_cookie(&self, sign_in: &SignIn, account: &Account) -> Result<String, DevError> {
+        self.cookie(sign_in, account, "")
+    }
+
+    /// [`signed_in_cookie`](Self::signed_in_cookie) with the value that the hook would attach.
+    ///
+    /// # Errors
+    ///
+    /// [`DevError::ForeignSignIn`] where the `SignIn` was not built on this server, [`DevError::Data`] where the value is
+    /// no JSON or does not fit into a cookie.
+    pub fn signed_in_cookie_with(
+        &self,
+        sign_in: &SignIn,
+        account: &Account,
+        data: &impl serde::Serialize,
+    ) -> Result<String, DevError> {
+        self.cookie(sign_in, account, &serde_json::to_string(data).map_err(|_| DevError::Data)?)
+    }
+
+    fn cookie(&self, sign_in: &SignIn, account: &Account, data: &str) -> Result<String, DevError> {
         let inner = &sign_in.0;
         if inner.provider.issuer() != self.origin() {
             return Err(DevError::ForeignSignIn);
@@ -51,8 +73,8 @@ impl DevProvider {
         let mut id = [0; 16];
         random(&mut id).map_err(|_| DevError::Random)?;
         let grant = Grant::new(&account.bitbadges_address, &claims).map_err(|_| DevError::Address)?;
-        let session = new_session(inner, &grant, id, [0; 16], "").map_err(|_| DevError::Address)?;
-        let header = set_cookie(inner, &session).map_err(|_| DevError::Random)?;
+        let session = new_session(inner, &grant, id, [0; 16], data).map_err(|_| DevError::Address)?;
+        let header = set_cookie(inner, &session).map_err(|_| DevError::Data)?;
         let header = header.to_str().map_err(|_| DevError::Random)?;
         Ok(header.split(';').next().unwrap_or_default().to_owned())
     }

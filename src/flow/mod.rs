@@ -155,7 +155,7 @@ fn failure(inner: &Inner, audience: Audience, error: &Error) -> Response<Bytes> 
 }
 
 /// The address of login with a return target.
-fn login_link(inner: &Inner, return_to: &ReturnTo) -> String {
+pub(crate) fn login_link(inner: &Inner, return_to: &ReturnTo) -> String {
     let mut link = inner.paths.login.clone();
     if return_to != &ReturnTo::root() {
         link.push('?');

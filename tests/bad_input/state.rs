@@ -12,7 +12,7 @@ use http::Response;
 use tower_signin::ErrorKind::{CallbackMalformed, FlowNotFound, IssuerMismatch, StateMismatch};
 use tower_signin::dev::Account;
 use tower_signin::siwbb::scope;
-use tower_signin::{AuthorizationRequest, BoxFuture, Error, Grant, Context, Keys, Provider, ValidatedCode};
+use tower_signin::{AuthorizationRequest, BoxFuture, Context, Error, Grant, Keys, Provider, ValidatedCode};
 
 use crate::site::{CODE, ID, Site, parameter, set_cookies, siwbb};
 use crate::support::{Browser, location, text};

@@ -121,7 +121,7 @@ async fn going_back_and_coming_again_does_no_harm() {
     chromium.click(APPROVE).await;
     chromium.arrive(&example.url("/auth/callback?")).await;
     assert_page(&chromium, 400, "flow_cookie_missing").await;
-    assert!(chromium.text("main").await.contains(&format!("You are signed in as {alice}.")));
+    assert!(chromium.text("main").await.contains(&format!("You are signed in as {alice} and can go on.")));
     look(&chromium, "signed-in-already").await;
     chromium.client.refresh().await.unwrap();
     assert_page(&chromium, 400, "flow_cookie_missing").await;

@@ -2,7 +2,8 @@
 
 use http::header::RETRY_AFTER;
 use tower_signin::ErrorKind::{
-    self, CredentialsRejected, ExchangeRejected, ProviderAnswer, ProviderBusy, ProviderFailed, ProviderTimeout, ProviderUnreachable,
+    self, CredentialsRejected, ExchangeRejected, ProviderAnswer, ProviderBusy, ProviderFailed, ProviderTimeout,
+    ProviderUnreachable,
 };
 use tower_signin::HttpErrorKind;
 

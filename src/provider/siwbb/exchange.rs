@@ -7,6 +7,7 @@ use http::header::RETRY_AFTER;
 use http::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::account::{Account, Mismatch};
 use crate::error::{Error, ErrorKind};
@@ -23,7 +24,7 @@ struct Answer {
     chain: String,
     #[serde(default)]
     bitbadges_address: String,
-    verification_response: Option<Value>,
+    verification_response: Option<Box<RawValue>>,
     #[serde(default, rename = "access_token")]
     access_token: String,
     #[serde(rename = "token_type")]
@@ -36,6 +37,11 @@ struct Answer {
     refresh_expires_at: Value,
 }
 
+#[derive(Deserialize)]
+struct Verification {
+    success: bool,
+}
+
 /// What a token answer means. A first exchange must say that verification succeeded; a refresh says nothing of it.
 pub(super) fn grant(response: &Response<Bytes>, is_refresh: bool) -> Result<Grant, Error> {
     if response.status() == StatusCode::UNAUTHORIZED
@@ -45,12 +51,12 @@ pub(super) fn grant(response: &Response<Bytes>, is_refresh: bool) -> Result<Gran
     }
     check_status(response, Route::Token)?;
     let answer: Answer = json(response)?;
-    match answer.verification_response.as_ref().map(|verification| verification.get("success").and_then(Value::as_bool))
-    {
-        Some(Some(true)) => {}
-        None if is_refresh => {}
-        Some(Some(false)) | None => return Err(ErrorKind::NotVerified.into()),
-        Some(None) => return Err(unreadable("the verification says neither yes nor no")),
+    let verified = match &answer.verification_response {
+        Some(verification) => object::<Verification>(verification.get().as_bytes())?.success,
+        None => is_refresh,
+    };
+    if !verified {
+        return Err(ErrorKind::NotVerified.into());
     }
     if answer.token_type.as_deref().is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
         return Err(unreadable("the token type is not Bearer"));
@@ -117,20 +123,20 @@ fn failed(reason: &'static str) -> Error {
     Error::new(ErrorKind::ProviderFailed).with_reason(reason)
 }
 
-/// Reads JSON. What is wrong with it is told by place only: the text may hold secrets.
+/// Reads a JSON object.
 pub(super) fn json<T: for<'a> Deserialize<'a>>(response: &Response<Bytes>) -> Result<T, Error> {
-    // Derived readers take an array for an object.
-    if response.body().trim_ascii_start().first() != Some(&b'{') {
+    object(response.body())
+}
+
+/// What is wrong with it is told by place only: the text may hold secrets.
+fn object<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Result<T, Error> {
+    // Derived readers would take an array for an object.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(unreadable("it is not a JSON object"));
     }
-    serde_json::from_slice(response.body()).map_err(|error| {
-        unreadable("it is not the JSON expected").with_source(format!(
-            "{:?} at line {} column {} of {} bytes",
-            error.classify(),
-            error.line(),
-            error.column(),
-            response.body().len()
-        ))
+    serde_json::from_slice(bytes).map_err(|error| {
+        let place = format!("{:?} at line {} column {}", error.classify(), error.line(), error.column());
+        unreadable("it is not the JSON expected").with_source(format!("{place} of {} bytes", bytes.len()))
     })
 }
 
