@@ -2,7 +2,7 @@
 
 #![allow(missing_docs, reason = "tests")]
 
-#[path = "bad_input/site.rs"]
+#[path = "support/site.rs"]
 mod site;
 mod support;
 

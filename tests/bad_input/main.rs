@@ -3,6 +3,8 @@
 
 #![allow(missing_docs, reason = "tests")]
 
+#[path = "../support/site.rs"]
+mod site;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -13,5 +15,4 @@ mod logout;
 mod methods;
 mod return_targets;
 mod sessions;
-mod site;
 mod state;

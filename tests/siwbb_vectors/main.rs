@@ -3,7 +3,7 @@
 
 #![allow(missing_docs, reason = "tests")]
 
-#[path = "../bad_input/site.rs"]
+#[path = "../support/site.rs"]
 mod site;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,25 @@
+//! The layer under attack: everything an attacker controls, alone and at random, against what SECURITY.md guarantees.
+//! The random ones draw the same numbers each time; `ROUNDS=1000000` makes the fuzz that much longer.
+
+#![allow(missing_docs, reason = "tests")]
+
+#[path = "../support/site.rs"]
+mod site;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod addresses;
+mod answers;
+mod caches;
+mod clocks;
+mod flood;
+mod flows;
+mod forward;
+mod fuzz;
+mod inner;
+mod logout;
+mod random;
+mod seals;
+mod sign_ins;
+mod sockets;
+mod wire;
