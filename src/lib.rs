@@ -92,6 +92,7 @@
 struct Readme;
 
 mod body;
+mod caller;
 mod clock;
 mod config;
 mod cookies;

@@ -12,16 +12,24 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::ResponseBody;
+use crate::caller::Caller;
 use crate::config::SignIn;
 use crate::error::ErrorKind;
 use crate::identity::Identity;
-use crate::respond::{self, Advice, Audience};
+use crate::respond::{self, Advice};
 
-/// Turns away who is not signed in, with status 401, before the inner service sees the request. Comes from
-/// [`SignIn::require`], and believes only what a [`SignInLayer`](crate::SignInLayer) of the same `SignIn` put there.
+/// Turns away who is not signed in, before the inner service sees the request. Comes from [`SignIn::require`], and
+/// believes only what a [`SignInLayer`](crate::SignInLayer) of the same `SignIn` put there.
 ///
-/// A person gets a page, a program `application/problem+json`. gRPC clients can read neither: let the method answer
-/// `Status::unauthenticated` where the request's extensions hold no [`Identity`].
+/// Each caller is told in its own language:
+///
+/// | caller | gets |
+/// |---|---|
+/// | a person | 401, a page with a link to sign in |
+/// | a script or another program; WebSocket and other upgrades | 401, `application/problem+json` with `login_url` |
+/// | gRPC, gRPC-Web | 200 with `grpc-status: 16` and no message (trailers only) |
+/// | a CORS preflight | 204 without CORS headers: put a CORS layer outside this one |
+/// | a prefetch or prerender | 503, so that the browser asks again when somebody clicks |
 ///
 /// ```
 /// # fn example(sign_in: tower_signin::SignIn) {
@@ -79,9 +87,9 @@ where
         } else {
             // Whatever poll_ready reserved for this call is given back, since the call won't come.
             self.inner = self.inner.clone();
-            let audience = Audience::of(request.headers());
+            let caller = Caller::of(&request);
             let advice = Advice::sign_in(self.sign_in.login_path());
-            Kind::Refused { response: Some(respond::failure(audience, &ErrorKind::NotSignedIn.into(), &advice)) }
+            Kind::Refused { response: Some(respond::refusal(&caller, &ErrorKind::NotSignedIn.into(), &advice)) }
         };
         RequireFuture { kind }
     }

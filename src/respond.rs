@@ -14,6 +14,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
+use crate::caller::Caller;
 use crate::error::{Error, ErrorKind};
 
 /// Whom an answer is for.
@@ -96,6 +97,17 @@ pub(crate) fn failure(audience: Audience, error: &Error, advice: &Advice) -> Res
     response
 }
 
+/// Answers a guarded request with a failure, in a form its caller can read.
+pub(crate) fn refusal(caller: &Caller, error: &Error, advice: &Advice) -> Response<Bytes> {
+    match caller {
+        Caller::Preflight => answer(StatusCode::NO_CONTENT, Bytes::new()),
+        Caller::Prefetch => failure(Audience::Program, &ErrorKind::Prefetch.into(), &Advice::default()),
+        Caller::Grpc(content_type) => grpc(content_type, error.kind()),
+        Caller::Upgrade => failure(Audience::Program, error, advice),
+        Caller::Other(audience) => failure(*audience, error, advice),
+    }
+}
+
 /// What keeps an answer out of caches and its address out of `Referer`, on answers of ours and of a forwarded callback.
 pub(crate) fn keep_private(headers: &mut HeaderMap) {
     for name in SHARED_CACHES {
@@ -130,6 +142,28 @@ fn answer(status: StatusCode, body: Bytes) -> Response<Bytes> {
     keep_private(response.headers_mut());
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// A gRPC answer of headers alone ("Trailers-Only" in gRPC's description of its protocol over HTTP/2; gRPC-Web reads the
+/// same headers).
+fn grpc(content_type: &HeaderValue, kind: ErrorKind) -> Response<Bytes> {
+    let mut response = answer(StatusCode::OK, Bytes::new());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type.clone());
+    headers.insert("grpc-status", HeaderValue::from_static(grpc_status(kind)));
+    headers.insert("grpc-message", HeaderValue::from_static(kind.code()));
+    response.extensions_mut().insert(kind);
+    response
+}
+
+/// The code that gRPC has for a status: UNAUTHENTICATED, PERMISSION_DENIED, UNAVAILABLE, else INTERNAL.
+fn grpc_status(kind: ErrorKind) -> &'static str {
+    match kind.status() {
+        StatusCode::UNAUTHORIZED => "16",
+        StatusCode::FORBIDDEN => "7",
+        StatusCode::SERVICE_UNAVAILABLE => "14",
+        _ => "13",
+    }
 }
 
 /// `application/problem+json` (RFC 9457).

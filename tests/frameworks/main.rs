@@ -6,6 +6,7 @@ mod app;
 mod axum_routing;
 mod effects;
 mod extensions;
+mod guard;
 mod http2;
 mod readiness;
 mod stacks;

@@ -1,0 +1,110 @@
+//! In which language a caller can be told no: a pure function of a request's head.
+
+use http::header::{CONTENT_TYPE, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, Request};
+
+use crate::respond::Audience;
+use crate::route::is_prefetch;
+
+/// Who is being turned away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// A browser asking whether another site may ask (Fetch standard, "CORS-preflight fetch"). It carries no cookies, and
+    /// what it asks for must not run.
+    Preflight,
+    /// A browser loading a page before anybody clicks.
+    Prefetch,
+    /// A gRPC or gRPC-Web client, with the content type it speaks.
+    Grpc(HeaderValue),
+    /// A WebSocket or another upgrade; nobody could see a page.
+    Upgrade,
+    /// A page for a person, or a problem for a program.
+    Other(Audience),
+}
+
+impl Caller {
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        let (method, headers) = (request.method(), request.headers());
+        if method == Method::OPTIONS && headers.contains_key("access-control-request-method") {
+            Self::Preflight
+        } else if let Some(content_type) = grpc(headers) {
+            Self::Grpc(content_type)
+        } else if is_prefetch(headers) {
+            Self::Prefetch
+        } else if headers.contains_key(UPGRADE) || method == Method::CONNECT {
+            // HTTP/2 has CONNECT with a protocol where HTTP/1.1 upgrades (RFC 8441).
+            Self::Upgrade
+        } else if headers.get("x-requested-with").is_some_and(|value| value == "XMLHttpRequest") {
+            Self::Other(Audience::Program)
+        } else {
+            Self::Other(Audience::of(headers))
+        }
+    }
+}
+
+/// The content type of a gRPC request, which the answer repeats.
+fn grpc(headers: &HeaderMap) -> Option<HeaderValue> {
+    const PREFIX: &[u8] = b"application/grpc";
+    let content_type = headers.get(CONTENT_TYPE)?;
+    let (start, rest) = content_type.as_bytes().split_at_checked(PREFIX.len())?;
+    let is_grpc = start.eq_ignore_ascii_case(PREFIX) && matches!(rest.first(), None | Some(b'+' | b';' | b'-'));
+    is_grpc.then(|| content_type.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_callers_apart() {
+        let grpc = |text: &'static str| Caller::Grpc(HeaderValue::from_static(text));
+        let (person, program) = (Caller::Other(Audience::Person), Caller::Other(Audience::Program));
+        let cases: &[(&str, &str, &[(&str, &str)], Caller)] = &[
+            ("a navigation", "GET", &[("sec-fetch-mode", "navigate")], person.clone()),
+            ("a form", "POST", &[("sec-fetch-mode", "navigate")], person.clone()),
+            ("an old browser", "GET", &[("accept", "text/html")], person),
+            ("a fetch", "GET", &[("sec-fetch-mode", "cors"), ("accept", "text/html")], program.clone()),
+            ("an XHR", "GET", &[("x-requested-with", "XMLHttpRequest"), ("accept", "text/html")], program.clone()),
+            ("an EventSource", "GET", &[("accept", "text/event-stream")], program.clone()),
+            ("curl", "GET", &[("accept", "*/*")], program.clone()),
+            ("nothing said", "TRACE", &[], program.clone()),
+            ("gRPC", "POST", &[("content-type", "application/grpc")], grpc("application/grpc")),
+            (
+                "gRPC with a codec",
+                "POST",
+                &[("content-type", "application/grpc+proto")],
+                grpc("application/grpc+proto"),
+            ),
+            ("gRPC in capitals", "POST", &[("content-type", "Application/gRPC")], grpc("Application/gRPC")),
+            ("gRPC-Web", "POST", &[("content-type", "application/grpc-web")], grpc("application/grpc-web")),
+            (
+                "gRPC-Web as text",
+                "POST",
+                &[("content-type", "application/grpc-web-text+proto"), ("accept", "text/html")],
+                grpc("application/grpc-web-text+proto"),
+            ),
+            ("not gRPC", "POST", &[("content-type", "application/grpcish")], program.clone()),
+            ("a WebSocket", "GET", &[("upgrade", "websocket"), ("sec-fetch-mode", "websocket")], Caller::Upgrade),
+            ("another upgrade", "GET", &[("upgrade", "h2c"), ("accept", "text/html")], Caller::Upgrade),
+            ("a WebSocket over HTTP/2", "CONNECT", &[], Caller::Upgrade),
+            ("a preflight", "OPTIONS", &[("access-control-request-method", "PUT")], Caller::Preflight),
+            (
+                "a preflight for gRPC-Web",
+                "OPTIONS",
+                &[("access-control-request-method", "POST"), ("access-control-request-headers", "content-type")],
+                Caller::Preflight,
+            ),
+            ("another OPTIONS", "OPTIONS", &[], program.clone()),
+            ("a GET that claims to be a preflight", "GET", &[("access-control-request-method", "PUT")], program),
+            ("a prefetch", "GET", &[("sec-purpose", "prefetch"), ("sec-fetch-mode", "navigate")], Caller::Prefetch),
+            ("a prerender", "GET", &[("sec-purpose", "prefetch;prerender")], Caller::Prefetch),
+            ("an older prefetch", "GET", &[("purpose", "prefetch")], Caller::Prefetch),
+            ("a router's prefetch", "GET", &[("next-router-prefetch", "1")], Caller::Prefetch),
+        ];
+        for (name, method, headers, expected) in cases {
+            let request = Request::builder().method(*method).uri("/");
+            let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+            assert_eq!(&Caller::of(&request.body(()).unwrap()), expected, "{name}");
+        }
+    }
+}
