@@ -25,9 +25,9 @@ pub(crate) enum Caller {
 impl Caller {
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
         let (method, headers) = (request.method(), request.headers());
-        if method == Method::OPTIONS && headers.contains_key("access-control-request-method") {
+        if is_preflight(request) {
             Self::Preflight
-        } else if let Some(content_type) = grpc(headers) {
+        } else if let Some(content_type) = grpc(method, headers) {
             Self::Grpc(content_type)
         } else if is_prefetch(headers) {
             Self::Prefetch
@@ -42,10 +42,15 @@ impl Caller {
     }
 }
 
-/// The content type of a gRPC request, which the answer repeats.
-fn grpc(headers: &HeaderMap) -> Option<HeaderValue> {
+pub(crate) fn is_preflight<B>(request: &Request<B>) -> bool {
+    request.method() == Method::OPTIONS && request.headers().contains_key("access-control-request-method")
+}
+
+/// The content type of a gRPC request, which the answer repeats. gRPC knows no method but POST, and whoever else names
+/// its content type must not be answered 200: a proxy may ask a guarded address whether to let somebody through.
+fn grpc(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
     const PREFIX: &[u8] = b"application/grpc";
-    let content_type = headers.get(CONTENT_TYPE)?;
+    let content_type = headers.get(CONTENT_TYPE).filter(|_| method == Method::POST)?;
     let (start, rest) = content_type.as_bytes().split_at_checked(PREFIX.len())?;
     let is_grpc = start.eq_ignore_ascii_case(PREFIX) && matches!(rest.first(), None | Some(b'+' | b';' | b'-'));
     is_grpc.then(|| content_type.clone())
@@ -83,6 +88,7 @@ mod tests {
                 &[("content-type", "application/grpc-web-text+proto"), ("accept", "text/html")],
                 grpc("application/grpc-web-text+proto"),
             ),
+            ("gRPC by another method", "GET", &[("content-type", "application/grpc")], program.clone()),
             ("not gRPC", "POST", &[("content-type", "application/grpcish")], program.clone()),
             ("a WebSocket", "GET", &[("upgrade", "websocket"), ("sec-fetch-mode", "websocket")], Caller::Upgrade),
             ("another upgrade", "GET", &[("upgrade", "h2c"), ("accept", "text/html")], Caller::Upgrade),

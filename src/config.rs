@@ -86,7 +86,8 @@ impl SignIn {
     }
 
     /// Where signing in starts, for links: `GET`, with an optional query `return_to=`, a path on this site that begins with
-    /// one slash, percent-encoded. Anything else counts as `/`. [`login_url`](Self::login_url) writes the whole.
+    /// one slash, percent-encoded. Anything else counts as `/`. A target of more than about 250 bytes loses its query, since
+    /// it travels in a cookie that stays small. [`login_url`](Self::login_url) writes the whole.
     #[must_use]
     pub fn login_path(&self) -> &str {
         &self.0.paths.login
@@ -151,7 +152,8 @@ pub struct Builder {
 
 impl Builder {
     /// The absolute URL the provider sends the browser back to. Required; sent byte for byte, so it must be written as
-    /// it is registered there. https, or http on `localhost`, `127.0.0.1` or `[::1]`; no query, no fragment.
+    /// it is registered there, and as browsers write URLs. https, or http on `localhost`, `127.0.0.1` or `[::1]`; a path
+    /// below `/`; no query, fragment, user name or password.
     ///
     /// Nothing of a request, `Host` included, ever changes it.
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {

@@ -79,15 +79,25 @@ impl Cookies {
         ours
     }
 
-    /// The flow cookies among the request's cookies, as we name them; no browser holds more than a few, so the first
-    /// sixteen are enough.
-    pub(crate) fn flows<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = FlowCookie<'a>> {
+    /// The flow cookies among the request's cookies, as we name them, oldest first. No browser holds more than a few, so the
+    /// first sixteen are enough.
+    pub(crate) fn flows<'a>(&self, headers: &'a HeaderMap) -> Vec<FlowCookie<'a>> {
         let flows = pairs(headers).filter_map(|(name, value)| {
             let public = name.strip_prefix(self.flow_prefix.as_bytes())?;
             let public = std::str::from_utf8(public).ok().filter(|public| is_public_half(public))?;
             Some(FlowCookie { public, value })
         });
-        flows.take(16)
+        let mut flows: Vec<_> = flows.take(16).collect();
+        flows.sort_by_key(|flow| flow.public);
+        flows
+    }
+
+    /// [`flows`](Self::flows) without those that come twice: of these neither is believed.
+    pub(crate) fn believed_flows<'a>(&self, headers: &'a HeaderMap) -> Vec<FlowCookie<'a>> {
+        let mut flows = self.flows(headers);
+        let publics: Vec<_> = flows.iter().map(|flow| flow.public).collect();
+        flows.retain(|flow| publics.iter().filter(|public| **public == flow.public).count() == 1);
+        flows
     }
 
     /// A `Set-Cookie` header that keeps `value` for `max_age` seconds.
@@ -191,7 +201,11 @@ mod tests {
             &format!("signin-1=s; signin-1-flow-{one}=1; signin-1-flow-a=1"),
             &format!("signin-2-flow-{one}=2; signin-1-flow-{other}=3; signin-1-flow-{}=4", one.to_uppercase()),
         ]);
-        let flows: Vec<_> = cookies.flows(&headers).map(|flow| (flow.public, flow.value)).collect();
-        assert_eq!(flows, [(one, &b"1"[..]), (other, &b"3"[..])]);
+        let found: Vec<_> = cookies.flows(&headers).iter().map(|flow| (flow.public, flow.value)).collect();
+        assert_eq!(found, [(other, &b"3"[..]), (one, &b"1"[..])], "oldest first");
+        let twice =
+            super::tests::headers(&[&format!("signin-1-flow-{one}=1; signin-1-flow-{other}=3; signin-1-flow-{one}=1")]);
+        let believed: Vec<_> = cookies.believed_flows(&twice).iter().map(|flow| flow.public).collect();
+        assert_eq!((cookies.flows(&twice).len(), believed), (3, vec![other]));
     }
 }

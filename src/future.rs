@@ -145,17 +145,23 @@ where
 }
 
 /// Takes code and state out of the headers as well: a provider's page may put its own address into `Referer`, and a proxy
-/// ours into a header of its own.
+/// ours into a header of its own. Other values of the same header stay.
 fn remove_code_and_state<B>(request: &mut Request<B>) {
-    let state = single(request.uri().query().unwrap_or_default(), "state").map(Cow::into_owned).unwrap_or_default();
+    let query = request.uri().query().unwrap_or_default();
+    let encoded = query.split('&').find_map(|pair| pair.strip_prefix("state=")).map(str::to_owned);
+    let states: Vec<_> = encoded.into_iter().chain(single(query, "state").map(Cow::into_owned)).collect();
+    let tells = |value: &HeaderValue| {
+        states.iter().any(|state| value.as_bytes().windows(state.len().max(1)).any(|part| part == state.as_bytes()))
+    };
     let headers = request.headers_mut();
     headers.remove(REFERER);
-    let holds_state =
-        |value: &HeaderValue| value.as_bytes().windows(state.len().max(1)).any(|part| part == state.as_bytes());
-    let telling: Vec<_> =
-        headers.iter().filter(|(_, value)| holds_state(value)).map(|(name, _)| name.clone()).collect();
-    for name in telling {
-        headers.remove(name);
+    let names: Vec<_> = headers.keys().filter(|name| headers.get_all(*name).iter().any(tells)).cloned().collect();
+    for name in names {
+        let rest: Vec<_> = headers.get_all(&name).iter().filter(|value| !tells(value)).cloned().collect();
+        headers.remove(&name);
+        for value in rest {
+            headers.append(&name, value);
+        }
     }
     Cookies::mark_sensitive(headers);
 }

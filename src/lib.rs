@@ -55,8 +55,8 @@
 //!    [`SignIn`] redeems a state at most once.
 //! 2. The protocol code does no I/O, reads no clock and draws no randomness. Time comes from [`Clock`].
 //! 3. Nothing from a header, query or body becomes an [`Identity`]; a forwarded request carries ours or none.
-//! 4. The layer adds no error to the service's own, and answers no failure with a 2xx. Every failure carries its
-//!    [`ErrorKind`] in the response's extensions.
+//! 4. The layer adds no error to the service's own, and answers no failure with a 2xx, but for gRPC, whose status is
+//!    elsewhere. Every failure carries its [`ErrorKind`] in the response's extensions.
 //! 5. It reads no request body and touches no response body of the inner service.
 //! 6. No secret reaches `Debug`, logs, pages or addresses of ours.
 //! 7. No redirect target comes from a request unless it is a path on this site; the redirect URI comes from

@@ -24,12 +24,12 @@ impl RedirectUri {
                               or http://localhost:3000/auth/callback while developing";
         let wrong = |problem: String| ConfigError::new("redirect_uri", problem, REMEDY);
         let text = text.ok_or_else(|| wrong("it is not set".to_owned()))?;
-        let url = Url::parse(text).map_err(|error| wrong(format!("{text:?} is not an absolute URL ({error})")))?;
-        if url.fragment().is_some() || url.query().is_some() {
-            return Err(wrong(format!("{text:?} has a query or a fragment")));
-        }
+        let url = Url::parse(text).map_err(|error| wrong(format!("it is not an absolute URL ({error})")))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(wrong("it has a user name or password".to_owned()));
+        }
+        if url.fragment().is_some() || url.query().is_some() {
+            return Err(wrong(format!("{text:?} has a query or a fragment")));
         }
         let (Some(host), true) = (url.host_str(), matches!(url.scheme(), "https" | "http")) else {
             return Err(wrong(format!("{text:?} is neither https nor http")));

@@ -12,7 +12,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::ResponseBody;
-use crate::caller::Caller;
+use crate::caller::{Caller, is_preflight};
 use crate::config::SignIn;
 use crate::error::ErrorKind;
 use crate::identity::Identity;
@@ -27,8 +27,8 @@ use crate::respond::{self, Advice};
 /// |---|---|
 /// | a person | 401, a page with a link to sign in |
 /// | a script or another program; WebSocket and other upgrades | 401, `application/problem+json` with `login_url` |
-/// | gRPC, gRPC-Web | 200 with `grpc-status: 16` and no message (trailers only) |
-/// | a CORS preflight | 204 without CORS headers: put a CORS layer outside this one |
+/// | gRPC, gRPC-Web | 200 with `grpc-status: 16` and no body (trailers only) |
+/// | a CORS preflight, whoever sends it | 204 without CORS headers: put a CORS layer outside this one |
 /// | a prefetch or prerender | 503, so that the browser asks again when somebody clicks |
 ///
 /// ```
@@ -82,7 +82,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let is_signed_in =
             request.extensions().get::<Identity>().is_some_and(|identity| identity.owner() == self.sign_in.0.id);
-        let kind = if is_signed_in {
+        // What a preflight asks about must not run, even where a client sends cookies with it.
+        let kind = if is_signed_in && !is_preflight(&request) {
             Kind::Inner { future: self.inner.call(request) }
         } else {
             // Whatever poll_ready reserved for this call is given back, since the call won't come.

@@ -102,7 +102,7 @@ pub(crate) fn refusal(caller: &Caller, error: &Error, advice: &Advice) -> Respon
     match caller {
         Caller::Preflight => answer(StatusCode::NO_CONTENT, Bytes::new()),
         Caller::Prefetch => failure(Audience::Program, &ErrorKind::Prefetch.into(), &Advice::default()),
-        Caller::Grpc(content_type) => grpc(content_type, error.kind()),
+        Caller::Grpc(content_type) => unauthenticated(content_type, error.kind()),
         Caller::Upgrade => failure(Audience::Program, error, advice),
         Caller::Other(audience) => failure(*audience, error, advice),
     }
@@ -110,7 +110,8 @@ pub(crate) fn refusal(caller: &Caller, error: &Error, advice: &Advice) -> Respon
 
 /// What keeps an answer out of caches and its address out of `Referer`, on answers of ours and of a forwarded callback.
 pub(crate) fn keep_private(headers: &mut HeaderMap) {
-    for name in SHARED_CACHES {
+    let for_shared_caches: Vec<_> = headers.keys().filter(|name| is_for_shared_caches(name)).cloned().collect();
+    for name in for_shared_caches {
         headers.remove(name);
     }
     headers.remove(EXPIRES);
@@ -121,7 +122,7 @@ pub(crate) fn keep_private(headers: &mut HeaderMap) {
 /// Whether a response of the application can carry a cookie of ours: what a shared cache may store must not, since the
 /// cache would hand the cookie to everybody. Without a word on caching it becomes `private`.
 pub(crate) fn make_private(headers: &mut HeaderMap) -> bool {
-    if SHARED_CACHES.iter().any(|name| headers.contains_key(*name)) {
+    if headers.keys().any(is_for_shared_caches) {
         return false;
     }
     if !headers.contains_key(CACHE_CONTROL) && !headers.contains_key(EXPIRES) {
@@ -133,8 +134,12 @@ pub(crate) fn make_private(headers: &mut HeaderMap) -> bool {
     })
 }
 
-/// What content delivery networks read instead of `Cache-Control` (RFC 9213, and its older kin).
-const SHARED_CACHES: [&str; 2] = ["cdn-cache-control", "surrogate-control"];
+/// What proxies and content delivery networks read instead of `Cache-Control`: RFC 9213's field, those that vendors
+/// derive from it, and older ones.
+fn is_for_shared_caches(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.ends_with("cdn-cache-control") || matches!(name, "surrogate-control" | "x-accel-expires")
+}
 
 fn answer(status: StatusCode, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
@@ -144,26 +149,16 @@ fn answer(status: StatusCode, body: Bytes) -> Response<Bytes> {
     response
 }
 
-/// A gRPC answer of headers alone ("Trailers-Only" in gRPC's description of its protocol over HTTP/2; gRPC-Web reads the
+/// gRPC's UNAUTHENTICATED as headers alone ("Trailers-Only" in gRPC's description of its protocol over HTTP/2; gRPC-Web reads the
 /// same headers).
-fn grpc(content_type: &HeaderValue, kind: ErrorKind) -> Response<Bytes> {
+fn unauthenticated(content_type: &HeaderValue, kind: ErrorKind) -> Response<Bytes> {
     let mut response = answer(StatusCode::OK, Bytes::new());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type.clone());
-    headers.insert("grpc-status", HeaderValue::from_static(grpc_status(kind)));
+    headers.insert("grpc-status", HeaderValue::from_static("16"));
     headers.insert("grpc-message", HeaderValue::from_static(kind.code()));
     response.extensions_mut().insert(kind);
     response
-}
-
-/// The code that gRPC has for a status: UNAUTHENTICATED, PERMISSION_DENIED, UNAVAILABLE, else INTERNAL.
-fn grpc_status(kind: ErrorKind) -> &'static str {
-    match kind.status() {
-        StatusCode::UNAUTHORIZED => "16",
-        StatusCode::FORBIDDEN => "7",
-        StatusCode::SERVICE_UNAVAILABLE => "14",
-        _ => "13",
-    }
 }
 
 /// `application/problem+json` (RFC 9457).
@@ -328,6 +323,8 @@ mod tests {
             (&[("expires", "Wed, 21 Oct 2026 07:28:00 GMT")], false),
             (&[("cache-control", "private"), ("cdn-cache-control", "max-age=60")], false),
             (&[("cache-control", "private"), ("surrogate-control", "max-age=60")], false),
+            (&[("cache-control", "private"), ("cloudflare-cdn-cache-control", "max-age=60")], false),
+            (&[("cache-control", "private"), ("x-accel-expires", "60")], false),
         ];
         for (pairs, expected) in cases {
             assert_eq!(make_private(&mut headers(pairs)), *expected, "{pairs:?}");

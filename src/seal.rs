@@ -5,7 +5,7 @@ use std::fmt;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf;
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use secrecy::zeroize::Zeroizing;
 
 use crate::config::ConfigError;
@@ -110,8 +110,8 @@ impl KeyProblem {
 
 fn parse_key(part: &str) -> Result<Zeroizing<[u8; 32]>, KeyProblem> {
     // What `openssl rand -base64 32` prints is taken as well.
-    let part = Zeroizing::new(part.replace('+', "-").replace('/', "_"));
-    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(part.as_bytes()).map_err(|_| KeyProblem::NotBase64)?);
+    let alphabet = if part.contains(['+', '/']) { STANDARD_NO_PAD } else { URL_SAFE_NO_PAD };
+    let bytes = Zeroizing::new(alphabet.decode(part).map_err(|_| KeyProblem::NotBase64)?);
     let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| KeyProblem::Length(bytes.len()))?;
     if key.iter().all(|byte| Some(byte) == key.first()) {
         return Err(KeyProblem::AllEqual);
@@ -320,6 +320,13 @@ mod tests {
         assert_eq!(rotated.open(Purpose::Session, "n", sealed_before.as_bytes()).unwrap(), b"old");
         let sealed_after = rotated.seal(Purpose::Session, "n", b"new").unwrap();
         assert!(seal(&new, origin).open(Purpose::Session, "n", sealed_after.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_key_is_read_in_both_alphabets() {
+        for text in ["+/+/ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k=", "-_-_ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k"] {
+            assert_eq!(Keys::parse(text).unwrap().0[0][..4], [0xfb, 0xff, 0xbf, 0x01], "{text}");
+        }
     }
 
     #[test]

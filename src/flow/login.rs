@@ -85,11 +85,10 @@ fn is_other_loopback_name(inner: &Inner, uri: &Uri, headers: &HeaderMap) -> bool
 /// Deletes the oldest live flows while there are too many. Only what opens is counted, and another site may push out only
 /// what other sites started.
 fn make_room(inner: &Inner, headers: &HeaderMap, site: Site) -> Result<Vec<HeaderValue>, Error> {
-    let mut cookies: Vec<_> = inner.cookies.flows(headers).collect();
+    let cookies = inner.cookies.believed_flows(headers);
     if cookies.len() < MOST_FLOWS {
         return Ok(Vec::new());
     }
-    cookies.sort_by_key(|cookie| cookie.public);
     let live: Vec<_> = cookies
         .iter()
         .filter_map(|cookie| Some((cookie.public, Flow::open(inner, cookie.public, cookie.value)?)))

@@ -22,7 +22,9 @@ pub(crate) fn logout(inner: &Inner, method: &Method, uri: &Uri, headers: &Header
     }
     let session = inner.cookies.session_name();
     let has_session = find(headers, session) != Found::Nothing;
-    let flows = inner.cookies.flows(headers).map(|flow| inner.cookies.flow_name(flow.public));
+    let mut flows = inner.cookies.flows(headers);
+    flows.dedup_by_key(|flow| flow.public);
+    let flows = flows.into_iter().map(|flow| inner.cookies.flow_name(flow.public));
     let ours: Vec<_> = has_session
         .then(|| session.to_owned())
         .into_iter()

@@ -119,7 +119,8 @@ fn is_over(inner: &Inner, started_at: u64) -> bool {
 fn expire_dead_flows(inner: &Inner, headers: &HeaderMap) -> Vec<HeaderValue> {
     inner
         .cookies
-        .flows(headers)
+        .believed_flows(headers)
+        .into_iter()
         .filter(|cookie| started_at(cookie.public).is_some_and(|started_at| is_over(inner, started_at)))
         .filter(|cookie| Flow::open(inner, cookie.public, cookie.value).is_some_and(|flow| flow.is_over(inner)))
         .filter_map(|cookie| inner.cookies.expire(&inner.cookies.flow_name(cookie.public)))

@@ -94,7 +94,7 @@ pub trait Provider: Send + Sync + 'static {
     /// Exchanges the code, once, and checks everything about the answer that can be checked.
     fn redeem<'a>(&'a self, context: Context<'a>, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>>;
 
-    /// Checks whatever else the provider's settings demand of a person: gates. Also used long after the exchange.
+    /// Checks whatever else the provider's settings demand of a person: gates. Runs after each exchange.
     ///
     /// Lets everyone pass by default.
     fn admit<'a>(&'a self, context: Context<'a>, who: &'a Grant) -> BoxFuture<'a, Result<(), Error>> {
@@ -102,7 +102,8 @@ pub trait Provider: Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// Exchanges the refresh token of `subject` for a new pair. The old pair may be dead as soon as this was sent.
+    /// Exchanges the refresh token of `subject` for a new pair. The old pair may be dead as soon as this was sent. For
+    /// applications that keep tokens themselves; the layer does not call it yet, nor the two below.
     ///
     /// [`ErrorKind::Unsupported`] by default.
     fn refresh<'a>(
@@ -193,7 +194,7 @@ impl Refreshed {
     /// Adds what the answer says of the person. The provider has checked that it is the same one.
     #[must_use]
     pub fn with_grant(mut self, grant: Grant) -> Self {
-        self.grant = Some(grant);
+        self.grant = Some(Grant { tokens: None, ..grant });
         self
     }
 

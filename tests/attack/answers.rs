@@ -21,6 +21,8 @@ async fn hostile_answers() {
         ("deep objects in an unknown field", "zzz", deep_object(40_000), 303),
         ("deep arrays in an expiry", "access_token_expires_at", deep(100_000), 502),
         ("deep verification", "verificationResponse", deep(100_000), 502),
+        ("success twice", "verificationResponse", r#"{"success":true,"success":true}"#.into(), 502),
+        ("success false, then true", "verificationResponse", r#"{"success":false,"success":true}"#.into(), 502),
         ("success as text", "verificationResponse", r#"{"success":"true"}"#.into(), 502),
         ("success as a number", "verificationResponse", r#"{"success":1}"#.into(), 502),
         ("success null", "verificationResponse", r#"{"success":null}"#.into(), 502),

@@ -17,7 +17,8 @@ async fn forward_mode_shows_neither_code_nor_state() {
     let callback = started.callback("good-secret");
     let request = navigation(Method::GET, &format!("https://evil.example{callback}"), "cross-site")
         .header(COOKIE, browser.cookie_header().unwrap())
-        .header(REFERER, &started.authorization_url)
+        .header(REFERER, "https://bitbadges.io/siwbb/authorize?code=good-secret")
+        .header("x-forwarded-uri", &started.authorization_url)
         .header("x-original-url", &callback)
         .header("x-rewrite-url", "/harmless")
         .header("x-rewrite-url", format!("https://example.com{callback}"))
@@ -29,6 +30,25 @@ async fn forward_mode_shows_neither_code_nor_state() {
     assert!(seen.starts_with(&format!("{BOB}|true|{CALLBACK}|")), "{seen}");
     assert!(!seen.contains(&started.state) && !seen.contains("good-secret"), "{seen}");
     assert!(!seen.contains("referer") && seen.contains("kept"), "{seen}");
+    assert!(seen.contains("harmless"), "what a proxy said of its own stays: {seen}");
+}
+
+/// A provider's page may encode more than it must, and a proxy repeats what it got.
+#[tokio::test]
+async fn forward_mode_shows_no_state_in_another_encoding() {
+    let site = Site::of(siwbb(), CALLBACK, Builder::forward_callback);
+    let mut browser = Browser::new();
+    let started = site.start(&mut browser, "/").await;
+    let callback = started.callback("good-secret").replace(&started.state, &format!("%30{}", &started.state[1..]));
+    let request = navigation(Method::GET, &callback, "cross-site")
+        .header(COOKIE, browser.cookie_header().unwrap())
+        .header("x-original-url", &callback)
+        .body(Bytes::new())
+        .unwrap();
+    let response = shown(&site, request).await;
+    let seen = text(&response);
+    assert!(seen.starts_with(&format!("{BOB}|true|")), "{seen}");
+    assert!(!seen.contains(&started.state[1..]) && !seen.contains("good-secret"), "{seen}");
 }
 
 /// A session alone does not pass for a sign-in that has just ended.

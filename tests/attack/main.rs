@@ -1,5 +1,5 @@
 //! The layer under attack: everything an attacker controls, alone and at random, against what SECURITY.md guarantees.
-//! The random ones draw the same numbers each time; `ROUNDS=1000000` makes the fuzz that much longer.
+//! The random ones draw the same numbers each time; `ROUNDS=1000000` makes each of them that many rounds long.
 
 #![allow(missing_docs, reason = "tests")]
 

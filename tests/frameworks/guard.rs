@@ -55,6 +55,7 @@ async fn every_caller_is_told_no_in_its_own_language() {
         ("HEAD", "HEAD", &[], 401, problem),
         ("a prefetch", "GET", &[("sec-purpose", "prefetch"), ("sec-fetch-mode", "navigate")], 503, problem),
         ("gRPC", "POST", &[("content-type", "application/grpc")], 200, Some("application/grpc")),
+        ("gRPC by another method", "GET", &[("content-type", "application/grpc")], 401, problem),
         (
             "gRPC-Web",
             "POST",
@@ -71,7 +72,7 @@ async fn every_caller_is_told_no_in_its_own_language() {
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store", "{name}");
         assert!(!response.headers().contains_key(SET_COOKIE), "{name}");
         assert!(response.headers().keys().all(|name| !name.as_str().starts_with("access-control")), "{name}");
-        if name.starts_with("gRPC") {
+        if *status == 200 {
             assert_eq!(response.headers()["grpc-status"], "16", "{name}");
             assert_eq!(response.extensions().get(), Some(&ErrorKind::NotSignedIn), "{name}");
             assert!(body(response).await.is_empty(), "{name}: trailers only");
@@ -93,6 +94,11 @@ async fn who_is_signed_in_passes_with_every_method() {
         assert_eq!(router.clone().oneshot(request).await.unwrap().status(), 200, "{method}");
     }
     assert_eq!(calls.load(Ordering::SeqCst), 4);
+
+    let mut preflight = request("OPTIONS", &[("access-control-request-method", "PUT")]);
+    preflight.headers_mut().insert(COOKIE, cookie.parse().unwrap());
+    assert_eq!(router.clone().oneshot(preflight).await.unwrap().status(), 204);
+    assert_eq!(calls.load(Ordering::SeqCst), 4, "what a preflight asks about never runs");
 }
 
 #[tokio::test]
