@@ -153,6 +153,9 @@ kinds! {
     NotSignedIn = 401 "not_signed_in", "Please sign in",
         cause "This page is only for people who are signed in, and no valid session came with the request.",
         remedy "Sign in to go on.";
+    LayerMissing = 500 "sign_in_layer_missing", "Something went wrong on this site",
+        cause "A guard found a session cookie, but the SignInLayer of its own SignIn does not stand outside it, or another one stands between, so nobody can be recognised.",
+        remedy "Operators: mount sign_in.layer() outside sign_in.require().";
     MethodNotAllowed = 405 "method_not_allowed", "That does not work here",
         cause "This address does not take the method of the request: signing in is opened like a page, with GET, and signing out is a button, with POST.",
         remedy "Use the link or button of the site.";

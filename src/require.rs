@@ -14,8 +14,9 @@ use tower_service::Service;
 use crate::body::ResponseBody;
 use crate::caller::{Caller, is_preflight};
 use crate::config::SignIn;
+use crate::cookies::{Found, find};
 use crate::error::ErrorKind;
-use crate::identity::Identity;
+use crate::identity::{Identity, Unrecognised};
 use crate::respond::{self, Advice};
 
 /// Turns away who is not signed in, before the inner service sees the request. Comes from [`SignIn::require`], and
@@ -30,6 +31,9 @@ use crate::respond::{self, Advice};
 /// | gRPC, gRPC-Web | 200 with `grpc-status: 16` and no body (trailers only) |
 /// | a CORS preflight, whoever sends it | 204 without CORS headers: put a CORS layer outside this one |
 /// | a prefetch or prerender | 503, so that the browser asks again when somebody clicks |
+///
+/// A session cookie that no [`SignInLayer`](crate::SignInLayer) of the same `SignIn` has looked at is a mistake in the
+/// application, and answered with 500 and `sign_in_layer_missing`.
 ///
 /// ```
 /// # fn example(sign_in: tower_signin::SignIn) {
@@ -89,10 +93,29 @@ where
             // Whatever poll_ready reserved for this call is given back, since the call won't come.
             self.inner = self.inner.clone();
             let caller = Caller::of(&request);
-            let advice = Advice::sign_in(self.sign_in.login_path());
-            Kind::Refused { response: Some(respond::refusal(&caller, &ErrorKind::NotSignedIn.into(), &advice)) }
+            let response = if self.is_layer_missing(&request) {
+                tracing::error!(
+                    code = ErrorKind::LayerMissing.code(),
+                    "sign_in.layer() must stand outside sign_in.require()"
+                );
+                respond::refusal(&caller, &ErrorKind::LayerMissing.into(), &Advice::default())
+            } else {
+                let advice = Advice::sign_in(self.sign_in.login_path());
+                respond::refusal(&caller, &ErrorKind::NotSignedIn.into(), &advice)
+            };
+            Kind::Refused { response: Some(response) }
         };
         RequireFuture { kind }
+    }
+}
+
+impl<S> RequireService<S> {
+    /// A session cookie came, and nobody looked at it.
+    fn is_layer_missing<B>(&self, request: &Request<B>) -> bool {
+        let inner = &self.sign_in.0;
+        let is_seen = request.extensions().get::<Unrecognised>().is_some_and(|seen| seen.0 == inner.id)
+            || request.extensions().get::<Identity>().is_some_and(|identity| identity.owner() == inner.id);
+        !is_seen && find(request.headers(), inner.cookies.session_name()) != Found::Nothing
     }
 }
 

@@ -102,7 +102,7 @@ pub(crate) fn refusal(caller: &Caller, error: &Error, advice: &Advice) -> Respon
     match caller {
         Caller::Preflight => answer(StatusCode::NO_CONTENT, Bytes::new()),
         Caller::Prefetch => failure(Audience::Program, &ErrorKind::Prefetch.into(), &Advice::default()),
-        Caller::Grpc(content_type) => unauthenticated(content_type, error.kind()),
+        Caller::Grpc(content_type) => grpc(content_type, error.kind()),
         Caller::Upgrade => failure(Audience::Program, error, advice),
         Caller::Other(audience) => failure(*audience, error, advice),
     }
@@ -149,13 +149,15 @@ fn answer(status: StatusCode, body: Bytes) -> Response<Bytes> {
     response
 }
 
-/// gRPC's UNAUTHENTICATED as headers alone ("Trailers-Only" in gRPC's description of its protocol over HTTP/2; gRPC-Web reads the
+/// A gRPC status as headers alone ("Trailers-Only" in gRPC's description of its protocol over HTTP/2; gRPC-Web reads the
 /// same headers).
-fn unauthenticated(content_type: &HeaderValue, kind: ErrorKind) -> Response<Bytes> {
+fn grpc(content_type: &HeaderValue, kind: ErrorKind) -> Response<Bytes> {
+    // UNAUTHENTICATED, or INTERNAL for a mistake in the application.
+    let status = if kind.status() == StatusCode::UNAUTHORIZED { "16" } else { "13" };
     let mut response = answer(StatusCode::OK, Bytes::new());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type.clone());
-    headers.insert("grpc-status", HeaderValue::from_static("16"));
+    headers.insert("grpc-status", HeaderValue::from_static(status));
     headers.insert("grpc-message", HeaderValue::from_static(kind.code()));
     response.extensions_mut().insert(kind);
     response

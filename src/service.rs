@@ -14,7 +14,7 @@ use crate::flow::login::login;
 use crate::flow::logout::logout;
 use crate::flow::signed_in::SignedIn;
 use crate::future::ResponseFuture;
-use crate::identity::Identity;
+use crate::identity::{Identity, Unrecognised};
 use crate::oauth::token::Tokens;
 use crate::route::Route;
 use crate::session::sealed::{Presented, open};
@@ -89,6 +89,7 @@ impl<S> SignInService<S> {
                 None
             }
             Presented::Refused { delete } => {
+                request.extensions_mut().insert(Unrecognised(inner.id));
                 delete.then(|| inner.cookies.expire(inner.cookies.session_name())).flatten()
             }
         };

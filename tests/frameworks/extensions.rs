@@ -72,9 +72,10 @@ async fn a_guard_believes_its_own_sign_in_only() {
     assert_eq!(ask(behind_outer.clone(), "/", &outer_alice).await.0, 200, "its own");
     assert_eq!(ask(behind_outer, "/", "").await.0, 401, "nobody");
     let foreign = two.outer.layer().layer(inner_guard.clone());
-    assert_eq!(ask(foreign, "/", &both).await.0, 401, "another SignIn's identity");
+    assert_eq!(ask(foreign.clone(), "/", &outer_alice).await.0, 401, "another SignIn's identity");
+    assert_eq!(ask(foreign, "/", &both).await.0, 500, "and a session of its own that nobody looked at");
     let replaced = two.outer.layer().layer(two.inner.layer().layer(outer_guard));
-    assert_eq!(ask(replaced, "/", &both).await.0, 401, "its own identity, replaced on the way by the inner layer");
+    assert_eq!(ask(replaced, "/", &both).await.0, 500, "its own identity, replaced on the way by the inner layer");
     let innermost = two.outer.layer().layer(two.inner.layer().layer(inner_guard));
     assert_eq!(ask(innermost, "/", &both).await.0, 200, "its own, with another around");
 }

@@ -102,6 +102,32 @@ async fn who_is_signed_in_passes_with_every_method() {
 }
 
 #[tokio::test]
+async fn a_session_cookie_that_no_layer_looked_at_is_a_loud_mistake() {
+    let (site, outside, _) = guarded().await;
+    let without = Router::new().route("/", any("secret").layer(site.sign_in.require()));
+    let cookie = site.dev.signed_in_cookie(&site.sign_in, &Account::alice()).unwrap();
+    let name = cookie.split('=').next().unwrap();
+    let junk = format!("{name}=junk");
+    let twice = format!("{cookie}; {cookie}");
+    let cases = [
+        ("a session, no layer", &without, cookie.as_str(), 500),
+        ("junk, no layer", &without, junk.as_str(), 500),
+        ("another cookie, no layer", &without, "other=1", 401),
+        ("a session", &outside, cookie.as_str(), 200),
+        ("junk", &outside, junk.as_str(), 401),
+        ("a session twice", &outside, twice.as_str(), 401),
+    ];
+    for (name, router, cookie, status) in cases {
+        let response = router.clone().oneshot(request("GET", &[("cookie", cookie)])).await.unwrap();
+        assert_eq!(response.status(), status, "{name}");
+        if status == 500 {
+            assert_eq!(response.extensions().get(), Some(&ErrorKind::LayerMissing), "{name}");
+            assert!(body(response).await.contains("sign_in_layer_missing"), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_grpc_client_reads_the_guards_answer() {
     let site = Site::in_mode(false).await;
     let cookie = site.dev.signed_in_cookie(&site.sign_in, &Account::alice()).unwrap();
