@@ -6,6 +6,8 @@ mod support;
 
 use http::header::SET_COOKIE;
 use support::{App, Browser, alice, location, text};
+use tower_signin::Identity;
+use tower_signin::dev::{Account, DevError, DevProvider};
 
 #[tokio::test]
 async fn a_person_signs_in_lands_where_they_wanted_and_signs_out() {
@@ -43,4 +45,38 @@ async fn an_ordinary_answer_gets_no_header_of_ours() {
     browser.sign_in(&app.origin, "/").await;
     let answer = browser.get(&app.url("/")).await;
     assert!(!answer.headers().contains_key(SET_COOKIE));
+}
+
+#[tokio::test]
+async fn a_test_signs_somebody_in_with_what_the_hook_would_attach() {
+    let dev = DevProvider::start().await.unwrap();
+    let me = |identity: Identity| async move { format!("{} {:?}", identity.subject(), identity.data::<u32>()) };
+    let app = App::start_on(dev, |builder| builder, |router| router.route("/data", axum::routing::get(me))).await;
+    let plain = app.dev.signed_in_cookie(&app.sign_in, &Account::alice()).unwrap();
+    let with_data = app.dev.signed_in_cookie_with(&app.sign_in, &Account::alice(), &7).unwrap();
+    for (cookie, expected) in [(plain, "None"), (with_data, "Some(7)")] {
+        let request = http::Request::get(app.url("/data")).header("cookie", cookie).body(bytes::Bytes::new()).unwrap();
+        assert_eq!(text(&support::send(request).await.unwrap()), format!("{} {expected}", alice()));
+    }
+    let too_large = app.dev.signed_in_cookie_with(&app.sign_in, &Account::alice(), &"x".repeat(4000));
+    assert_eq!(too_large, Err(DevError::Data));
+    let other = DevProvider::start().await.unwrap();
+    assert_eq!(other.signed_in_cookie(&app.sign_in, &Account::alice()), Err(DevError::ForeignSignIn));
+}
+
+#[tokio::test]
+async fn a_login_url_carries_its_target_whole() {
+    let app = App::start().await;
+    for (target, expected) in [
+        ("/me?a=1&b=2", "/auth/login?return_to=%2Fme%3Fa%3D1%26b%3D2"),
+        ("/", "/auth/login"),
+        ("https://elsewhere.example", "/auth/login"),
+        ("/auth/login", "/auth/login"),
+    ] {
+        assert_eq!(app.sign_in.login_url(target), expected, "{target}");
+    }
+    let mut browser = Browser::new();
+    let login = browser.get(&app.url(&app.sign_in.login_url("/me?a=1&b=2"))).await;
+    let callback = browser.approve(&location(&login), "alice").await;
+    assert_eq!(location(&browser.get(&callback).await), "/me?a=1&b=2");
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tower_signin::dev::DevProvider;
-use tower_signin::{Builder, ConfigError, Keys, SignIn, Siwbb};
+use tower_signin::siwbb::{Asset, OwnershipRequirements, Range};
+use tower_signin::{Builder, ConfigError, Keys, Provider as _, SignIn, Siwbb};
 
 use crate::site::{CALLBACK, ID, KEY, SECRET, siwbb};
 
@@ -28,6 +29,8 @@ fn every_wrong_redirect_uri_is_refused() {
         ("javascript", "javascript:alert(1)"),
         ("a user", "https://user@example.com/cb"),
         ("a user and a password", "https://user:hunter2@example.com/cb"),
+        ("a password and a query", "https://user:hunter2@example.com/cb?x=1"),
+        ("a password and no host", "https://user:hunter2@"),
         ("an upper-case host", "https://Example.com/cb"),
         ("an upper-case scheme", "HTTPS://example.com/cb"),
         ("the default port", "https://example.com:443/cb"),
@@ -192,6 +195,7 @@ fn every_other_useless_setting_is_refused() {
         ("a prefix with an equals sign", |b| b.cookie_prefix("a=b"), "cookie_prefix"),
         ("a prefix with a line break", |b| b.cookie_prefix("a\r\nb"), "cookie_prefix"),
         ("a prefix that is not ASCII", |b| b.cookie_prefix("é"), "cookie_prefix"),
+        ("a prefix of the layer's own", |b| b.cookie_prefix("__Host-a"), "cookie_prefix"),
         ("a prefix too long", |b| b.cookie_prefix("a".repeat(65)), "cookie_prefix"),
         ("no lifetime", |b| b.session_lifetime(Duration::ZERO), "session_lifetime"),
         ("less than a minute", |b| b.session_lifetime(Duration::from_secs(59)), "session_lifetime"),
@@ -250,6 +254,54 @@ fn a_machine_without_certificates_is_told_so() {
 }
 
 /// A builder that would build, but for what `configure` does to it.
+/// A gate that demands nothing, or can't be met, would let in everybody or nobody.
+#[test]
+fn gates_that_can_not_be_meant_are_refused() {
+    let badge = || Asset::badges("1", [Range::new(1, 1)]);
+    let assets = |asset| OwnershipRequirements::assets([asset]);
+    let cases = [
+        ("no groups, all of them", OwnershipRequirements::all([])),
+        ("no groups, any of them", OwnershipRequirements::any([])),
+        ("no assets", OwnershipRequirements::assets([])),
+        (
+            "no assets, deep inside",
+            OwnershipRequirements::any([OwnershipRequirements::all([OwnershipRequirements::assets([])])]),
+        ),
+        ("no ids", assets(Asset::badges("1", []))),
+        ("none of the assets", OwnershipRequirements::at_least(0, [badge()])),
+        ("more than there are", OwnershipRequirements::at_least(2, [badge()])),
+        ("ids that end before they start", assets(Asset::badges("1", [Range::new(5, 1)]))),
+        ("amounts that end before they start", assets(badge().amounts(Range::new(2, 1)))),
+        ("times that end before they start", assets(badge().owned_during([Range::new(2, 1)]))),
+    ];
+    for (name, requirements) in cases {
+        let provider = siwbb().require_ownership(assets(badge())).require_ownership(requirements);
+        refused(name, build(SignIn::builder(provider).redirect_uri(CALLBACK)), "require_ownership");
+    }
+    for claim in ["", " "] {
+        let provider = siwbb().require_claim("good").require_claim(claim);
+        refused("an empty claim", build(SignIn::builder(provider).redirect_uri(CALLBACK)), "require_claim");
+    }
+    let good = siwbb().require_claim("good").require_ownership(OwnershipRequirements::at_least(1, [badge()]));
+    assert!(build(SignIn::builder(good).redirect_uri(CALLBACK)).is_ok());
+}
+
+#[test]
+fn people_of_another_website_or_api_have_another_issuer() {
+    let (website, api) = ("https://bitbadges.io", "https://api.bitbadges.io");
+    let cases = [
+        (website, api, website),
+        (website, "https://api.bitbadges.io/testnet", "https://api.bitbadges.io/testnet"),
+        ("https://testnet.example", api, "https://testnet.example"),
+        ("https://testnet.example", "https://api.testnet.example", "https://testnet.example"),
+    ];
+    for (website, api, issuer) in cases {
+        let provider = siwbb().base_urls(website, api);
+        assert_eq!(provider.issuer(), issuer, "{website} {api}");
+        assert!(build(SignIn::builder(provider).redirect_uri(CALLBACK)).is_ok(), "{website} {api}");
+    }
+}
+
 fn with(configure: impl FnOnce(Builder) -> Builder) -> Result<SignIn, ConfigError> {
     build(configure(SignIn::builder(siwbb()).redirect_uri(CALLBACK)))
 }
