@@ -218,5 +218,8 @@ mod tests {
             assert!(Flow::decode(&bytes[..length], &[]).is_none(), "length {length}");
         }
         assert_eq!(Flow::decode(&bytes, &["/me"]).unwrap().return_to.as_str(), "/");
+        let mut of_another_layout = bytes.to_vec();
+        of_another_layout[0] = LAYOUT + 1;
+        assert!(Flow::decode(&of_another_layout, &[]).is_none());
     }
 }

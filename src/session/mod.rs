@@ -179,4 +179,11 @@ mod tests {
         }
         assert!(Session::decode([whole, vec![0]].concat()).is_none());
     }
+
+    #[test]
+    fn another_layout_is_not_read() {
+        let mut bytes = session().encoded().to_vec();
+        bytes[0] = LAYOUT + 1;
+        assert!(Session::decode(bytes).is_none());
+    }
 }

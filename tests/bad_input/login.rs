@@ -6,7 +6,7 @@ use http::Method;
 use http::header::LOCATION;
 use tower_signin::ErrorKind::{LoginCrossSite, LoginNotNavigation};
 
-use crate::site::{CODE, Site, Started, deleted, set_cookies};
+use crate::site::{CALLBACK, CODE, Site, Started, deleted, set_cookies, siwbb};
 use crate::support::{Browser, location, navigation, text};
 
 #[tokio::test]
@@ -158,4 +158,24 @@ async fn start_four(site: &Site, browser: &mut Browser, from: &str) -> Vec<Start
         site.clock.advance(Duration::from_secs(1));
     }
     started
+}
+
+/// Four of them, a session and what the application has must stay well below what servers take as one header.
+#[tokio::test]
+async fn a_flow_cookie_takes_at_most_700_bytes() {
+    let issuer = format!("https://{}.example", "a".repeat(60));
+    let cases = [("signin", "https://bitbadges.io".to_owned()), (&"p".repeat(64), issuer)];
+    for (prefix, issuer) in cases {
+        let provider = siwbb().base_urls(&issuer, "https://api.example");
+        let site = Site::of(provider, CALLBACK, |builder| builder.cookie_prefix(prefix));
+        let signed_in = site.signed_in().await;
+        let mut longest = 0;
+        for length in 1..700 {
+            let mut browser = signed_in.clone();
+            site.start(&mut browser, &format!("/{}", "t".repeat(length))).await;
+            let (name, value) = browser.jar.iter().find(|(name, _)| name.contains("-flow-")).unwrap();
+            longest = longest.max(name.len() + 1 + value.len());
+        }
+        assert!((690..=700).contains(&longest), "{prefix}: {longest} bytes");
+    }
 }

@@ -5,7 +5,7 @@ use http::{Method, Request};
 use tower_signin::ErrorKind::LogoutForeign;
 
 use crate::site::{BOB, Site, deleted, set_cookies};
-use crate::support::{location, text};
+use crate::support::{Browser, location, navigation, text};
 
 #[tokio::test]
 async fn a_foreign_page_signs_nobody_out() {
@@ -89,4 +89,27 @@ async fn a_logout_with_nothing_to_end_sets_no_cookie() {
     let request = Request::builder().method(Method::POST).uri("/api/logout").header("sec-fetch-site", "same-origin");
     let response = site.visit(&mut crate::support::Browser::new(), request).await;
     assert_eq!((response.status().as_u16(), set_cookies(&response)), (303, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_person_who_stays_signed_in_is_not_asked_to_sign_in() {
+    let site = Site::new();
+    let mut browser = site.signed_in().await;
+    let refused = site.visit(&mut browser, navigation(Method::POST, "/api/logout", "cross-site")).await;
+    let wrong_method = site.visit(&mut browser, navigation(Method::GET, "/api/logout", "same-origin")).await;
+    for (name, response) in [("from elsewhere", refused), ("by a link", wrong_method)] {
+        let page = text(&response);
+        assert!(page.contains(">Continue</a>") && !page.contains(">Sign in</a>"), "{name}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn each_cookie_is_deleted_once_however_often_it_came() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    let started = site.start(&mut browser, "/").await;
+    let cookies = format!("{0}; {0}; {0}", browser.cookie_header().unwrap());
+    let request = navigation(Method::POST, "/api/logout", "same-origin").header("cookie", cookies);
+    let response = site.visit(&mut Browser::new(), request).await;
+    assert_eq!(set_cookies(&response), [started.flow_deleted()]);
 }
