@@ -1,7 +1,7 @@
 //! In which language a caller can be told no: a pure function of a request's head.
 
 use http::header::{CONTENT_TYPE, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderValue, Method};
 
 use crate::respond::Audience;
 use crate::route::is_prefetch;
@@ -18,14 +18,15 @@ pub(crate) enum Caller {
     Grpc(HeaderValue),
     /// A WebSocket or another upgrade; nobody could see a page.
     Upgrade,
+    /// A person opening a page in a window of its own, by GET: they can be sent elsewhere and back.
+    Navigation,
     /// A page for a person, or a problem for a program.
     Other(Audience),
 }
 
 impl Caller {
-    pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        let (method, headers) = (request.method(), request.headers());
-        if is_preflight(request) {
+    pub(crate) fn of(method: &Method, headers: &HeaderMap) -> Self {
+        if is_preflight(method, headers) {
             Self::Preflight
         } else if let Some(content_type) = grpc(method, headers) {
             Self::Grpc(content_type)
@@ -36,14 +37,24 @@ impl Caller {
             Self::Upgrade
         } else if headers.get("x-requested-with").is_some_and(|value| value == "XMLHttpRequest") {
             Self::Other(Audience::Program)
+        } else if is_page(method, headers) {
+            Self::Navigation
         } else {
             Self::Other(Audience::of(headers))
         }
     }
 }
 
-pub(crate) fn is_preflight<B>(request: &Request<B>) -> bool {
-    request.method() == Method::OPTIONS && request.headers().contains_key("access-control-request-method")
+pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::OPTIONS && headers.contains_key("access-control-request-method")
+}
+
+/// Whether a person opens this address in a window of its own, so that it is a place to come back to. A frame is none:
+/// nobody can sign in there. `empty` is what Firefox once sent for navigations that a service worker preloads.
+pub(crate) fn is_page(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::GET
+        && Audience::of(headers) == Audience::Person
+        && headers.get("sec-fetch-dest").is_none_or(|destination| destination == "document" || destination == "empty")
 }
 
 /// The content type of a gRPC request, which the answer repeats. gRPC knows no method but POST, and whoever else names
@@ -59,15 +70,23 @@ fn grpc(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderName;
 
     #[test]
     fn tells_callers_apart() {
         let grpc = |text: &'static str| Caller::Grpc(HeaderValue::from_static(text));
         let (person, program) = (Caller::Other(Audience::Person), Caller::Other(Audience::Program));
-        let cases: &[(&str, &str, &[(&str, &str)], Caller)] = &[
-            ("a navigation", "GET", &[("sec-fetch-mode", "navigate")], person.clone()),
-            ("a form", "POST", &[("sec-fetch-mode", "navigate")], person.clone()),
-            ("an old browser", "GET", &[("accept", "text/html")], person),
+        let page = Caller::Navigation;
+        let cases: &[(&str, &str, &[(&'static str, &'static str)], Caller)] = &[
+            ("a navigation", "GET", &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")], page.clone()),
+            ("one preloaded", "GET", &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "empty")], page.clone()),
+            ("a browser of few words", "GET", &[("sec-fetch-mode", "navigate")], page.clone()),
+            ("an old browser", "GET", &[("accept", "text/html")], page),
+            ("a frame", "GET", &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")], person.clone()),
+            ("a form", "POST", &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")], person.clone()),
+            ("an old browser's form", "POST", &[("accept", "text/html")], person.clone()),
+            ("the head of a page", "HEAD", &[("accept", "text/html")], person),
+            ("an image", "GET", &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")], program.clone()),
             ("a fetch", "GET", &[("sec-fetch-mode", "cors"), ("accept", "text/html")], program.clone()),
             ("an XHR", "GET", &[("x-requested-with", "XMLHttpRequest"), ("accept", "text/html")], program.clone()),
             ("an EventSource", "GET", &[("accept", "text/event-stream")], program.clone()),
@@ -108,9 +127,10 @@ mod tests {
             ("a router's prefetch", "GET", &[("next-router-prefetch", "1")], Caller::Prefetch),
         ];
         for (name, method, headers, expected) in cases {
-            let request = Request::builder().method(*method).uri("/");
-            let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-            assert_eq!(&Caller::of(&request.body(()).unwrap()), expected, "{name}");
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let headers =
+                headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            assert_eq!(&Caller::of(&method, &headers.collect()), expected, "{name}");
         }
     }
 }

@@ -15,7 +15,9 @@ use crate::flow::hook::{Admission, Hook, Rejection};
 use crate::flow::login_link;
 use crate::flow::signed_in::SignedIn;
 use crate::http_client::HttpClient;
+use crate::identity::Identity;
 use crate::layer::SignInLayer;
+use crate::page::{Page, Pages};
 use crate::provider::Provider;
 use crate::redirect_uri::RedirectUri;
 use crate::require::RequireLayer;
@@ -50,6 +52,8 @@ pub(crate) struct Inner {
     pub(crate) seal: Seal,
     pub(crate) forward: bool,
     pub(crate) hook: Option<Hook>,
+    pub(crate) pages: Option<Pages>,
+    pub(crate) keep_fragment: bool,
     pub(crate) session_lifetime: Duration,
     pub(crate) attempts: Attempts,
 }
@@ -67,6 +71,8 @@ impl SignIn {
             session_lifetime: Duration::from_secs(24 * 60 * 60),
             forward: false,
             hook: None,
+            pages: None,
+            keep_fragment: false,
             http: None,
             clock: Box::new(SystemClock),
         }
@@ -79,10 +85,32 @@ impl SignIn {
         SignInLayer::new(self.clone())
     }
 
-    /// The layer that turns away who is not signed in, to be mounted inside [`layer`](Self::layer).
+    /// The layer that turns away who is not signed in, to be mounted inside [`layer`](Self::layer), on one route or around
+    /// many. See [`RequireLayer`] for what each caller is told.
     #[must_use]
     pub fn require(&self) -> RequireLayer {
-        RequireLayer::new(self.clone())
+        RequireLayer::new(self.clone(), None)
+    }
+
+    /// [`require`](Self::require), and only for people whom `predicate` lets pass; everybody else who is signed in gets
+    /// 403 and `not_allowed`. It runs at each request, so it should only look at what the session holds.
+    ///
+    /// [`predicate`](crate::predicate) and [`siwbb`](crate::siwbb) have the usual ones:
+    ///
+    /// ```
+    /// # fn example(sign_in: tower_signin::SignIn) -> Result<(), tower_signin::ConfigError> {
+    /// use tower_signin::{predicate, siwbb};
+    ///
+    /// let admins = sign_in.require_where(siwbb::addresses(["0x0bc63cfe31d5218eb414b142c799e20964a54a1a"])?);
+    /// let evm = sign_in.require_where(siwbb::chain("ETH"));
+    /// let staff = sign_in.require_where(predicate::claim_equals("/role", "staff"));
+    /// let members = sign_in.require_where(|who| who.data::<i64>().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn require_where(&self, predicate: impl Fn(&Identity) -> bool + Send + Sync + 'static) -> RequireLayer {
+        RequireLayer::new(self.clone(), Some(Arc::new(predicate)))
     }
 
     /// Where signing in starts, for links: `GET`, with an optional query `return_to=`, a path on this site that begins with
@@ -146,6 +174,8 @@ pub struct Builder {
     session_lifetime: Duration,
     forward: bool,
     hook: Option<Hook>,
+    pages: Option<Pages>,
+    keep_fragment: bool,
     http: Option<Box<dyn HttpClient>>,
     clock: Box<dyn Clock>,
 }
@@ -251,6 +281,42 @@ impl Builder {
         self
     }
 
+    /// Gives every page of the layer the application's own looks and words: the function gets what there is to say and
+    /// writes HTML. By default the pages are plain, light and dark, and need nothing.
+    ///
+    /// The status, the `no-store` and a content security policy are set by the layer. The policy allows style sheets,
+    /// pictures and fonts of this site and styles in the page, but no script: the address of a callback's page holds code
+    /// and state. Where the function panics, people get the default page.
+    ///
+    /// ```
+    /// use tower_signin::Page;
+    ///
+    /// # fn example(builder: tower_signin::Builder) -> tower_signin::Builder {
+    /// builder.pages(|page| {
+    ///     let mut html = format!("<!doctype html><link rel=stylesheet href=/site.css><h1>{}</h1>", page.title());
+    ///     for text in page.paragraphs() {
+    ///         html += &format!("<p>{}</p>", Page::escape(&text));
+    ///     }
+    ///     for link in page.links() {
+    ///         html += &format!("<a href=\"{}\">{}</a> ", Page::escape(link.href()), link.action().label());
+    ///     }
+    ///     html + &format!("<small>{} {}</small>", page.kind().code(), page.request_id())
+    /// })
+    /// # }
+    /// ```
+    pub fn pages(mut self, pages: impl Fn(&Page<'_>) -> String + Send + Sync + 'static) -> Self {
+        self.pages = Some(Box::new(pages));
+        self
+    }
+
+    /// Has the fragment of the page that somebody was on (`#section`) survive the sign-in. Off by default, since a browser
+    /// sends no fragment to anybody: login then answers with a page whose small script adds it to the return target, so it
+    /// reaches this server in the address of login and travels in the flow cookie. Whoever has no scripts goes on without.
+    pub fn keep_fragment(mut self) -> Self {
+        self.keep_fragment = true;
+        self
+    }
+
     /// The way out to the provider; the built-in one by default.
     pub fn http_client(mut self, client: impl HttpClient) -> Self {
         self.http = Some(Box::new(client));
@@ -322,6 +388,8 @@ impl Builder {
             paths,
             forward: self.forward,
             hook: self.hook,
+            pages: self.pages,
+            keep_fragment: self.keep_fragment,
             session_lifetime: self.session_lifetime,
             attempts: Attempts::default(),
         })))

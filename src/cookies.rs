@@ -15,6 +15,7 @@ use crate::oauth::state::is_public_half;
 pub(crate) struct Cookies {
     session: String,
     flow_prefix: String,
+    rounds: String,
     secure: bool,
 }
 
@@ -55,11 +56,21 @@ impl Cookies {
             None => format!("__Host-{prefix}"),
             Some(port) => format!("{prefix}-{port}"),
         };
-        Self { flow_prefix: format!("{session}{FLOW}"), session, secure: loopback_port.is_none() }
+        Self {
+            flow_prefix: format!("{session}{FLOW}"),
+            rounds: format!("{session}-rounds"),
+            session,
+            secure: loopback_port.is_none(),
+        }
     }
 
     pub(crate) fn session_name(&self) -> &str {
         &self.session
+    }
+
+    /// The name of the cookie that counts sign-ins in a row.
+    pub(crate) fn rounds_name(&self) -> &str {
+        &self.rounds
     }
 
     pub(crate) fn flow_name(&self, public: &str) -> String {

@@ -153,6 +153,9 @@ kinds! {
     NotSignedIn = 401 "not_signed_in", "Please sign in",
         cause "This page is only for people who are signed in, and no valid session came with the request.",
         remedy "Sign in to go on.";
+    NotAllowed = 403 "not_allowed", "You can't open this page",
+        cause "This page is only for certain people who are signed in, and your account is not one of them.",
+        remedy "Use another account, or ask the site's owners for access.";
     LayerMissing = 500 "sign_in_layer_missing", "Something went wrong on this site",
         cause "A guard found a session cookie, but the SignInLayer of its own SignIn does not stand outside it, or another one stands between, so nobody can be recognised.",
         remedy "Operators: mount sign_in.layer() outside sign_in.require().";
@@ -172,8 +175,11 @@ kinds! {
         cause "The answer from the sign-in service lacks its code or state, or carries one of them twice or damaged.",
         remedy "Start again from the beginning.";
     FlowNotFound = 400 "flow_cookie_missing", "This sign-in can't be finished here",
-        cause "The browser sent no flow cookie for this sign-in: it was started in another browser, has been finished already, took more than ten minutes, or cookies are blocked.",
-        remedy "Start again in this browser, and allow cookies for this site.";
+        cause "The browser sent flow cookies, but none for this sign-in: it was started in another browser, has been finished already, took more than ten minutes, or made room for newer ones.",
+        remedy "Start again in this browser.";
+    CookiesRefused = 400 "cookies_refused", "Did your browser refuse a cookie?",
+        cause "The browser came back from signing in without any flow cookie: it keeps no cookies of this site, or the sign-in was started in another browser, has been finished already, or took more than ten minutes.",
+        remedy "Allow cookies for this site, then start again in this browser.";
     FlowUnreadable = 400 "flow_cookie_unreadable", "This sign-in can't be finished here",
         cause "The flow cookie came twice, was changed, or was sealed with keys this server does not have.",
         remedy "Start again. If it happens to everybody, check that all servers share the same keys.";
@@ -189,6 +195,9 @@ kinds! {
     IssuerMismatch = 400 "issuer_mismatch", "The answer came from the wrong place",
         cause "The answer names another issuer than the one this sign-in was started with (RFC 9207).",
         remedy "Start again. If it happens to everybody, check the issuer in the settings.";
+    SignInLoop = 400 "sign_in_loop", "Signing in does not last here",
+        cause "You have signed in three times in a row, and each time this site did not recognise you right afterwards.",
+        remedy "Allow cookies for this site, then sign in again. Operators: the session cookie must reach the browser and come back, all servers must share keys and the time, and nothing else may set a cookie of its name.";
     AccessDenied = 403 "access_denied", "You did not sign in",
         cause "The request to sign in was declined at the sign-in service.",
         remedy "Sign in again if you did not mean to decline.";
@@ -240,6 +249,12 @@ kinds! {
     LogoutForeign = 403 "logout_from_another_site", "You were not signed out",
         cause "The request to sign out did not come from a page of this site.",
         remedy "Sign out with the button on this site.";
+    NotForwarded = 500 "callback_not_forwarded", "Something went wrong on this site",
+        cause "A handler asked for a sign-in that has just been completed, but the request it got is no forwarded callback.",
+        remedy "Operators: call forward_callback() on the builder, and mount the handler at the path of the redirect URI.";
+    TokensMissing = 500 "tokens_missing", "Something went wrong on this site",
+        cause "A handler asked for the provider's tokens, and the request carries none: only a forwarded callback does, and only where the provider gave some.",
+        remedy "Operators: take Option<Tokens>, or keep what SignedIn::tokens gives.";
     SessionTooLarge = 500 "session_too_large", "Something went wrong on this site",
         cause "What this site wants to remember about you does not fit into one cookie of 4096 bytes.",
         remedy "Operators: attach less data in the sign-in hook, or have the provider claim less.";

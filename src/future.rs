@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{REFERER, SET_COOKIE};
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -20,7 +21,7 @@ use crate::flow::attempt::{Completed, Outcome, Waiter};
 use crate::flow::callback::Aftermath;
 use crate::http_client::BoxFuture;
 use crate::oauth::callback::single;
-use crate::respond;
+use crate::{refusal, respond};
 
 pin_project! {
     /// The response of a [`SignInService`](crate::SignInService).
@@ -46,11 +47,20 @@ pin_project! {
 }
 
 /// What happens to the inner service's response.
-enum After {
-    Nothing,
-    /// A session cookie of ours is over.
-    Expire(HeaderValue),
-    Forwarded(Box<Forwarded>),
+#[derive(Default)]
+pub(crate) struct After {
+    /// Deletes a session cookie of ours that is over.
+    pub(crate) expire: Option<HeaderValue>,
+    /// Finishes what a guard or an extractor answered, where one can have.
+    pub(crate) finish: Option<Finish>,
+    forwarded: Option<Box<Forwarded>>,
+}
+
+/// What a guard and an extractor don't know.
+pub(crate) struct Finish {
+    pub(crate) sign_in: SignIn,
+    /// The page that a person asked for, before any router shortened its address.
+    pub(crate) page: Option<PathAndQuery>,
 }
 
 /// A callback that the inner service answers.
@@ -69,8 +79,7 @@ struct Attempt<S, B> {
 }
 
 impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
-    pub(crate) fn inner(future: S::Future, expire: Option<HeaderValue>) -> Self {
-        let after = expire.map_or(After::Nothing, After::Expire);
+    pub(crate) fn inner(future: S::Future, after: After) -> Self {
         Self { state: State::Inner { future, after } }
     }
 
@@ -101,9 +110,9 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProjection::Inner { future, after } => {
-                    let mut response = ready!(future.poll(cx))?;
-                    std::mem::replace(after, After::Nothing).apply(&mut response);
-                    return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                    let mut response = ready!(future.poll(cx))?.map(ResponseBody::inner);
+                    std::mem::take(after).apply(&mut response);
+                    return Poll::Ready(Ok(response));
                 }
                 StateProjection::Own { response } => {
                     let response = response.take().expect("ResponseFuture polled after completion");
@@ -134,10 +143,13 @@ where
                 *request.uri_mut() = sign_in.redirect.uri.clone();
                 let extensions = request.extensions_mut();
                 extensions.insert(completed.signed_in.identity().clone());
+                if let Some(tokens) = completed.signed_in.tokens() {
+                    extensions.insert(tokens.clone());
+                }
                 extensions.insert(completed.signed_in.clone());
                 let future = inner.call(request);
-                let forwarded = Forwarded { completed, aftermath: self.aftermath };
-                State::Inner { future, after: After::Forwarded(Box::new(forwarded)) }
+                let forwarded = Box::new(Forwarded { completed, aftermath: self.aftermath });
+                State::Inner { future, after: After { forwarded: Some(forwarded), ..After::default() } }
             }
             (outcome, _) => State::Own { response: Some(self.aftermath.respond(&outcome)) },
         }
@@ -167,16 +179,18 @@ fn remove_code_and_state<B>(request: &mut Request<B>) {
 }
 
 impl After {
-    fn apply<R>(self, response: &mut Response<R>) {
-        match self {
-            Self::Nothing => {}
-            Self::Expire(cookie) => {
-                let headers = response.headers_mut();
-                if respond::make_private(headers) {
-                    headers.append(SET_COOKIE, cookie);
-                }
+    fn apply<R>(self, response: &mut Response<ResponseBody<R>>) {
+        if let Some(Finish { sign_in, page }) = self.finish {
+            refusal::finish(&sign_in.0, page.as_ref(), response);
+        }
+        if let Some(cookie) = self.expire {
+            let headers = response.headers_mut();
+            if respond::make_private(headers) {
+                headers.append(SET_COOKIE, cookie);
             }
-            Self::Forwarded(forwarded) => forwarded.apply(response),
+        }
+        if let Some(forwarded) = self.forwarded {
+            forwarded.apply(response);
         }
     }
 }

@@ -99,14 +99,20 @@ mod cookies;
 #[cfg(feature = "dev")]
 pub mod dev;
 mod error;
+#[cfg(feature = "axum")]
+mod extract;
 mod flow;
 mod future;
 mod http_client;
 mod identity;
 mod layer;
 mod oauth;
+mod page;
+pub mod predicate;
 mod provider;
 mod redirect_uri;
+mod refusal;
+mod request_id;
 mod require;
 mod respond;
 mod return_to;
@@ -120,17 +126,18 @@ pub use self::body::ResponseBody;
 pub use self::clock::{Clock, ManualClock, SystemClock};
 pub use self::config::{Builder, ConfigError, SignIn};
 pub use self::error::{BoxError, Error, ErrorKind};
+#[cfg(feature = "axum")]
+pub use self::extract::SignInRejection;
 pub use self::flow::hook::{Admission, Rejection};
 pub use self::flow::signed_in::SignedIn;
 pub use self::future::ResponseFuture;
 pub use self::http_client::{ANSWER_LIMIT, BoxFuture, HttpClient, HttpError, HttpErrorKind};
 pub use self::identity::Identity;
-#[cfg(feature = "axum")]
-pub use self::identity::NotSignedIn;
 pub use self::layer::SignInLayer;
 pub use self::oauth::authorize::AuthorizationRequest;
 pub use self::oauth::callback::ValidatedCode;
 pub use self::oauth::token::Tokens;
+pub use self::page::{Page, PageAction, PageLink};
 pub use self::provider::siwbb::{self, Siwbb};
 pub use self::provider::{Context, Grant, Provider, Refreshed};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};

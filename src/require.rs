@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -12,25 +13,27 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::ResponseBody;
-use crate::caller::{Caller, is_preflight};
+use crate::caller::is_preflight;
 use crate::config::SignIn;
 use crate::cookies::{Found, find};
 use crate::error::ErrorKind;
 use crate::identity::{Identity, Unrecognised};
-use crate::respond::{self, Advice};
+use crate::refusal::Refusal;
 
-/// Turns away who is not signed in, before the inner service sees the request. Comes from [`SignIn::require`], and
-/// believes only what a [`SignInLayer`](crate::SignInLayer) of the same `SignIn` put there.
+/// Turns away who is not signed in, or does not pass a predicate, before the inner service sees the request. Comes from
+/// [`SignIn::require`] and [`SignIn::require_where`], and believes only what a [`SignInLayer`](crate::SignInLayer) of the
+/// same `SignIn` put there.
 ///
 /// Each caller is told in its own language:
 ///
-/// | caller | gets |
-/// |---|---|
-/// | a person | 401, a page with a link to sign in |
-/// | a script or another program; WebSocket and other upgrades | 401, `application/problem+json` with `login_url` |
-/// | gRPC, gRPC-Web | 200 with `grpc-status: 16` and no body (trailers only) |
-/// | a CORS preflight, whoever sends it | 204 without CORS headers: put a CORS layer outside this one |
-/// | a prefetch or prerender | 503, so that the browser asks again when somebody clicks |
+/// | caller | not signed in | not allowed |
+/// |---|---|---|
+/// | a person opening a page, `GET` | 303 to sign in, and back to that page | 403, a page that offers another account |
+/// | a person with a form, or in a frame | 401, a page with a link to sign in | the same |
+/// | a script or another program; WebSocket and other upgrades | 401, `application/problem+json` with `login_url` | 403, the same |
+/// | gRPC, gRPC-Web | 200 with `grpc-status: 16` and no body (trailers only) | `grpc-status: 7` |
+/// | a CORS preflight, whoever sends it | 204 without CORS headers: put a CORS layer outside this one | the same |
+/// | a prefetch or prerender | 503, so that the browser asks again when somebody clicks | the same |
 ///
 /// A session cookie that no [`SignInLayer`](crate::SignInLayer) of the same `SignIn` has looked at is a mistake in the
 /// application, and answered with 500 and `sign_in_layer_missing`.
@@ -45,14 +48,18 @@ use crate::respond::{self, Advice};
 ///     .layer(sign_in.layer());
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RequireLayer {
     sign_in: SignIn,
+    predicate: Option<Predicate>,
 }
 
+/// Whom the application lets in.
+pub(crate) type Predicate = Arc<dyn Fn(&Identity) -> bool + Send + Sync>;
+
 impl RequireLayer {
-    pub(crate) fn new(sign_in: SignIn) -> Self {
-        Self { sign_in }
+    pub(crate) fn new(sign_in: SignIn, predicate: Option<Predicate>) -> Self {
+        Self { sign_in, predicate }
     }
 }
 
@@ -60,14 +67,20 @@ impl<S> Layer<S> for RequireLayer {
     type Service = RequireService<S>;
 
     fn layer(&self, inner: S) -> RequireService<S> {
-        RequireService { sign_in: self.sign_in.clone(), inner }
+        RequireService { layer: self.clone(), inner }
+    }
+}
+
+impl fmt::Debug for RequireLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequireLayer").field("sign_in", &self.sign_in).finish_non_exhaustive()
     }
 }
 
 /// A service behind a [`RequireLayer`].
 #[derive(Clone, Debug)]
 pub struct RequireService<S> {
-    sign_in: SignIn,
+    layer: RequireLayer,
     inner: S,
 }
 
@@ -84,37 +97,46 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let is_signed_in =
-            request.extensions().get::<Identity>().is_some_and(|identity| identity.owner() == self.sign_in.0.id);
-        // What a preflight asks about must not run, even where a client sends cookies with it.
-        let kind = if is_signed_in && !is_preflight(&request) {
-            Kind::Inner { future: self.inner.call(request) }
-        } else {
-            // Whatever poll_ready reserved for this call is given back, since the call won't come.
-            self.inner = self.inner.clone();
-            let caller = Caller::of(&request);
-            let response = if self.is_layer_missing(&request) {
-                tracing::error!(
-                    code = ErrorKind::LayerMissing.code(),
-                    "sign_in.layer() must stand outside sign_in.require()"
-                );
-                respond::refusal(&caller, &ErrorKind::LayerMissing.into(), &Advice::default())
-            } else {
-                let advice = Advice::sign_in(self.sign_in.login_path());
-                respond::refusal(&caller, &ErrorKind::NotSignedIn.into(), &advice)
-            };
-            Kind::Refused { response: Some(response) }
+        let kind = match self.layer.refuse(&request) {
+            None => Kind::Inner { future: self.inner.call(request) },
+            Some(response) => {
+                // Whatever poll_ready reserved for this call is given back, since the call won't come.
+                self.inner = self.inner.clone();
+                Kind::Refused { response: Some(response) }
+            }
         };
         RequireFuture { kind }
     }
 }
 
-impl<S> RequireService<S> {
+impl RequireLayer {
+    /// The answer to who must not pass.
+    fn refuse<B>(&self, request: &Request<B>) -> Option<Response<Bytes>> {
+        let inner = &self.sign_in.0;
+        let (method, headers) = (request.method(), request.headers());
+        let who = request.extensions().get::<Identity>().filter(|identity| identity.owner() == inner.id);
+        let is_allowed = |identity: &Identity| self.predicate.as_ref().is_none_or(|predicate| predicate(identity));
+        let kind = match who {
+            // What a preflight asks about must not run, even where a client sends cookies with it.
+            Some(_) if is_preflight(method, headers) => ErrorKind::NotSignedIn,
+            Some(identity) if is_allowed(identity) => return None,
+            Some(_) => ErrorKind::NotAllowed,
+            None if self.is_layer_missing(request) => {
+                tracing::error!(
+                    code = ErrorKind::LayerMissing.code(),
+                    "sign_in.layer() must stand outside sign_in.require()"
+                );
+                ErrorKind::LayerMissing
+            }
+            None => ErrorKind::NotSignedIn,
+        };
+        Some(Refusal::by_guard(inner, kind, who, method, headers))
+    }
+
     /// A session cookie came, and nobody looked at it.
     fn is_layer_missing<B>(&self, request: &Request<B>) -> bool {
         let inner = &self.sign_in.0;
-        let is_seen = request.extensions().get::<Unrecognised>().is_some_and(|seen| seen.0 == inner.id)
-            || request.extensions().get::<Identity>().is_some_and(|identity| identity.owner() == inner.id);
+        let is_seen = request.extensions().get::<Unrecognised>().is_some_and(|seen| seen.0 == inner.id);
         !is_seen && find(request.headers(), inner.cookies.session_name()) != Found::Nothing
     }
 }

@@ -40,13 +40,15 @@ impl ReturnTo {
         (encoded.len() <= LONGEST).then_some(Self(encoded))
     }
 
-    /// The same place if it takes no more than `longest` bytes, else its path alone, else `/`.
+    /// The same place if it takes no more than `longest` bytes, else without its fragment, else its path alone, else `/`.
     pub(crate) fn shortened(self, longest: usize) -> Self {
-        if self.0.len() <= longest {
-            return self;
-        }
-        let path = self.path();
-        if path.len() <= longest { Self(path.to_owned()) } else { Self::root() }
+        let without_fragment = self.0.split('#').next().unwrap_or_default();
+        let fitting = [self.as_str(), without_fragment, self.path()].into_iter().find(|place| place.len() <= longest);
+        fitting.map_or_else(Self::root, |place| Self(place.to_owned()))
+    }
+
+    pub(crate) fn has_fragment(&self) -> bool {
+        self.0.contains('#')
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -184,6 +186,9 @@ mod tests {
     fn shortens_to_the_path_and_then_to_the_root() {
         let target = ReturnTo::new("/path?query=long", OWN);
         assert_eq!(target.clone().shortened(50).as_str(), "/path?query=long");
+        let with_fragment = ReturnTo::new("/path?query=long#part", OWN);
+        assert_eq!(with_fragment.clone().shortened(20).as_str(), "/path?query=long");
+        assert_eq!(with_fragment.shortened(15).as_str(), "/path");
         assert_eq!(target.clone().shortened(8).as_str(), "/path");
         assert_eq!(target.shortened(3).as_str(), "/");
     }

@@ -124,6 +124,7 @@ fn parse_key(part: &str) -> Result<Zeroizing<[u8; 32]>, KeyProblem> {
 pub(crate) enum Purpose {
     Flow,
     Session,
+    Rounds,
 }
 
 /// Why a sealed value did not open.
@@ -156,6 +157,7 @@ struct RingKey {
     id: [u8; KEY_ID],
     flow: RandomizedNonceKey,
     session: RandomizedNonceKey,
+    rounds: RandomizedNonceKey,
 }
 
 impl Seal {
@@ -221,6 +223,7 @@ impl RingKey {
             id,
             flow: purpose_key(&secret, "flow", redirect_uri)?,
             session: purpose_key(&secret, "session", redirect_uri)?,
+            rounds: purpose_key(&secret, "rounds", redirect_uri)?,
         })
     }
 
@@ -228,6 +231,7 @@ impl RingKey {
         match purpose {
             Purpose::Flow => &self.flow,
             Purpose::Session => &self.session,
+            Purpose::Rounds => &self.rounds,
         }
     }
 }
@@ -274,6 +278,7 @@ mod tests {
         let open = |seal: &Seal, purpose, name| seal.open(purpose, name, sealed.as_bytes());
         assert_eq!(open(&ours, Purpose::Session, "name").unwrap(), b"who");
         assert_eq!(open(&ours, Purpose::Flow, "name"), Err(SealError::Forged));
+        assert_eq!(open(&ours, Purpose::Rounds, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Session, "other"), Err(SealError::Forged));
         let staging = seal(&keys, "https://staging.a.example");
         assert_eq!(open(&staging, Purpose::Session, "name"), Err(SealError::Unknown));

@@ -7,13 +7,14 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use crate::body::ResponseBody;
+use crate::caller::is_page;
 use crate::config::SignIn;
 use crate::cookies::{Cookies, Found};
 use crate::flow::callback::{Callback, callback};
 use crate::flow::login::login;
 use crate::flow::logout::logout;
 use crate::flow::signed_in::SignedIn;
-use crate::future::ResponseFuture;
+use crate::future::{After, Finish, ResponseFuture};
 use crate::identity::{Identity, Unrecognised};
 use crate::oauth::token::Tokens;
 use crate::route::Route;
@@ -82,18 +83,26 @@ impl<S> SignInService<S> {
         if is_marked {
             Cookies::mark_sensitive(request.headers_mut());
         }
-        let expire = match presented {
-            Presented::Nothing => None,
+        let page =
+            is_page(request.method(), request.headers()).then(|| request.uri().path_and_query().cloned()).flatten();
+        let mut after = After::default();
+        match presented {
+            Presented::Nothing => {}
             Presented::Session(session) => {
                 request.extensions_mut().insert(Identity::new(session, inner.id));
-                None
             }
             Presented::Refused { delete } => {
                 request.extensions_mut().insert(Unrecognised(inner.id));
-                delete.then(|| inner.cookies.expire(inner.cookies.session_name())).flatten()
+                if delete {
+                    after.expire = inner.cookies.expire(inner.cookies.session_name());
+                }
             }
-        };
-        ResponseFuture::inner(self.inner.call(request), expire)
+        }
+        // Who is signed in can be turned away by a predicate only, and to a program that has nothing more to say.
+        if page.is_some() || request.extensions().get::<Identity>().is_none() {
+            after.finish = Some(Finish { sign_in: self.sign_in.clone(), page });
+        }
+        ResponseFuture::inner(self.inner.call(request), after)
     }
 
     /// The inner service that was polled ready; a clone that was not takes its place.

@@ -205,7 +205,7 @@ async fn whoever_comes_back_to_a_finished_callback_is_told_where_they_stand() {
         assert!(page.contains(part), "{part}: {page}");
     }
     let stranger = setup.call(&Browser::new(), &first).await;
-    assert_eq!((stranger.status().as_u16(), code(&stranger).as_str()), (400, "flow_cookie_missing"));
+    assert_eq!((stranger.status().as_u16(), code(&stranger).as_str()), (400, "cookies_refused"));
     assert_eq!(setup.exchanges(), 2);
 }
 

@@ -9,7 +9,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use super::Account;
 use super::authorize::{AuthorizationRequest, PATH, distinct_scopes};
 use super::body::DevBody;
-use crate::respond::escape;
+use crate::page::Page;
 
 /// What the authorize page shows.
 pub(super) struct Consent<'a> {
@@ -37,24 +37,24 @@ impl<'a> Consent<'a> {
 /// The page that asks whether to sign in, and as whom.
 pub(super) fn consent(view: &Consent<'_>, status: StatusCode) -> Response<DevBody> {
     let request = view.request;
-    let mut main = format!("<h1>Sign in to <span class=\"app\">{}</span></h1>", escape(&request.client_id));
+    let mut main = format!("<h1>Sign in to <span class=\"app\">{}</span></h1>", Page::escape(&request.client_id));
     if let Some(problem) = view.problem {
-        main.push_str(&format!("<p class=\"problem\" role=\"alert\">{}</p>", escape(problem)));
+        main.push_str(&format!("<p class=\"problem\" role=\"alert\">{}</p>", Page::escape(problem)));
     }
     main.push_str("<h2>What the app asks for</h2><ul class=\"asks\"><li>Your address</li>");
     for (label, id) in distinct_scopes(&request.scopes) {
-        main.push_str(&format!("<li>{} <code>{}</code></li>", escape(label), escape(id)));
+        main.push_str(&format!("<li>{} <code>{}</code></li>", Page::escape(label), Page::escape(id)));
     }
     if let Some(claim) = &request.claim_id {
         main.push_str(&format!(
             "<li>Claim <code>{}</code>{}</li>",
-            escape(claim),
+            Page::escape(claim),
             if request.expect_verify_success { ", expected to succeed" } else { "" }
         ));
     }
     main.push_str(&format!(
         "</ul><form method=\"post\" action=\"{PATH}?{}\"><fieldset><legend>Sign in as</legend>",
-        escape(&request.query)
+        Page::escape(&request.query)
     ));
     let picked = if Account::people().iter().any(|p| p.name == view.account) { view.account } else { "alice" };
     for person in Account::people() {
@@ -62,8 +62,8 @@ pub(super) fn consent(view: &Consent<'_>, status: StatusCode) -> Response<DevBod
         main.push_str(&format!(
             "<label class=\"person\"><input type=\"radio\" name=\"account\" value=\"{name}\"{checked}>\
              <span><b>{name}</b><code>{address}</code></span></label>",
-            name = escape(&person.name),
-            address = escape(&person.address),
+            name = Page::escape(&person.name),
+            address = Page::escape(&person.address),
         ));
     }
     main.push_str(&format!(
@@ -75,8 +75,8 @@ pub(super) fn consent(view: &Consent<'_>, status: StatusCode) -> Response<DevBod
          <button name=\"decision\" value=\"approve\" type=\"submit\">Approve</button>\
          <button name=\"decision\" value=\"deny\" type=\"submit\" class=\"quiet\">Deny</button></div></form>\
          <p class=\"target\">You go back to <code>{}</code></p>",
-        escape(view.address),
-        escape(&request.redirect_uri),
+        Page::escape(view.address),
+        Page::escape(&request.redirect_uri),
     ));
     html("Sign in", &main, status)
 }
@@ -86,8 +86,8 @@ pub(super) fn refusal(title: &str, reason: &str) -> Response<DevBody> {
     let main = format!(
         "<h1>{}</h1><p class=\"problem\">{}</p><p class=\"hint\">Nobody was signed in and the app \
          was told nothing. Go back to the app and start again.</p>",
-        escape(title),
-        escape(reason)
+        Page::escape(title),
+        Page::escape(reason)
     );
     html(title, &main, StatusCode::BAD_REQUEST)
 }
@@ -99,7 +99,7 @@ pub(super) fn home(origin: &str) -> Response<DevBody> {
          and <code>/api/v0/…</code> in place of its API, at <code>{}</code>.</p>\
          <p class=\"hint\">It has no accounts, no chain and no keys. Apps reach it while they are \
          written and tested; nothing it says proves anything.</p>",
-        escape(origin)
+        Page::escape(origin)
     );
     html("Dev provider", &main, StatusCode::OK)
 }
@@ -117,7 +117,7 @@ fn html(title: &str, main: &str, status: StatusCode) -> Response<DevBody> {
          <style>{STYLE}</style></head><body><p class=\"banner\" role=\"note\"><b>Development stand-in. \
          This is not BitBadges.</b> It runs on this machine and signs in anybody as anyone.</p>\
          <main>{main}</main></body></html>",
-        escape(title)
+        Page::escape(title)
     );
     page(status, Bytes::from(page_text))
 }
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn markup_in_text_stays_text() {
         assert_eq!(
-            escape("<b a=\"1\">'&'</b>\n\u{202e}"),
+            Page::escape("<b a=\"1\">'&'</b>\n\u{202e}"),
             "&lt;b a=&quot;1&quot;&gt;&#39;&amp;&#39;&lt;/b&gt;\u{fffd}\u{fffd}"
         );
     }

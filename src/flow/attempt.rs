@@ -228,7 +228,7 @@ async fn supervise(mut end: End, ticket: Ticket) {
     };
     match &outcome {
         Ok(_) => tracing::info!("signed in"),
-        Err(error) => super::log(error),
+        Err(error) => super::log(error, None),
     }
     end.outcome = Some(outcome.map_err(Arc::new));
 }

@@ -6,14 +6,18 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 
 use super::attempt::{Attempts, Completed, Outcome, Ticket, Waiter, fingerprint, hash};
-use super::{Flow, append_cookies, expire_dead_flows, failure, log, login_link, refuse_method_or_prefetch};
+use super::rounds::Rounds;
+use super::switch_link;
+use super::{Flow, append_cookies, expire_dead_flows, failure, failure_with, login_link, refuse_method_or_prefetch};
 use crate::config::Inner;
 use crate::cookies::{Found, find};
 use crate::error::{Error, ErrorKind};
 use crate::oauth::callback::{CallbackQuery, CallbackResult, ValidatedCode};
 use crate::oauth::pkce;
 use crate::oauth::state::PresentedState;
-use crate::respond::{self, Advice, Audience, Link};
+use crate::page::{Advice, Page, PageAction, PageLink};
+use crate::request_id::RequestId;
+use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
 use crate::session::sealed::{Presented, present};
 
@@ -25,13 +29,15 @@ pub(crate) enum Callback {
     Attempt(Waiter, Aftermath),
 }
 
-/// What to do with this request's cookies once the attempt has ended.
+/// What to do once the attempt has ended: what this request's cookies come to, and whom to tell.
 pub(crate) struct Aftermath {
+    inner: Arc<Inner>,
     audience: Audience,
-    /// Where signing in to the same target starts over.
-    login: String,
+    request_id: RequestId,
+    return_to: ReturnTo,
     own_flow: Option<HeaderValue>,
     dead_flows: Vec<HeaderValue>,
+    rounds: Rounds,
 }
 
 pub(crate) fn callback(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: &HeaderMap) -> Callback {
@@ -47,8 +53,7 @@ pub(crate) fn callback(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: 
 /// The order of the checks matters: nothing is believed before state has passed, and the flow cookie goes only where
 /// the flow is proven to be over.
 fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter, Aftermath), Box<Response<Bytes>>> {
-    let audience = Audience::of(headers);
-    let refuse = |kind: ErrorKind| Box::new(failure(inner, audience, &kind.into()));
+    let refuse = |kind: ErrorKind| Box::new(failure(inner, headers, &kind.into()));
 
     let query = CallbackQuery::parse(query).ok_or_else(|| refuse(ErrorKind::CallbackMalformed))?;
     let state = PresentedState::parse(&query.state).ok_or_else(|| refuse(ErrorKind::CallbackMalformed))?;
@@ -62,10 +67,9 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
     };
     let flow = Flow::open(inner, state.public, sealed).ok_or_else(|| gone(ErrorKind::FlowUnreadable))?;
     let own_flow = inner.cookies.expire(&name);
-    let login = login_link(inner, &flow.return_to);
     let end = |error: Error| {
-        log(&error);
-        let mut response = Box::new(respond::failure(audience, &error, &Advice::sign_in(&login)));
+        let advice = start_over(inner, error.kind(), &flow.return_to);
+        let mut response = Box::new(failure_with(inner, headers, &error, &advice));
         append_cookies(response.headers_mut(), own_flow.clone());
         response
     };
@@ -93,15 +97,34 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
         made_by: fingerprint(&[query.state.as_bytes(), code.as_bytes()]),
         presented: fingerprint(&[query.state.as_bytes(), code.as_bytes(), sealed]),
         code: ValidatedCode::new(code, pkce::code_verifier(&flow.verifier), &inner.redirect.text),
-        return_to: flow.return_to,
+        return_to: flow.return_to.clone(),
     };
     match Attempts::start_or_join(inner, ticket) {
         Ok(waiter) => {
-            let dead_flows = expire_dead_flows(inner, headers);
-            Ok((waiter, Aftermath { audience, login, own_flow, dead_flows }))
+            let aftermath = Aftermath {
+                inner: Arc::clone(inner),
+                audience: Audience::of(headers),
+                request_id: RequestId::of(headers),
+                return_to: flow.return_to,
+                own_flow,
+                dead_flows: expire_dead_flows(inner, headers),
+                rounds: Rounds::of(inner, headers),
+            };
+            Ok((waiter, aftermath))
         }
         Err(error) if error.kind() == ErrorKind::StateSpent => Err(gone(ErrorKind::StateSpent)),
-        Err(error) => Err(Box::new(failure(inner, audience, &error))),
+        Err(error) => Err(Box::new(failure(inner, headers, &error))),
+    }
+}
+
+/// The next step after a sign-in that came to nothing: where it was this account that did not do, another one.
+fn start_over(inner: &Inner, kind: ErrorKind, return_to: &ReturnTo) -> Advice {
+    let login = login_link(inner, return_to);
+    match kind {
+        ErrorKind::NotVerified | ErrorKind::ClaimRequired | ErrorKind::OwnershipRequired | ErrorKind::RefusedByApp => {
+            Advice::switch_account(switch_link(inner, return_to), login)
+        }
+        _ => Advice::sign_in(login),
     }
 }
 
@@ -123,10 +146,10 @@ fn authorization_error(code: &str) -> Error {
 /// Back button, reload, double click, another browser: whoever finished this very sign-in goes on to its target, whoever
 /// is signed in otherwise is told so, and everybody else may start again. Nothing is exchanged.
 fn flow_is_gone(inner: &Inner, headers: &HeaderMap, query: &CallbackQuery<'_>, kind: ErrorKind) -> Response<Bytes> {
-    let audience = Audience::of(headers);
-    let error = Error::new(kind);
     let Presented::Session(session) = present(inner, headers) else {
-        return failure(inner, audience, &error);
+        let has_no_flow = !inner.cookies.scan(headers).has_flow;
+        let kind = if has_no_flow && kind == ErrorKind::FlowNotFound { ErrorKind::CookiesRefused } else { kind };
+        return failure(inner, headers, &kind.into());
     };
     if let CallbackResult::Code(code) = &query.result
         && session.fingerprint() == &fingerprint(&[query.state.as_bytes(), code.as_bytes()])
@@ -135,13 +158,14 @@ fn flow_is_gone(inner: &Inner, headers: &HeaderMap, query: &CallbackQuery<'_>, k
         let target = inner.attempts.return_to(&state).unwrap_or_else(ReturnTo::root);
         return respond::see_other(target.as_str());
     }
-    log(&error);
     let login = inner.paths.login.clone();
-    let mut advice = Advice::go_home();
-    advice.remedy = Some(format!("You are signed in as {} and can go on.", session.subject()));
-    advice.links.push(Link { label: "Sign in again", href: login.clone() });
-    advice.login = Some(login);
-    respond::failure(audience, &error, &advice)
+    let advice = Advice {
+        remedy: Some("You can go on as you are."),
+        signed_in_as: Some(session.subject().to_owned()),
+        links: vec![PageLink::new(PageAction::Continue, "/"), PageLink::new(PageAction::SignInAgain, login.as_str())],
+        login: Some(login),
+    };
+    failure_with(inner, headers, &kind.into(), &advice)
 }
 
 impl Aftermath {
@@ -154,7 +178,11 @@ impl Aftermath {
                 response
             }
             Err(error) => {
-                let mut response = respond::failure(self.audience, error, &Advice::sign_in(&self.login));
+                // What was underneath is logged by the attempt, once for all who wait for it.
+                tracing::info!(code = error.kind().code(), request_id = %self.request_id, "sign-in not completed");
+                let advice = start_over(&self.inner, error.kind(), &self.return_to);
+                let page = Page::new(error, &advice, &self.request_id);
+                let mut response = respond::failure(self.audience, &page, self.inner.pages.as_ref());
                 self.set_cookies(response.headers_mut(), None);
                 response
             }
@@ -167,6 +195,7 @@ impl Aftermath {
         if let Some(completed) = completed {
             append_cookies(headers, self.dead_flows);
             append_cookies(headers, [completed.session_cookie.clone()]);
+            append_cookies(headers, self.rounds.completed(&self.inner));
         }
     }
 }

@@ -6,16 +6,19 @@ use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
 
-use super::{FLOW_LIFETIME, Flow, append_cookies, expire_dead_flows, failure, log};
-use super::{login_link, refuse_method_or_prefetch, respond, wanted_target};
+use super::rounds::{AtLogin, Rounds};
+use super::{FLOW_LIFETIME, Flow, PROMPT, append_cookies, expire_dead_flows, failure, failure_with, fragment};
+use super::{login_link, refuse_method_or_prefetch, respond, switch_link, wanted_target};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
+use crate::cookies::{Found, find};
 use crate::error::{Error, ErrorKind};
 use crate::oauth::authorize::AuthorizationRequest;
+use crate::oauth::callback::single;
 use crate::oauth::pkce;
 use crate::oauth::state::State;
+use crate::page::{Advice, PageAction, PageLink};
 use crate::redirect_uri::is_loopback_host;
-use crate::respond::{Advice, Audience, Link};
 use crate::return_to::ReturnTo;
 use crate::route::Site;
 use crate::seal::{Purpose, random};
@@ -28,38 +31,73 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
     if let Some(refusal) = refuse_method_or_prefetch(inner, &Method::GET, method, headers) {
         return refusal;
     }
-    let audience = Audience::of(headers);
     if !is_navigation(headers) {
-        return failure(inner, audience, &ErrorKind::LoginNotNavigation.into());
+        return failure(inner, headers, &ErrorKind::LoginNotNavigation.into());
     }
+    let query = uri.query().unwrap_or_default();
     let return_to = wanted_target(inner, uri);
+    let select_account = single(query, PROMPT.0).as_deref() == Some(PROMPT.1);
+    let again = if select_account { switch_link(inner, &return_to) } else { login_link(inner, &return_to) };
     if is_other_loopback_name(inner, uri, headers) {
-        return respond::see_other(&format!("{}{}", inner.redirect.origin, login_link(inner, &return_to)));
+        return respond::see_other(&format!("{}{again}", inner.redirect.origin));
     }
-    let site = Site::of(headers);
+    let came_from = Site::of(headers);
+    let site = fragment::answered(query, came_from);
+    if inner.keep_fragment && site.is_none() && !return_to.has_fragment() {
+        return fragment::page(&again, came_from);
+    }
+    let site = site.unwrap_or(came_from);
     let session = match present(inner, headers) {
         Presented::Session(_) if site == Site::Foreign => return respond::see_other(return_to.as_str()),
         Presented::Session(session) => Some(session),
         Presented::Nothing | Presented::Refused { .. } => None,
     };
-    let mut expired = expire_dead_flows(inner, headers);
+    let mut cookies = expire_dead_flows(inner, headers);
+    if session.is_none() {
+        match Rounds::of(inner, headers).at_login(inner) {
+            AtLogin::GoOn => {}
+            AtLogin::Count(counted) => cookies.push(counted),
+            AtLogin::Stop(reset) => {
+                let advice = Advice { remedy: Some(likely_cause(inner, headers)), ..Advice::sign_in(again) };
+                let mut response = failure_with(inner, headers, &ErrorKind::SignInLoop.into(), &advice);
+                append_cookies(response.headers_mut(), reset);
+                return response;
+            }
+        }
+    }
     match make_room(inner, headers, site) {
-        Ok(evicted) => expired.extend(evicted),
+        Ok(evicted) => cookies.extend(evicted),
         Err(error) => {
-            log(&error);
-            let login = login_link(inner, &return_to);
-            let links = vec![Link { label: "Continue", href: login.clone() }];
-            return respond::failure(audience, &error, &Advice { remedy: None, links, login: Some(login) });
+            let links = vec![PageLink::new(PageAction::Continue, again.as_str())];
+            return failure_with(inner, headers, &error, &Advice { links, login: Some(again), ..Advice::default() });
         }
     }
     let session_before = session.map(|session| *session.id());
-    match start(inner, return_to, site, session_before) {
+    match start(inner, return_to, site, session_before, select_account) {
         Ok((location, cookie)) => {
             let mut response = respond::see_other(&location);
-            append_cookies(response.headers_mut(), expired.into_iter().chain([cookie]));
+            append_cookies(response.headers_mut(), cookies.into_iter().chain([cookie]));
             response
         }
-        Err(error) => failure(inner, audience, &error),
+        Err(error) => failure(inner, headers, &error),
+    }
+}
+
+/// Why nobody is recognised who has just signed in, as far as the session cookie tells.
+fn likely_cause(inner: &Inner, headers: &HeaderMap) -> &'static str {
+    match find(headers, inner.cookies.session_name()) {
+        Found::Nothing => {
+            "The browser did not send the session cookie back. Probably it refuses cookies of this site, or something \
+             between the browser and this site takes them away."
+        }
+        Found::One(_) => {
+            "The browser sent a session cookie that this server can't accept. Probably the servers of this site don't share \
+             their keys or their time, or another program sets a cookie of the same name."
+        }
+        Found::Several => {
+            "The browser sent two session cookies, and this server believes neither. Probably another program on this \
+             host sets a cookie of the same name: deleting this site's cookies helps."
+        }
     }
 }
 
@@ -110,6 +148,7 @@ fn start(
     return_to: ReturnTo,
     site: Site,
     session_before: Option<[u8; 16]>,
+    select_account: bool,
 ) -> Result<(String, HeaderValue), Error> {
     let mut public = [0; 8];
     let mut state_secret = Zeroizing::new([0; 32]);
@@ -123,6 +162,7 @@ fn start(
     let state = State::new(now, public, &state_secret);
     let challenge = pkce::code_challenge(pkce::code_verifier(&verifier).expose_secret());
     let request = AuthorizationRequest::new(&inner.redirect.text, state.as_str(), &challenge);
+    let request = if select_account { request.selecting_account() } else { request };
     let location = inner.provider.authorization_url(&request)?;
 
     let name = inner.cookies.flow_name(state.public());

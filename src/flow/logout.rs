@@ -9,28 +9,24 @@ use super::{append_cookies, failure, refuse_method_or_prefetch, wanted_target};
 use crate::config::Inner;
 use crate::cookies::{Found, find};
 use crate::error::ErrorKind;
-use crate::respond::{self, Audience};
+use crate::respond;
 use crate::route::Site;
 
-/// Deletes the session and every pending flow, for a POST from a page of ours.
+/// Deletes the session and every other cookie of ours, for a POST from a page of ours.
 pub(crate) fn logout(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> {
     if let Some(refusal) = refuse_method_or_prefetch(inner, &Method::POST, method, headers) {
         return refusal;
     }
     if !is_from_here(inner, headers) {
-        return failure(inner, Audience::of(headers), &ErrorKind::LogoutForeign.into());
+        return failure(inner, headers, &ErrorKind::LogoutForeign.into());
     }
     let session = inner.cookies.session_name();
     let has_session = find(headers, session) != Found::Nothing;
     let mut flows = inner.cookies.flows(headers);
     flows.dedup_by_key(|flow| flow.public);
     let flows = flows.into_iter().map(|flow| inner.cookies.flow_name(flow.public));
-    let ours: Vec<_> = has_session
-        .then(|| session.to_owned())
-        .into_iter()
-        .chain(flows)
-        .filter_map(|name| inner.cookies.expire(&name))
-        .collect();
+    let named = [session, inner.cookies.rounds_name()].into_iter().filter(|name| find(headers, name) != Found::Nothing);
+    let ours: Vec<_> = named.map(str::to_owned).chain(flows).filter_map(|name| inner.cookies.expire(&name)).collect();
     let mut response = respond::see_other(wanted_target(inner, uri).as_str());
     append_cookies(response.headers_mut(), ours);
     if has_session {

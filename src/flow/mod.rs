@@ -2,9 +2,11 @@
 
 pub(crate) mod attempt;
 pub(crate) mod callback;
+mod fragment;
 pub(crate) mod hook;
 pub(crate) mod login;
 pub(crate) mod logout;
+mod rounds;
 pub(crate) mod signed_in;
 
 use bytes::Bytes;
@@ -17,7 +19,9 @@ use crate::config::Inner;
 use crate::error::{Error, ErrorKind};
 use crate::oauth::callback::single;
 use crate::oauth::state::started_at;
-use crate::respond::{self, Advice, Audience};
+use crate::page::{Advice, Page};
+use crate::request_id::RequestId;
+use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
 use crate::route::is_prefetch;
 use crate::seal::{Purpose, Seal};
@@ -134,34 +138,54 @@ fn refuse_method_or_prefetch(
     method: &Method,
     headers: &HeaderMap,
 ) -> Option<Response<Bytes>> {
-    let audience = Audience::of(headers);
     if method != allowed {
-        let mut response = failure(inner, audience, &ErrorKind::MethodNotAllowed.into());
+        let mut response = failure(inner, headers, &ErrorKind::MethodNotAllowed.into());
         if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
             response.headers_mut().insert(ALLOW, allowed);
         }
         return Some(response);
     }
-    is_prefetch(headers).then(|| failure(inner, audience, &ErrorKind::Prefetch.into()))
+    is_prefetch(headers).then(|| failure(inner, headers, &ErrorKind::Prefetch.into()))
 }
 
 /// A failure of this layer, logged, with a button to start over where nothing was asked to end.
-fn failure(inner: &Inner, audience: Audience, error: &Error) -> Response<Bytes> {
-    log(error);
+fn failure(inner: &Inner, headers: &HeaderMap, error: &Error) -> Response<Bytes> {
     let advice = match error.kind() {
         ErrorKind::LogoutForeign | ErrorKind::MethodNotAllowed => Advice::go_home(),
-        _ => Advice::sign_in(&inner.paths.login),
+        _ => Advice::sign_in(inner.paths.login.clone()),
     };
-    respond::failure(audience, error, &advice)
+    failure_with(inner, headers, error, &advice)
 }
+
+/// A failure of this layer, logged, with advice.
+fn failure_with(inner: &Inner, headers: &HeaderMap, error: &Error, advice: &Advice) -> Response<Bytes> {
+    let request_id = RequestId::of(headers);
+    log(error, Some(&request_id));
+    respond::failure(Audience::of(headers), &Page::new(error, advice, &request_id), inner.pages.as_ref())
+}
+
+/// The query parameter of login that asks for another account, and its one value: OpenID Connect's own (Core section
+/// 3.1.2.1).
+const PROMPT: (&str, &str) = ("prompt", "select_account");
 
 /// The address of login with a return target.
 pub(crate) fn login_link(inner: &Inner, return_to: &ReturnTo) -> String {
+    link(inner, None, return_to)
+}
+
+/// The same, for who wants to come as somebody else.
+pub(crate) fn switch_link(inner: &Inner, return_to: &ReturnTo) -> String {
+    link(inner, Some(PROMPT), return_to)
+}
+
+fn link(inner: &Inner, first: Option<(&str, &str)>, return_to: &ReturnTo) -> String {
+    let return_to = Some(("return_to", return_to.as_str())).filter(|(_, target)| *target != "/");
     let mut link = inner.paths.login.clone();
-    if return_to != &ReturnTo::root() {
+    let parameters: Vec<_> = first.into_iter().chain(return_to).collect();
+    if !parameters.is_empty() {
         link.push('?');
         let start = link.len();
-        url::form_urlencoded::Serializer::for_suffix(&mut link, start).append_pair("return_to", return_to.as_str());
+        url::form_urlencoded::Serializer::for_suffix(&mut link, start).extend_pairs(parameters);
     }
     link
 }
@@ -172,19 +196,20 @@ fn wanted_target(inner: &Inner, uri: &Uri) -> ReturnTo {
     wanted.map_or_else(ReturnTo::root, |wanted| ReturnTo::new(&wanted, &inner.paths.all()))
 }
 
-fn log(error: &Error) {
+fn log(error: &Error, request_id: Option<&RequestId>) {
     let code = error.kind().code();
+    let request_id = request_id.map(tracing::field::display);
     let reason = error.reason().unwrap_or_default();
     let source = std::iter::successors(std::error::Error::source(error), |error| error.source())
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(": ");
     if error.kind() == ErrorKind::Prefetch {
-        tracing::debug!(code, "nothing is done ahead of a click");
+        tracing::debug!(code, request_id, "nothing is done ahead of a click");
     } else if error.kind().status().is_server_error() {
-        tracing::warn!(code, reason, source, "sign-in failed");
+        tracing::warn!(code, request_id, reason, source, "sign-in failed");
     } else {
-        tracing::info!(code, reason, source, "request refused");
+        tracing::info!(code, request_id, reason, source, "request refused");
     }
 }
 

@@ -11,13 +11,22 @@ pub struct AuthorizationRequest<'a> {
     pub state: &'a str,
     /// The S256 `code_challenge` (RFC 7636).
     pub code_challenge: &'a str,
+    /// The person asked to come as somebody else. A provider that can show a choice of accounts should: OpenID Connect
+    /// has `prompt=select_account` for it. BitBadges documents nothing of the kind; its page names the account.
+    pub select_account: bool,
 }
 
 impl<'a> AuthorizationRequest<'a> {
     /// A request of these parts, for tests of a provider of yours.
     #[must_use]
     pub fn new(redirect_uri: &'a str, state: &'a str, code_challenge: &'a str) -> Self {
-        Self { redirect_uri, state, code_challenge }
+        Self { redirect_uri, state, code_challenge, select_account: false }
+    }
+
+    /// The same, asking for a choice of accounts.
+    #[must_use]
+    pub fn selecting_account(self) -> Self {
+        Self { select_account: true, ..self }
     }
 }
 

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::Response;
-use tower_signin::ErrorKind::{CallbackMalformed, FlowNotFound, IssuerMismatch, StateMismatch};
+use tower_signin::ErrorKind::{CallbackMalformed, CookiesRefused, FlowNotFound, IssuerMismatch, StateMismatch};
 use tower_signin::dev::Account;
 use tower_signin::siwbb::scope;
 use tower_signin::{AuthorizationRequest, BoxFuture, Context, Error, Grant, Keys, Provider, ValidatedCode};
@@ -47,10 +47,12 @@ async fn h051_a_callback_counts_only_in_the_browser_that_started_it() {
     let mut signed_out = Browser::new();
     let mut with_a_flow = Browser::new();
     let own = site.start(&mut with_a_flow, "/own").await;
-    for (name, browser) in [("no cookies", &mut signed_out), ("a flow of its own", &mut with_a_flow)] {
+    let cases =
+        [("no cookies", &mut signed_out, CookiesRefused), ("a flow of its own", &mut with_a_flow, FlowNotFound)];
+    for (name, browser, kind) in cases {
         let before = browser.jar.clone();
         let response = site.get(browser, &attackers.callback(CODE)).await;
-        site.assert_refused(name, &response, 400, FlowNotFound);
+        site.assert_refused(name, &response, 400, kind);
         assert_eq!((set_cookies(&response), &browser.jar), (Vec::new(), &before), "{name}");
     }
     assert_eq!(location(&site.get(&mut with_a_flow, &own.callback(CODE)).await), "/own");

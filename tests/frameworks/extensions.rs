@@ -102,7 +102,7 @@ async fn a_forwarded_callback_of_an_outer_layer_does_not_pass_for_one_of_the_inn
         } else {
             ask(two.outer.layer().layer(app), &callback, &flow).await.1
         };
-        assert_eq!(found, if is_nested { "" } else { "Identity SignedIn" }, "nested: {is_nested}");
+        assert_eq!(found, if is_nested { "" } else { "Identity SignedIn Tokens" }, "nested: {is_nested}");
     }
 }
 

@@ -105,7 +105,7 @@ async fn a_guard_that_turns_away_gives_the_turn_back() {
     let mut guard = sign_in.require().layer(ConcurrencyLimitLayer::new(1).layer(Strict::default()));
     let mut other = guard.clone();
     let response = guard.ready().await.unwrap().call(request(Method::GET, "/", "")).await.unwrap();
-    assert_eq!(response.status(), 401);
+    assert_eq!(response.status(), 303);
     assert!(is_ready(&mut other));
 }
 

@@ -110,6 +110,6 @@ async fn assert_fails(name: &str, app: &App, mut browser: Browser, callback: &st
     assert_eq!((response.status().as_u16(), code(&response).as_str()), (status, expected), "{name}");
     assert!(browser.jar.is_empty(), "{name}: the flow is spent and nobody is signed in");
     let again = browser.get(callback).await;
-    assert_eq!((again.status().as_u16(), code(&again).as_str()), (400, "flow_cookie_missing"), "{name}");
+    assert_eq!((again.status().as_u16(), code(&again).as_str()), (400, "cookies_refused"), "{name}");
     assert_eq!(app.provider_requests(), 1, "{name}: sent once");
 }

@@ -87,10 +87,11 @@ async fn v04_callback() {
     let response = site.get(&mut browser, &started.callback(CODE)).await;
     assert_eq!((response.status().as_u16(), location(&response).as_str()), (303, "/target?x=1"));
     let cookies = set_cookies(&response);
-    assert_eq!(cookies.len(), 2, "{cookies:?}");
+    assert_eq!(cookies.len(), 3, "{cookies:?}");
     assert_eq!(cookies[0], deleted(&started.flow_cookie()));
     assert!(cookies[1].starts_with("__Host-signin="), "{cookies:?}");
     assert!(cookies[1].ends_with("; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=86400"), "{cookies:?}");
+    assert!(cookies[2].starts_with("__Host-signin-rounds="), "{cookies:?}");
     assert_eq!(site.inner_calls(), 0, "the callback is answered here");
     assert_eq!(text(&site.get(&mut browser, "/").await), BOB);
 }

@@ -48,6 +48,16 @@ impl Account {
     }
 }
 
+/// The `bb1…` form of a well-formed `0x…` or `bb1…` address.
+pub(super) fn bitbadges_form(address: &str) -> Option<String> {
+    let lower = address.to_ascii_lowercase();
+    let Some(hexadecimal) = lower.strip_prefix("0x") else {
+        return decode_bitbadges(address).map(|_| lower);
+    };
+    let bytes = hex::decode(hexadecimal).ok().filter(|bytes| bytes.len() == 20)?;
+    bech32::encode::<Bech32>(Hrp::parse("bb").ok()?, &bytes).ok()
+}
+
 /// The bytes of a well-formed lower-case `bb1…` address.
 fn decode_bitbadges(address: &str) -> Option<Vec<u8>> {
     let checked = bech32::primitives::decode::CheckedHrpstring::new::<Bech32>(address).ok()?;

@@ -10,6 +10,7 @@ mod account;
 mod authorize;
 mod exchange;
 mod ownership;
+mod predicate;
 mod requests;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use self::exchange::Route;
 
 pub use self::account::Account;
 pub use self::ownership::{Asset, OwnershipRequirements, Range};
+pub use self::predicate::{addresses, chain};
 use super::{Context, Grant, Provider, Refreshed};
 use crate::config::ConfigError;
 use crate::error::{Error, ErrorKind};

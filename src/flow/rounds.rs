@@ -1,0 +1,109 @@
+//! The loop breaker: a sign-in that succeeds and is not recognised right afterwards must not start over for ever.
+//!
+//! A round is a completed callback that is followed within a minute by a login without a session. The count rides in a
+//! small sealed cookie, so nothing is kept on the server.
+
+use http::{HeaderMap, HeaderValue};
+
+use super::FLOW_LIFETIME;
+use crate::clock::unix_seconds;
+use crate::config::Inner;
+use crate::cookies::{Found, find};
+use crate::seal::Purpose;
+use crate::wire::{Reader, Writer};
+
+/// How many rounds there have been, and when the last callback was completed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rounds {
+    count: u8,
+    completed_at: Option<u64>,
+}
+
+/// What a login without a session comes to.
+pub(super) enum AtLogin {
+    /// No round.
+    GoOn,
+    /// A round; the cookie that counts it.
+    Count(HeaderValue),
+    /// The round too many; the header that starts counting anew, for whoever tries again.
+    Stop(Option<HeaderValue>),
+}
+
+/// The third round stops at a page.
+const MOST: u8 = 3;
+
+/// A login that comes later than this many seconds after the callback is no round.
+const ONE_ROUND: u64 = 60;
+
+/// Of the bytes inside the seal.
+const LAYOUT: u8 = 1;
+
+impl Rounds {
+    /// What the request's cookie says; none where it does not open.
+    pub(crate) fn of(inner: &Inner, headers: &HeaderMap) -> Self {
+        let name = inner.cookies.rounds_name();
+        let Found::One(sealed) = find(headers, name) else { return Self::default() };
+        let opened = inner.seal.open(Purpose::Rounds, name, sealed).ok();
+        opened.and_then(|bytes| Self::decode(&bytes)).unwrap_or_default()
+    }
+
+    /// Counts a login that comes without a session.
+    pub(super) fn at_login(self, inner: &Inner) -> AtLogin {
+        let now = unix_seconds(inner.clock.now());
+        if self.completed_at.is_none_or(|completed_at| now.saturating_sub(completed_at) >= ONE_ROUND) {
+            return AtLogin::GoOn;
+        }
+        let count = self.count.saturating_add(1);
+        if count >= MOST {
+            return AtLogin::Stop(inner.cookies.expire(inner.cookies.rounds_name()));
+        }
+        let counted = Self { count, completed_at: None };
+        counted.set_cookie(inner, FLOW_LIFETIME).map_or(AtLogin::GoOn, AtLogin::Count)
+    }
+
+    /// The cookie that a completed callback leaves behind.
+    pub(crate) fn completed(self, inner: &Inner) -> Option<HeaderValue> {
+        let completed_at = Some(unix_seconds(inner.clock.now()));
+        // A count that was not carried on by a login belongs to an older story.
+        let count = if self.completed_at.is_none() { self.count } else { 0 };
+        Self { count, completed_at }.set_cookie(inner, ONE_ROUND)
+    }
+
+    fn set_cookie(self, inner: &Inner, max_age: u64) -> Option<HeaderValue> {
+        let name = inner.cookies.rounds_name();
+        let sealed = inner.seal.seal(Purpose::Rounds, name, &self.encode()).ok()?;
+        inner.cookies.set(name, &sealed, max_age)
+    }
+
+    fn encode(self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.fixed(&[LAYOUT, self.count]).u64(self.completed_at.unwrap_or_default());
+        writer.into_bytes()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let [LAYOUT, count] = reader.fixed()? else { return None };
+        let completed_at = Some(reader.u64()?).filter(|completed_at| *completed_at > 0);
+        reader.end()?;
+        Some(Self { count, completed_at })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comes_back_as_it_went() {
+        for rounds in [Rounds::default(), Rounds { count: 2, completed_at: Some(9) }] {
+            let bytes = rounds.encode();
+            assert_eq!(Rounds::decode(&bytes), Some(rounds));
+            for length in 0..bytes.len() {
+                assert_eq!(Rounds::decode(&bytes[..length]), None, "length {length}");
+            }
+            assert_eq!(Rounds::decode(&[bytes.as_slice(), &[0]].concat()), None);
+            assert_eq!(Rounds::decode(&[&[LAYOUT + 1], &bytes[1..]].concat()), None);
+        }
+    }
+}
