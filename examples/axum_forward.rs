@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse, Redirect};
 use axum::routing::get;
-use axum::{Extension, Router, ServiceExt};
+use axum::{Router, ServiceExt};
 use common::{BoxError, home_page, listening, me_json, say, setup};
 use tower::ServiceBuilder;
 use tower_signin::{Identity, SignIn, SignedIn};
@@ -34,7 +34,7 @@ async fn main() -> Result<(), BoxError> {
 }
 
 /// The sign-in is complete. An answer of 400 or above, or `signed_in.refuse(code)`, would make no session of it.
-async fn callback(Extension(signed_in): Extension<SignedIn>, identity: Identity) -> Redirect {
+async fn callback(signed_in: SignedIn, identity: Identity) -> Redirect {
     say(&format!("{} has signed in.", identity.subject()));
     Redirect::to(signed_in.return_to()) // 303
 }

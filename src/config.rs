@@ -231,10 +231,10 @@ impl Builder {
     /// still hold the code. The handler should answer 303.
     ///
     /// ```
-    /// use axum::{Extension, response::Redirect};
+    /// use axum::response::Redirect;
     /// use tower_signin::SignedIn;
     ///
-    /// async fn callback(Extension(who): Extension<SignedIn>) -> Redirect {
+    /// async fn callback(who: SignedIn) -> Redirect {
     ///     Redirect::to(who.return_to())
     /// }
     /// ```

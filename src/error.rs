@@ -254,7 +254,7 @@ kinds! {
         remedy "Operators: call forward_callback() on the builder, and mount the handler at the path of the redirect URI.";
     TokensMissing = 500 "tokens_missing", "Something went wrong on this site",
         cause "A handler asked for the provider's tokens, and the request carries none: only a forwarded callback does, and only where the provider gave some.",
-        remedy "Operators: take Option<Tokens>, or keep what SignedIn::tokens gives.";
+        remedy "Operators: take the tokens as an Option, or keep what SignedIn::tokens gives.";
     SessionTooLarge = 500 "session_too_large", "Something went wrong on this site",
         cause "What this site wants to remember about you does not fit into one cookie of 4096 bytes.",
         remedy "Operators: attach less data in the sign-in hook, or have the provider claim less.";

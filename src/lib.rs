@@ -35,13 +35,15 @@
 //!
 //! * **Ordinary**: the session cookie is opened, the [`Identity`] inserted, the inner service called. Without a cookie of
 //!   ours nothing is allocated.
+//! * **Guarded**: a [`RequireLayer`] inside answers who must not pass, each caller in its own language. A router may have
+//!   shortened the address it sees, so [`SignInLayer`], which saw the whole, adds the page to come back to.
 //! * **Login**, `GET /auth/login?return_to=/path`: a fresh state and code verifier, sealed into a flow cookie; 303 to the
 //!   provider. No I/O, nothing kept on the server.
 //! * **Callback**, on the configured redirect URI's path: method, shape of the query, flow cookie, freshness, state, issuer,
 //!   error; only then the *attempt*, in a task of its own: exchange, the provider's checks and gates, the application's
 //!   hook. Then a session, and 303 to the return target, or on to the application's own handler
 //!   ([`Builder::forward_callback`]).
-//! * **Logout**, `POST /auth/logout` from a page of this site: the session cookie and every flow cookie are deleted.
+//! * **Logout**, `POST /auth/logout` from a page of this site: every cookie of ours is deleted.
 //!
 //! # Where to mount it
 //!
@@ -57,7 +59,8 @@
 //! 3. Nothing from a header, query or body becomes an [`Identity`]; a forwarded request carries ours or none.
 //! 4. The layer adds no error to the service's own, and answers no failure with a 2xx, but for gRPC, whose status is
 //!    elsewhere. Every failure carries its [`ErrorKind`] in the response's extensions.
-//! 5. It reads no request body and touches no response body of the inner service.
+//! 5. It reads no request body and touches no response body of the inner service; what a guard or extractor of this crate
+//!    answered inside counts as its own.
 //! 6. No secret reaches `Debug`, logs, pages or addresses of ours.
 //! 7. No redirect target comes from a request unless it is a path on this site; the redirect URI comes from
 //!    configuration alone.
@@ -83,6 +86,8 @@
 //! # Features
 //!
 //! `reqwest` (default): the HTTP client. `axum`: extractors. `dev`: a stand-in for BitBadges on loopback.
+//!
+//! Every error is in the [error reference](error_reference).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used)]
@@ -90,6 +95,10 @@
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doc)]
+#[doc = include_str!("../docs/errors.md")]
+pub mod error_reference {}
 
 mod body;
 mod caller;

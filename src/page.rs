@@ -54,7 +54,7 @@ pub(crate) type Pages = Box<dyn Fn(&Page<'_>) -> String + Send + Sync>;
 #[derive(Debug, Default)]
 pub(crate) struct Advice {
     /// Said before the kind's cause, and in place of its remedy.
-    pub(crate) remedy: Option<&'static str>,
+    pub(crate) remedy: Option<Cow<'static, str>>,
     /// The subject of who is signed in.
     pub(crate) signed_in_as: Option<String>,
     /// The buttons of a page, the most likely first.
@@ -92,7 +92,10 @@ impl<'a> Page<'a> {
     pub fn paragraphs(&self) -> Vec<Cow<'a, str>> {
         let who = self.signed_in_as().map(|subject| Cow::Owned(format!("You are signed in as {subject}.")));
         let (cause, remedy) = (self.kind().cause(), self.kind().remedy());
-        let words = self.advice.remedy.map_or([cause, remedy], |advice| [advice, cause]);
+        let words = match &self.advice.remedy {
+            Some(advice) => [advice, cause],
+            None => [cause, remedy],
+        };
         who.into_iter().chain(words.map(Cow::Borrowed)).collect()
     }
 

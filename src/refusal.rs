@@ -26,6 +26,7 @@ pub(crate) struct Refusal {
     form: Form,
     who: Option<Identity>,
     request_id: RequestId,
+    method: Method,
     /// The `SignIn` whose guard it was; an extractor has none.
     owner: Option<u64>,
 }
@@ -45,30 +46,37 @@ impl Refusal {
         method: &Method,
         headers: &HeaderMap,
     ) -> Response<Bytes> {
-        let refusal = |form| Self::new(kind, form, who, headers, Some(inner.id));
+        let refusal = |form| Self::new(kind, form, who, method, headers, Some(inner.id));
         match Caller::of(method, headers) {
             Caller::Navigation if kind == ErrorKind::NotSignedIn => refusal(Form::ToLogin).noted(Some(inner)),
             Caller::Navigation => refusal(Form::Failure(Audience::Person)).noted(Some(inner)),
             Caller::Other(audience) => refusal(Form::Failure(audience)).answer(Some(inner), None),
             Caller::Upgrade => refusal(Form::Failure(Audience::Program)).answer(Some(inner), None),
-            caller => without_words(&caller, kind, headers),
+            caller => without_words(&caller, kind, method, headers),
         }
     }
 
     /// An extractor's answer: the same, but that nobody is redirected.
     #[cfg(feature = "axum")]
     pub(crate) fn by_extractor(kind: ErrorKind, method: &Method, headers: &HeaderMap) -> Response<Bytes> {
-        let refusal = |audience| Self::new(kind, Form::Failure(audience), None, headers, None);
+        let refusal = |audience| Self::new(kind, Form::Failure(audience), None, method, headers, None);
         match Caller::of(method, headers) {
             Caller::Navigation => refusal(Audience::Person).noted(None),
             Caller::Other(audience) => refusal(audience).noted(None),
             Caller::Upgrade => refusal(Audience::Program).noted(None),
-            caller => without_words(&caller, kind, headers),
+            caller => without_words(&caller, kind, method, headers),
         }
     }
 
-    fn new(kind: ErrorKind, form: Form, who: Option<&Identity>, headers: &HeaderMap, owner: Option<u64>) -> Self {
-        Self { kind, form, who: who.cloned(), request_id: RequestId::of(headers), owner }
+    fn new(
+        kind: ErrorKind,
+        form: Form,
+        who: Option<&Identity>,
+        method: &Method,
+        headers: &HeaderMap,
+        owner: Option<u64>,
+    ) -> Self {
+        Self { kind, form, who: who.cloned(), request_id: RequestId::of(headers), method: method.clone(), owner }
     }
 
     /// The answer as it can be given here and now, with the note for the layer.
@@ -98,7 +106,8 @@ impl Refusal {
         let error = Error::from(self.kind);
         let advice = inner.map_or_else(Advice::default, |inner| self.advice(inner, &return_to));
         let pages = inner.and_then(|inner| inner.pages.as_ref());
-        respond::failure(audience, &Page::new(&error, &advice, &self.request_id), pages)
+        let response = respond::failure(audience, &Page::new(&error, &advice, &self.request_id), pages);
+        respond::without_body_for_head(&self.method, response)
     }
 
     fn advice(&self, inner: &Inner, return_to: &ReturnTo) -> Advice {
@@ -122,13 +131,14 @@ impl Refusal {
 }
 
 /// The answers to callers that no words would reach.
-fn without_words(caller: &Caller, kind: ErrorKind, headers: &HeaderMap) -> Response<Bytes> {
+fn without_words(caller: &Caller, kind: ErrorKind, method: &Method, headers: &HeaderMap) -> Response<Bytes> {
     match caller {
         Caller::Preflight => respond::empty(StatusCode::NO_CONTENT),
         Caller::Grpc(content_type) => respond::grpc(content_type, kind),
         _ => {
             let (error, id) = (Error::from(ErrorKind::Prefetch), RequestId::of(headers));
-            respond::failure(Audience::Program, &Page::new(&error, &Advice::default(), &id), None)
+            let response = respond::failure(Audience::Program, &Page::new(&error, &Advice::default(), &id), None);
+            respond::without_body_for_head(method, response)
         }
     }
 }

@@ -6,7 +6,7 @@ use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HeaderName, LOCATION, REFERRER_POLICY, RETRY_AFTER,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use crate::error::{Error, ErrorKind};
 use crate::page::{Advice, Page, Pages};
@@ -61,6 +61,11 @@ pub(crate) fn failure(audience: Audience, page: &Page<'_>, pages: Option<&Pages>
     }
     response.extensions_mut().insert(page.kind());
     response
+}
+
+/// Takes the body away where HEAD was asked: HTTP/2 has no place for it, and hyper sends what it gets (RFC 9110 section 9.3.2).
+pub(crate) fn without_body_for_head(method: &Method, response: Response<Bytes>) -> Response<Bytes> {
+    if method == Method::HEAD { response.map(|_| Bytes::new()) } else { response }
 }
 
 /// Answers with nothing but a status.

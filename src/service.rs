@@ -17,6 +17,7 @@ use crate::flow::signed_in::SignedIn;
 use crate::future::{After, Finish, ResponseFuture};
 use crate::identity::{Identity, Unrecognised};
 use crate::oauth::token::Tokens;
+use crate::respond::without_body_for_head;
 use crate::route::Route;
 use crate::session::sealed::{Presented, open};
 
@@ -63,6 +64,7 @@ where
                 }
             },
         };
+        let answer = without_body_for_head(method, answer);
         // Whatever poll_ready reserved for this call is given back, since the call won't come. In redirect mode the same
         // happens above.
         drop(self.take_ready());
@@ -86,9 +88,11 @@ impl<S> SignInService<S> {
         let page =
             is_page(request.method(), request.headers()).then(|| request.uri().path_and_query().cloned()).flatten();
         let mut after = After::default();
+        let mut is_signed_in = false;
         match presented {
             Presented::Nothing => {}
             Presented::Session(session) => {
+                is_signed_in = true;
                 request.extensions_mut().insert(Identity::new(session, inner.id));
             }
             Presented::Refused { delete } => {
@@ -99,7 +103,7 @@ impl<S> SignInService<S> {
             }
         }
         // Who is signed in can be turned away by a predicate only, and to a program that has nothing more to say.
-        if page.is_some() || request.extensions().get::<Identity>().is_none() {
+        if page.is_some() || !is_signed_in {
             after.finish = Some(Finish { sign_in: self.sign_in.clone(), page });
         }
         ResponseFuture::inner(self.inner.call(request), after)

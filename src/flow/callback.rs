@@ -57,32 +57,35 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
 
     let query = CallbackQuery::parse(query).ok_or_else(|| refuse(ErrorKind::CallbackMalformed))?;
     let state = PresentedState::parse(&query.state).ok_or_else(|| refuse(ErrorKind::CallbackMalformed))?;
-    let gone = |kind| Box::new(flow_is_gone(inner, headers, &query, kind));
+    let gone = |kind, return_to: &ReturnTo| Box::new(flow_is_gone(inner, headers, &query, kind, return_to));
+    let nowhere = ReturnTo::root();
 
     let name = inner.cookies.flow_name(state.public);
     let sealed = match find(headers, &name) {
-        Found::Nothing => return Err(gone(ErrorKind::FlowNotFound)),
-        Found::Several => return Err(gone(ErrorKind::FlowUnreadable)),
+        Found::Nothing => return Err(gone(ErrorKind::FlowNotFound, &nowhere)),
+        Found::Several => return Err(gone(ErrorKind::FlowUnreadable, &nowhere)),
         Found::One(sealed) => sealed,
     };
-    let flow = Flow::open(inner, state.public, sealed).ok_or_else(|| gone(ErrorKind::FlowUnreadable))?;
+    let flow = Flow::open(inner, state.public, sealed).ok_or_else(|| gone(ErrorKind::FlowUnreadable, &nowhere))?;
     let own_flow = inner.cookies.expire(&name);
+    let tell = |error: &Error| {
+        Box::new(failure_with(inner, headers, error, &start_over(inner, error.kind(), &flow.return_to)))
+    };
     let end = |error: Error| {
-        let advice = start_over(inner, error.kind(), &flow.return_to);
-        let mut response = Box::new(failure_with(inner, headers, &error, &advice));
+        let mut response = tell(&error);
         append_cookies(response.headers_mut(), own_flow.clone());
         response
     };
     if flow.is_ahead(inner) {
-        return Err(refuse(ErrorKind::FlowExpired));
+        return Err(tell(&ErrorKind::FlowExpired.into()));
     }
     if flow.is_over(inner) {
-        let mut response = gone(ErrorKind::FlowExpired);
+        let mut response = gone(ErrorKind::FlowExpired, &flow.return_to);
         append_cookies(response.headers_mut(), own_flow);
         return Err(response);
     }
     if !state.matches(&flow.state_secret) {
-        return Err(refuse(ErrorKind::StateMismatch));
+        return Err(tell(&ErrorKind::StateMismatch.into()));
     }
     let issuer = inner.provider.issuer();
     if flow.issuer != issuer || query.issuer.as_deref().is_some_and(|presented| presented != issuer) {
@@ -92,12 +95,13 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
         CallbackResult::Code(code) => code,
         CallbackResult::Error(error) => return Err(end(authorization_error(error))),
     };
+    let return_to = flow.return_to.clone();
     let ticket = Ticket {
         state: hash(&[query.state.as_bytes()]),
         made_by: fingerprint(&[query.state.as_bytes(), code.as_bytes()]),
         presented: fingerprint(&[query.state.as_bytes(), code.as_bytes(), sealed]),
         code: ValidatedCode::new(code, pkce::code_verifier(&flow.verifier), &inner.redirect.text),
-        return_to: flow.return_to.clone(),
+        return_to: flow.return_to,
     };
     match Attempts::start_or_join(inner, ticket) {
         Ok(waiter) => {
@@ -105,15 +109,18 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
                 inner: Arc::clone(inner),
                 audience: Audience::of(headers),
                 request_id: RequestId::of(headers),
-                return_to: flow.return_to,
+                return_to,
                 own_flow,
                 dead_flows: expire_dead_flows(inner, headers),
                 rounds: Rounds::of(inner, headers),
             };
             Ok((waiter, aftermath))
         }
-        Err(error) if error.kind() == ErrorKind::StateSpent => Err(gone(ErrorKind::StateSpent)),
-        Err(error) => Err(Box::new(failure(inner, headers, &error))),
+        Err(error) if error.kind() == ErrorKind::StateSpent => Err(gone(ErrorKind::StateSpent, &return_to)),
+        Err(error) => {
+            let advice = start_over(inner, error.kind(), &return_to);
+            Err(Box::new(failure_with(inner, headers, &error, &advice)))
+        }
     }
 }
 
@@ -145,11 +152,18 @@ fn authorization_error(code: &str) -> Error {
 
 /// Back button, reload, double click, another browser: whoever finished this very sign-in goes on to its target, whoever
 /// is signed in otherwise is told so, and everybody else may start again. Nothing is exchanged.
-fn flow_is_gone(inner: &Inner, headers: &HeaderMap, query: &CallbackQuery<'_>, kind: ErrorKind) -> Response<Bytes> {
+fn flow_is_gone(
+    inner: &Inner,
+    headers: &HeaderMap,
+    query: &CallbackQuery<'_>,
+    kind: ErrorKind,
+    return_to: &ReturnTo,
+) -> Response<Bytes> {
+    let login = login_link(inner, return_to);
     let Presented::Session(session) = present(inner, headers) else {
         let has_no_flow = !inner.cookies.scan(headers).has_flow;
         let kind = if has_no_flow && kind == ErrorKind::FlowNotFound { ErrorKind::CookiesRefused } else { kind };
-        return failure(inner, headers, &kind.into());
+        return failure_with(inner, headers, &kind.into(), &Advice::sign_in(login));
     };
     if let CallbackResult::Code(code) = &query.result
         && session.fingerprint() == &fingerprint(&[query.state.as_bytes(), code.as_bytes()])
@@ -158,11 +172,13 @@ fn flow_is_gone(inner: &Inner, headers: &HeaderMap, query: &CallbackQuery<'_>, k
         let target = inner.attempts.return_to(&state).unwrap_or_else(ReturnTo::root);
         return respond::see_other(target.as_str());
     }
-    let login = inner.paths.login.clone();
     let advice = Advice {
-        remedy: Some("You can go on as you are."),
+        remedy: Some("You can go on as you are.".into()),
         signed_in_as: Some(session.subject().to_owned()),
-        links: vec![PageLink::new(PageAction::Continue, "/"), PageLink::new(PageAction::SignInAgain, login.as_str())],
+        links: vec![
+            PageLink::new(PageAction::Continue, return_to.as_str()),
+            PageLink::new(PageAction::SignInAgain, login.as_str()),
+        ],
         login: Some(login),
     };
     failure_with(inner, headers, &kind.into(), &advice)

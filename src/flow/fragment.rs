@@ -7,9 +7,13 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
+use url::form_urlencoded::Serializer;
 
+use super::PROMPT;
+use crate::config::Inner;
 use crate::oauth::callback::single;
 use crate::page::{Page, respond_html, sha256};
+use crate::return_to::ReturnTo;
 use crate::route::Site;
 
 /// The query parameter that tells that the script has run, and for whom: it comes from a page of this site, whoever sent
@@ -27,15 +31,21 @@ pub(super) fn answered(query: &str, site: Site) -> Option<Site> {
     }
 }
 
-/// The page in between; `login` is the address of login with at least a parameter, and with the return target last.
-pub(super) fn page(login: &str, site: Site) -> Response<Bytes> {
+/// The page in between, which comes back to login with everything that came to it.
+pub(super) fn page(inner: &Inner, select_account: bool, return_to: &ReturnTo, site: Site) -> Response<Bytes> {
     let mark = if site == Site::Foreign { FOREIGN } else { OURS };
-    let (path, query) = login.split_once('?').unwrap_or((login, "return_to=%2F"));
-    let next = Page::escape(&format!("{path}?{PARAMETER}={mark}&{query}"));
+    let mut next = format!("{}?", inner.paths.login);
+    let start = next.len();
+    Serializer::for_suffix(&mut next, start)
+        .append_pair(PARAMETER, mark)
+        .extend_pairs(select_account.then_some(PROMPT))
+        .append_pair("return_to", return_to.as_str());
+    let next = Page::escape(&next);
     let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Sign in</title>\
          <noscript><meta http-equiv=\"refresh\" content=\"0;url={next}\"></noscript></head>\
-         <body data-next=\"{next}\"><noscript><a href=\"{next}\">Sign in</a></noscript><script>{SCRIPT}</script></body></html>"
+         <body data-next=\"{next}\"><noscript><a href=\"{next}\">Sign in</a></noscript>\
+         <script>{SCRIPT}</script></body></html>"
     );
     respond_html(StatusCode::OK, html, POLICY.clone())
 }

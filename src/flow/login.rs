@@ -19,6 +19,7 @@ use crate::oauth::pkce;
 use crate::oauth::state::State;
 use crate::page::{Advice, PageAction, PageLink};
 use crate::redirect_uri::is_loopback_host;
+use crate::respond::Audience;
 use crate::return_to::ReturnTo;
 use crate::route::Site;
 use crate::seal::{Purpose, random};
@@ -43,8 +44,9 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
     }
     let came_from = Site::of(headers);
     let site = fragment::answered(query, came_from);
-    if inner.keep_fragment && site.is_none() && !return_to.has_fragment() {
-        return fragment::page(&again, came_from);
+    let is_person = Audience::of(headers) == Audience::Person;
+    if inner.keep_fragment && site.is_none() && is_person && !return_to.has_fragment() {
+        return fragment::page(inner, select_account, &return_to, came_from);
     }
     let site = site.unwrap_or(came_from);
     let session = match present(inner, headers) {
@@ -58,7 +60,7 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
             AtLogin::GoOn => {}
             AtLogin::Count(counted) => cookies.push(counted),
             AtLogin::Stop(reset) => {
-                let advice = Advice { remedy: Some(likely_cause(inner, headers)), ..Advice::sign_in(again) };
+                let advice = Advice { remedy: Some(likely_cause(inner, headers).into()), ..Advice::sign_in(again) };
                 let mut response = failure_with(inner, headers, &ErrorKind::SignInLoop.into(), &advice);
                 append_cookies(response.headers_mut(), reset);
                 return response;
@@ -84,20 +86,21 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
 }
 
 /// Why nobody is recognised who has just signed in, as far as the session cookie tells.
-fn likely_cause(inner: &Inner, headers: &HeaderMap) -> &'static str {
-    match find(headers, inner.cookies.session_name()) {
-        Found::Nothing => {
-            "The browser did not send the session cookie back. Probably it refuses cookies of this site, or something \
-             between the browser and this site takes them away."
-        }
-        Found::One(_) => {
-            "The browser sent a session cookie that this server can't accept. Probably the servers of this site don't share \
-             their keys or their time, or another program sets a cookie of the same name."
-        }
-        Found::Several => {
-            "The browser sent two session cookies, and this server believes neither. Probably another program on this \
-             host sets a cookie of the same name: deleting this site's cookies helps."
-        }
+fn likely_cause(inner: &Inner, headers: &HeaderMap) -> String {
+    let name = inner.cookies.session_name();
+    match find(headers, name) {
+        Found::Nothing => format!(
+            "The browser did not send the session cookie {name} back. Probably it refuses cookies of this site, or \
+             something between the browser and this site takes them away."
+        ),
+        Found::One(_) => format!(
+            "The browser sent a session cookie {name} that this server can't accept. Probably the servers of this site \
+             don't share their keys or the time, or another program sets a cookie of that name."
+        ),
+        Found::Several => format!(
+            "The browser sent two session cookies {name}, and this server believes neither. Probably another program on \
+             this host sets a cookie of that name. It helps to delete the cookies of this site."
+        ),
     }
 }
 

@@ -4,10 +4,14 @@
 
 mod app;
 mod axum_routing;
+mod cors;
 mod effects;
 mod extensions;
 mod guard;
 mod http2;
+mod matrix;
+mod matrix_grpc;
+mod methods;
 mod readiness;
 mod stacks;
 #[path = "../support/mod.rs"]
