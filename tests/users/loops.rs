@@ -1,0 +1,163 @@
+//! A sign-in that does not last ends at a page.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Response};
+use tower_signin::Keys;
+
+use crate::site::{CODE, Site, deleted, set_cookies};
+use crate::support::{Browser, location, navigation, text};
+use crate::told;
+
+const ROUNDS: &str = "__Host-signin-rounds";
+
+/// Signs in, loses the session as a broken browser or proxy does, and asks for login again.
+async fn round(site: &Site, browser: &mut Browser) -> Response<Bytes> {
+    assert_eq!(site.complete(browser, "/page").await.status(), 303);
+    browser.jar.remove("__Host-signin").expect("a session");
+    site.get(browser, &site.login("/page")).await
+}
+
+#[tokio::test]
+async fn u13_the_third_round_stops_at_a_page_that_names_the_likely_cause() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    for number in 1..=2 {
+        assert_eq!(round(&site, &mut browser).await.status(), 303, "round {number}");
+    }
+    let stopped = round(&site, &mut browser).await;
+    assert_eq!(told(&stopped), (400, "sign_in_loop".to_owned()));
+    assert!(text(&stopped).contains("did not send the session cookie __Host-signin back"), "{}", text(&stopped));
+    assert_eq!(set_cookies(&stopped), [deleted(ROUNDS)]);
+    assert!(text(&stopped).contains("href=\"/api/login?return_to=%2Fpage\">Sign in</a>"), "{}", text(&stopped));
+    assert_eq!(site.get(&mut browser, &site.login("/page")).await.status(), 303, "the button starts anew");
+    assert_eq!(round(&site, &mut browser).await.status(), 303, "and the count with it");
+}
+
+#[tokio::test]
+async fn u13_the_page_tells_by_the_session_cookie() {
+    let cases = [
+        ("another's", "junk", "sent a session cookie __Host-signin that this server"),
+        ("twice", "junk; __Host-signin=junk", "sent two session cookies __Host-signin"),
+    ];
+    for (name, value, words) in cases {
+        let site = Site::new();
+        let mut browser = Browser::new();
+        round(&site, &mut browser).await;
+        round(&site, &mut browser).await;
+        assert_eq!(site.complete(&mut browser, "/").await.status(), 303, "{name}");
+        browser.jar.insert("__Host-signin".to_owned(), value.to_owned());
+        let stopped = site.get(&mut browser, &site.login("/")).await;
+        assert_eq!(told(&stopped), (400, "sign_in_loop".to_owned()), "{name}");
+        assert!(text(&stopped).contains(words), "{name}: {}", text(&stopped));
+    }
+}
+
+#[tokio::test]
+async fn u13_what_is_no_circle_is_not_counted() {
+    // A minute between callback and login, each time.
+    let site = Site::new();
+    let mut browser = Browser::new();
+    for _ in 0..5 {
+        site.complete(&mut browser, "/").await;
+        browser.jar.remove("__Host-signin");
+        site.clock.advance(Duration::from_secs(60));
+        assert_eq!(site.get(&mut browser, &site.login("/")).await.status(), 303);
+    }
+
+    // Signed in and out, quickly.
+    let site = Site::new();
+    let mut browser = Browser::new();
+    for _ in 0..5 {
+        assert_eq!(site.complete(&mut browser, "/").await.status(), 303);
+        let response = site.visit(&mut browser, navigation(Method::POST, "/api/logout", "same-origin")).await;
+        assert_eq!(response.status(), 303);
+        assert!(!browser.jar.contains_key(ROUNDS));
+    }
+
+    // Signed in again and again, with the session there.
+    let site = Site::new();
+    let mut browser = Browser::new();
+    for _ in 0..5 {
+        assert_eq!(site.complete(&mut browser, "/").await.status(), 303);
+    }
+}
+
+#[tokio::test]
+async fn u13_a_minute_is_sixty_seconds_and_the_provider_may_take_longer() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    for number in 1..=3 {
+        let started = site.start(&mut browser, "/").await;
+        // How long the person takes at the provider does not matter.
+        site.clock.advance(Duration::from_secs(300));
+        assert_eq!(site.get(&mut browser, &started.callback(CODE)).await.status(), 303);
+        browser.jar.remove("__Host-signin");
+        site.clock.advance(Duration::from_secs(59));
+        let response = site.get(&mut browser, &site.login("/")).await;
+        assert_eq!(response.status(), if number < 3 { 303 } else { 400 }, "round {number}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_count_of_this_very_sign_in_counts() {
+    let keys = Keys::generate().unwrap();
+    let site = Site::with(|builder| builder.keys(keys.clone()));
+    let mut browser = Browser::new();
+    round(&site, &mut browser).await;
+    round(&site, &mut browser).await;
+    site.complete(&mut browser, "/").await;
+    let session = browser.jar.remove("__Host-signin").unwrap();
+    let counted = browser.jar[ROUNDS].clone();
+    let elsewhere = Site::of(crate::site::siwbb(), "https://example.com/other/callback", |b| b.keys(keys.clone()));
+    let last = if counted.ends_with('A') { 'B' } else { 'A' };
+    let cases = [
+        ("as it is", counted.clone(), &site, "/api/login", 400),
+        ("of another SignIn", counted.clone(), &elsewhere, "/other/login", 303),
+        ("cut", counted[..counted.len() - 4].to_owned(), &site, "/api/login", 303),
+        ("changed", format!("{}{last}", &counted[..counted.len() - 1]), &site, "/api/login", 303),
+        ("twice", format!("{counted}; {ROUNDS}={counted}"), &site, "/api/login", 303),
+        ("a session in its place", session, &site, "/api/login", 303),
+        ("empty", String::new(), &site, "/api/login", 303),
+    ];
+    for (name, value, site, login, status) in cases {
+        let mut browser = Browser::new();
+        browser.jar.insert(ROUNDS.to_owned(), value);
+        assert_eq!(site.get(&mut browser, login).await.status(), status, "{name}");
+    }
+    let mut browser = Browser::new();
+    browser.jar.insert("__Host-signin".to_owned(), counted);
+    assert_eq!(text(&site.get(&mut browser, "/").await), "nobody", "a count is no session");
+}
+
+#[tokio::test]
+async fn u14_an_error_at_the_callback_ends_at_a_page() {
+    let site = Site::new();
+    for error in ["access_denied", "server_error", "temporarily_unavailable", "login_required"] {
+        let mut browser = Browser::new();
+        let started = site.start(&mut browser, "/page").await;
+        let path = format!("/api/callback?error={error}&state={}", started.state);
+        let response = site.get(&mut browser, &path).await;
+        assert!(response.status().as_u16() >= 400 && !response.headers().contains_key("location"), "{error}");
+        assert!(text(&response).contains("href=\"/api/login?return_to=%2Fpage\""), "{error}: {}", text(&response));
+        assert!(!text(&response).contains("http-equiv"), "{error}: nothing goes on by itself");
+    }
+}
+
+#[tokio::test]
+async fn u13_cookies_refused_is_said_at_once() {
+    let site = Site::new();
+    let started = site.start(&mut Browser::new(), "/page").await;
+    let response = site.get(&mut Browser::new(), &started.callback(CODE)).await;
+    assert_eq!(told(&response), (400, "cookies_refused".to_owned()));
+    assert!(text(&response).contains("Did your browser refuse a cookie?"), "{}", text(&response));
+    assert_eq!(set_cookies(&response), [""; 0]);
+    assert_eq!(site.upstream.requests().len(), 0);
+
+    let mut browser = Browser::new();
+    let own = site.start(&mut browser, "/own").await;
+    let response = site.get(&mut browser, &started.callback(CODE)).await;
+    assert_eq!(told(&response), (400, "flow_cookie_missing".to_owned()), "it keeps cookies, just not this one");
+    assert_eq!(location(&site.get(&mut browser, &own.callback(CODE)).await), "/own");
+}

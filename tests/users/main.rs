@@ -1,0 +1,73 @@
+//! What users of sign-in software beg for, each with a number, and what happens here.
+//!
+//! | id | what must not happen, or must |
+//! |---|---|
+//! | u01 | a second tab breaks the first |
+//! | u02 | abandoned sign-ins pile up as cookies until the server refuses the header |
+//! | u03 | pending sign-ins fill the server's memory |
+//! | u05 | cookies of the layer show up in logs on the way to the application |
+//! | u08 | a script is redirected to another origin instead of being told |
+//! | u09 | the 401 of a script can't be read for want of CORS headers |
+//! | u10 | a CORS preflight is redirected, or reaches the handler |
+//! | u11 | the fragment of a page is lost by signing in |
+//! | u12 | a form that somebody filled in is thrown away by a redirect |
+//! | u13 | signing in runs in circles |
+//! | u14 | an error at the callback leads straight back to the provider |
+//! | u15 | a failure says nothing one can act on |
+//! | u16 | a browser that asks twice breaks its own sign-in |
+//! | u18 | the back button or a reload of the callback ends in an error without a way out |
+//! | u19 | a prefetch starts or ends a session |
+//! | u20 | headers of a proxy change where the browser is sent |
+//! | u33 | declining at the provider is treated as a breakdown |
+//! | u34 | who came with the wrong account can't change it |
+//! | u35 | a WebSocket is answered with a redirect that nobody can follow |
+
+#![allow(missing_docs, reason = "tests")]
+
+mod accounts;
+mod extractors;
+mod fragments;
+mod guards;
+mod loops;
+mod pages;
+#[path = "../support/site.rs"]
+mod site;
+#[path = "../support/mod.rs"]
+mod support;
+mod tabs;
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use support::{Browser, code};
+use tower::{Layer as _, ServiceExt as _};
+
+use crate::site::Site;
+
+/// Sends a request with this browser's cookies through the layer around `router`, and keeps what comes back.
+async fn visit(
+    site: &Site,
+    router: &Router,
+    browser: &mut Browser,
+    request: http::request::Builder,
+) -> Response<Bytes> {
+    let mut request = request.body(Body::empty()).unwrap();
+    if let Some(cookies) = browser.cookie_header() {
+        request.headers_mut().append(http::header::COOKIE, cookies.parse().unwrap());
+    }
+    let (parts, body) = site.sign_in.layer().layer(router.clone()).oneshot(request).await.unwrap().into_parts();
+    let response = Response::from_parts(parts, body.collect().await.unwrap().to_bytes());
+    browser.keep(&response);
+    response
+}
+
+/// A request of a script.
+fn fetch(method: &str, path: &str) -> http::request::Builder {
+    Request::builder().method(method).uri(path).header("sec-fetch-mode", "cors").header("sec-fetch-dest", "empty")
+}
+
+fn told(response: &Response<Bytes>) -> (u16, String) {
+    (response.status().as_u16(), code(response))
+}

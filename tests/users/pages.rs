@@ -1,0 +1,155 @@
+//! What a page says, in whose looks, and what an operator finds of it.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::routing::get;
+use http::Method;
+use tower_signin::{Identity, Page, siwbb};
+
+use crate::site::{CODE, Site};
+use crate::support::{Browser, code, navigation, text};
+use crate::visit;
+
+fn routes(site: &Site) -> Router {
+    let guarded = |guard| get(async || "secret").layer::<_, std::convert::Infallible>(guard);
+    Router::new()
+        .route("/guarded", guarded(site.sign_in.require()).post(async || "").layer(site.sign_in.require()))
+        .route("/owners", guarded(site.sign_in.require_where(siwbb::chain("no such chain"))))
+        .route("/argument", get(async |who: Identity| who.subject().to_owned()))
+}
+
+/// The name of each way to a page, the request, and the code on it.
+async fn every_page(site: &Site) -> Vec<(&'static str, http::Response<bytes::Bytes>, &'static str)> {
+    let router = routes(site);
+    let mut nobody = Browser::new();
+    let mut bob = Browser::new();
+    site.complete(&mut bob, "/").await;
+    let mut pages = Vec::new();
+    let form = navigation(Method::POST, "/guarded", "same-origin");
+    pages.push(("a guard, 401", visit(site, &router, &mut nobody, form).await, "not_signed_in"));
+    let page = |path: &str| navigation(Method::GET, path, "none");
+    pages.push(("a guard, 403", visit(site, &router, &mut bob, page("/owners")).await, "not_allowed"));
+    pages.push(("an argument", visit(site, &router, &mut nobody, page("/argument")).await, "not_signed_in"));
+    pages.push(("the callback", site.get(&mut nobody, "/api/callback").await, "callback_malformed"));
+    let other = Site::new().start(&mut Browser::new(), "/").await;
+    pages.push(("a strange callback", site.get(&mut nobody, &other.callback(CODE)).await, "cookies_refused"));
+    pages.push(("and signed in", site.get(&mut bob, &other.callback(CODE)).await, "flow_cookie_missing"));
+    let logout = navigation(Method::POST, "/api/logout", "cross-site");
+    pages.push(("logout", site.visit(&mut bob, logout).await, "logout_from_another_site"));
+    pages.push(("logout by GET", site.get(&mut bob, "/api/logout").await, "method_not_allowed"));
+    let frame =
+        http::Request::get("/api/login").header("sec-fetch-mode", "navigate").header("sec-fetch-dest", "iframe");
+    pages.push(("login in a frame", site.visit(&mut nobody, frame).await, "login_not_a_navigation"));
+    site.upstream.answer(500, "{}");
+    pages.push(("an attempt", site.complete(&mut Browser::new(), "/").await, "provider_failed"));
+    pages
+}
+
+#[tokio::test]
+async fn u15_every_page_says_what_happened_what_to_do_and_its_code() {
+    let site = Site::new();
+    for (name, page, expected) in every_page(&site).await {
+        assert_eq!(code(&page), expected, "{name}");
+        let body = text(&page);
+        for part in ["<h1>", "<p class=\"request\">Request ", "<a href=\""] {
+            assert!(body.contains(part), "{name} lacks {part}: {body}");
+        }
+        let policy = page.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{name}: {policy}");
+        for (header, value) in
+            [("cache-control", "no-store"), ("referrer-policy", "no-referrer"), ("x-frame-options", "DENY")]
+        {
+            assert_eq!(page.headers()[header], value, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_hook_restyles_every_page() {
+    let restyle = |page: &Page<'_>| {
+        let links: Vec<_> = page.links().iter().map(|link| format!("{:?} {}", link.action(), link.href())).collect();
+        format!("ours: {} {} | {} | {}", page.kind().code(), page.title(), page.paragraphs().len(), links.join(", "))
+    };
+    let site = Site::with(|builder| builder.pages(restyle));
+    for (name, page, expected) in every_page(&site).await {
+        let body = text(&page);
+        assert!(body.starts_with(&format!("ours: {expected} ")), "{name}: {body}");
+        assert_eq!(page.extensions().get::<tower_signin::ErrorKind>().unwrap().code(), expected, "{name}");
+        let policy = page.headers()["content-security-policy"].to_str().unwrap();
+        assert!(
+            policy.contains("style-src 'self' 'unsafe-inline'") && !policy.contains("script-src"),
+            "{name}: {policy}"
+        );
+        assert_eq!(page.headers()["cache-control"], "no-store", "{name}");
+    }
+    let asked = every_page(&site).await;
+    let (_, argument, _) = asked.iter().find(|(name, ..)| *name == "an argument").unwrap();
+    assert!(text(argument).ends_with("SignIn /api/login?return_to=%2Fargument"), "{}", text(argument));
+}
+
+#[tokio::test]
+async fn a_hook_that_panics_leaves_the_plain_page() {
+    let site = Site::with(|builder| builder.pages(|_| panic!("a broken template")));
+    for (name, page, expected) in every_page(&site).await {
+        assert_eq!(code(&page), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_page_and_the_log_share_a_request_id() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tracing::subscriber::with_default(subscriber, || {
+        runtime.block_on(async {
+            let site = Site::new();
+            let cases = [
+                ("none", None, false),
+                ("a UUID", Some("7d444840-9dc0-11d1-b245-5ffdce74fad2"), true),
+                ("markup", Some("<script>alert(1)</script>"), false),
+                ("a line", Some("id code=forged"), false),
+            ];
+            for (name, given, is_taken) in cases {
+                let mut request = navigation(Method::GET, "/api/callback", "none");
+                if let Some(given) = given {
+                    request = request.header("x-request-id", given);
+                }
+                let page = site.visit(&mut Browser::new(), request).await;
+                let body = text(&page);
+                let id = body.split("Request ").nth(1).unwrap().split('<').next().unwrap();
+                assert_eq!(given == Some(id), is_taken, "{name}: {id}");
+                assert!(log.text().contains(&format!("request_id={id}")), "{name}: {}", log.text());
+                assert!(is_taken || given.is_none_or(|given| !log.text().contains(given)), "{name}");
+            }
+            site.upstream.answer(500, "{}");
+            let page = site.complete(&mut Browser::new(), "/").await;
+            let id = text(&page).split("Request ").nth(1).unwrap().split('<').next().unwrap().to_owned();
+            let line = log.text().lines().find(|line| line.contains(&id)).map(str::to_owned).unwrap_or_default();
+            assert!(line.contains("provider_failed"), "an attempt: {}", log.text());
+        });
+    });
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
