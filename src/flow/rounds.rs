@@ -64,9 +64,7 @@ impl Rounds {
     /// The cookie that a completed callback leaves behind.
     pub(crate) fn completed(self, inner: &Inner) -> Option<HeaderValue> {
         let completed_at = Some(unix_seconds(inner.clock.now()));
-        // A count that was not carried on by a login belongs to an older story.
-        let count = if self.completed_at.is_none() { self.count } else { 0 };
-        Self { count, completed_at }.set_cookie(inner, ONE_ROUND)
+        Self { completed_at, ..self }.set_cookie(inner, ONE_ROUND)
     }
 
     fn set_cookie(self, inner: &Inner, max_age: u64) -> Option<HeaderValue> {

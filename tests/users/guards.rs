@@ -152,6 +152,15 @@ async fn a_person_comes_back_to_the_whole_address_wherever_the_guard_stands() {
 }
 
 #[tokio::test]
+async fn a_guard_s_own_sign_in_says_where_to_go() {
+    let site = Site::new();
+    let other = Site::of(crate::site::siwbb(), "https://example.com/other/callback", |b| b.cookie_prefix("other"));
+    let router = guarded(&site).layer(other.sign_in.layer());
+    let response = visit(&site, &router, &mut Browser::new(), navigation(Method::GET, "/page?x=1", "none")).await;
+    assert_eq!(location(&response), "/api/login?return_to=%2Fpage%3Fx%3D1", "not the one of the layer in between");
+}
+
+#[tokio::test]
 async fn a_hostile_address_is_no_place_to_come_back_to() {
     let site = Site::new();
     let router = Router::new().fallback(any(async || "secret")).layer(site.sign_in.require());
