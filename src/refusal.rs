@@ -14,7 +14,7 @@ use crate::config::Inner;
 use crate::error::{Error, ErrorKind};
 use crate::flow::{login_link, switch_link};
 use crate::identity::Identity;
-use crate::page::{Advice, Page, PageAction, PageLink};
+use crate::page::{Advice, Page, PageAction, PageLink, Pages};
 use crate::request_id::RequestId;
 use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
@@ -49,9 +49,13 @@ impl Refusal {
         let refusal = |form| Self::new(kind, form, who, method, headers, Some(inner.id));
         match Caller::of(method, headers) {
             Caller::Navigation if kind == ErrorKind::NotSignedIn => refusal(Form::ToLogin).noted(Some(inner)),
-            Caller::Navigation => refusal(Form::Failure(Audience::Person)).noted(Some(inner)),
-            Caller::Other(audience) => refusal(Form::Failure(audience)).answer(Some(inner), None),
-            Caller::Upgrade => refusal(Form::Failure(Audience::Program)).answer(Some(inner), None),
+            Caller::Navigation if kind == ErrorKind::NotAllowed => {
+                refusal(Form::Failure(Audience::Person)).noted(Some(inner))
+            }
+            // No layer stands outside to finish it.
+            Caller::Navigation => refusal(Form::Failure(Audience::Person)).final_answer(inner, None),
+            Caller::Other(audience) => refusal(Form::Failure(audience)).final_answer(inner, None),
+            Caller::Upgrade => refusal(Form::Failure(Audience::Program)).final_answer(inner, None),
             caller => without_words(&caller, kind, method, headers),
         }
     }
@@ -76,25 +80,30 @@ impl Refusal {
         headers: &HeaderMap,
         owner: Option<u64>,
     ) -> Self {
-        Self { kind, form, who: who.cloned(), request_id: RequestId::of(headers), method: method.clone(), owner }
+        let request_id = RequestId::of(headers);
+        tracing::debug!(code = kind.code(), %request_id, "turned away");
+        Self { kind, form, who: who.cloned(), request_id, method: method.clone(), owner }
     }
 
-    /// The answer as it can be given here and now, with the note for the layer.
+    /// The answer as it can be given here and now, with the note for the layer. The application's pages are asked when the
+    /// layer finishes it.
     fn noted(self, inner: Option<&Inner>) -> Response<Bytes> {
-        let mut response = self.answer(inner, None);
+        let mut response = self.answer(inner, None, None);
         response.extensions_mut().insert(self);
         response
     }
 
-    fn answer(&self, inner: Option<&Inner>, page: Option<&PathAndQuery>) -> Response<Bytes> {
+    fn final_answer(&self, inner: &Inner, page: Option<&PathAndQuery>) -> Response<Bytes> {
+        self.answer(Some(inner), page, inner.pages.as_ref())
+    }
+
+    fn answer(&self, inner: Option<&Inner>, page: Option<&PathAndQuery>, pages: Option<&Pages>) -> Response<Bytes> {
         let return_to = match (inner, page) {
             (Some(inner), Some(page)) => ReturnTo::new(page.as_str(), &inner.paths.all()),
             _ => ReturnTo::root(),
         };
-        let code = self.kind.code();
         let audience = match (self.form, inner) {
             (Form::ToLogin, Some(inner)) => {
-                tracing::debug!(code, "sent to sign in");
                 let mut response = respond::see_other(&login_link(inner, &return_to));
                 response.extensions_mut().insert(self.kind);
                 return response;
@@ -102,10 +111,8 @@ impl Refusal {
             (Form::ToLogin, None) => Audience::Person,
             (Form::Failure(audience), _) => audience,
         };
-        tracing::debug!(code, request_id = %self.request_id, "turned away");
         let error = Error::from(self.kind);
         let advice = inner.map_or_else(Advice::default, |inner| self.advice(inner, &return_to));
-        let pages = inner.and_then(|inner| inner.pages.as_ref());
         let response = respond::failure(audience, &Page::new(&error, &advice, &self.request_id), pages);
         respond::without_body_for_head(&self.method, response)
     }
@@ -153,7 +160,7 @@ pub(crate) fn finish<R>(inner: &Inner, page: Option<&PathAndQuery>, response: &m
     if refusal.owner.is_some() && page.is_none() {
         return;
     }
-    let (parts, body) = refusal.answer(Some(inner), page).into_parts();
+    let (parts, body) = refusal.final_answer(inner, page).into_parts();
     *response.status_mut() = parts.status;
     *response.body_mut() = ResponseBody::own(body);
     let headers = response.headers_mut();

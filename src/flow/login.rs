@@ -91,7 +91,7 @@ fn likely_cause(inner: &Inner, headers: &HeaderMap) -> String {
     match find(headers, name) {
         Found::Nothing => format!(
             "The browser did not send the session cookie {name} back. Probably it refuses cookies of this site, or \
-             something between the browser and this site takes them away."
+             something between the browser and this site takes them away. Allow cookies for this site, then sign in again."
         ),
         Found::One(_) => format!(
             "The browser sent a session cookie {name} that this server can't accept. Probably the servers of this site \
