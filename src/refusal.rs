@@ -117,6 +117,13 @@ impl Refusal {
         respond::without_body_for_head(&self.method, response)
     }
 
+    fn status(&self) -> StatusCode {
+        match self.form {
+            Form::ToLogin => StatusCode::SEE_OTHER,
+            Form::Failure(_) => self.kind.status(),
+        }
+    }
+
     fn advice(&self, inner: &Inner, return_to: &ReturnTo) -> Advice {
         match self.kind {
             ErrorKind::NotSignedIn => Advice::sign_in(login_link(inner, return_to)),
@@ -144,6 +151,7 @@ fn without_words(caller: &Caller, kind: ErrorKind, method: &Method, headers: &He
         Caller::Grpc(content_type) => respond::grpc(content_type, kind),
         _ => {
             let (error, id) = (Error::from(ErrorKind::Prefetch), RequestId::of(headers));
+            tracing::debug!(code = error.kind().code(), request_id = %id, "turned away");
             let response = respond::failure(Audience::Program, &Page::new(&error, &Advice::default(), &id), None);
             respond::without_body_for_head(method, response)
         }
@@ -157,7 +165,9 @@ pub(crate) fn finish<R>(inner: &Inner, page: Option<&PathAndQuery>, response: &m
     let Some(refusal) = response.extensions().get::<Refusal>().filter(|refusal| is_ours(refusal)) else { return };
     let refusal = refusal.clone();
     response.extensions_mut().remove::<Refusal>();
-    if refusal.owner.is_some() && page.is_none() {
+    // Another layer may have made something else of it, a 404 that hides the page, say.
+    let is_untouched = response.status() == refusal.status();
+    if !is_untouched || (refusal.owner.is_some() && page.is_none()) {
         return;
     }
     let (parts, body) = refusal.final_answer(inner, page).into_parts();

@@ -18,9 +18,11 @@ impl ReturnTo {
         Self("/".to_owned())
     }
 
-    /// `raw` if it is a path on this site and none of `own_paths`, which would loop; else `/`.
+    /// `raw` if it is a path on this site and none of `own_paths`, which would loop; else `/`. A fragment that can't be
+    /// kept costs no more than itself.
     pub(crate) fn new(raw: &str, own_paths: &[&str]) -> Self {
-        Self::parse(raw).filter(|target| !own_paths.contains(&target.path())).unwrap_or_else(Self::root)
+        let target = Self::parse(raw).or_else(|| Self::parse(raw.split_once('#')?.0));
+        target.filter(|target| !own_paths.contains(&target.path())).unwrap_or_else(Self::root)
     }
 
     /// Accepts one leading slash and no more, and nothing that a browser reads otherwise than it is written.

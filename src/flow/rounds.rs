@@ -49,8 +49,7 @@ impl Rounds {
 
     /// Counts a login that comes without a session.
     pub(super) fn at_login(self, inner: &Inner) -> AtLogin {
-        let now = unix_seconds(inner.clock.now());
-        if self.completed_at.is_none_or(|completed_at| now.saturating_sub(completed_at) >= ONE_ROUND) {
+        if self.completed_at.is_none() || self.is_over(inner) {
             return AtLogin::GoOn;
         }
         let count = self.count.saturating_add(1);
@@ -64,7 +63,14 @@ impl Rounds {
     /// The cookie that a completed callback leaves behind.
     pub(crate) fn completed(self, inner: &Inner) -> Option<HeaderValue> {
         let completed_at = Some(unix_seconds(inner.clock.now()));
-        Self { completed_at, ..self }.set_cookie(inner, ONE_ROUND)
+        let count = if self.is_over(inner) { 0 } else { self.count };
+        Self { count, completed_at }.set_cookie(inner, ONE_ROUND)
+    }
+
+    /// A sign-in that lasted for a minute ends the count, also where a client keeps the cookie for longer.
+    fn is_over(self, inner: &Inner) -> bool {
+        let now = unix_seconds(inner.clock.now());
+        self.completed_at.is_some_and(|completed_at| now.saturating_sub(completed_at) >= ONE_ROUND)
     }
 
     fn set_cookie(self, inner: &Inner, max_age: u64) -> Option<HeaderValue> {

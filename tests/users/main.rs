@@ -25,11 +25,19 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod accounts;
+mod arguments;
+mod between;
+mod detours;
 mod extractors;
 mod fragments;
 mod guards;
+mod log;
+mod looks;
 mod loops;
+mod nested;
 mod pages;
+mod predicates;
+mod rounds;
 #[path = "../support/site.rs"]
 mod site;
 #[path = "../support/mod.rs"]

@@ -1,7 +1,4 @@
-//! What a page says, in whose looks, and what an operator finds of it.
-
-use std::io;
-use std::sync::{Arc, Mutex};
+//! What a page says, and in whose looks.
 
 use axum::Router;
 use axum::routing::get;
@@ -94,62 +91,5 @@ async fn a_hook_that_panics_leaves_the_plain_page() {
     let site = Site::with(|builder| builder.pages(|_| panic!("a broken template")));
     for (name, page, expected) in every_page(&site).await {
         assert_eq!(code(&page), expected, "{name}");
-    }
-}
-
-#[test]
-fn a_page_and_the_log_share_a_request_id() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
-    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    tracing::subscriber::with_default(subscriber, || {
-        runtime.block_on(async {
-            let site = Site::new();
-            let cases = [
-                ("none", None, false),
-                ("a UUID", Some("7d444840-9dc0-11d1-b245-5ffdce74fad2"), true),
-                ("markup", Some("<script>alert(1)</script>"), false),
-                ("a line", Some("id code=forged"), false),
-            ];
-            for (name, given, is_taken) in cases {
-                let mut request = navigation(Method::GET, "/api/callback", "none");
-                if let Some(given) = given {
-                    request = request.header("x-request-id", given);
-                }
-                let page = site.visit(&mut Browser::new(), request).await;
-                let body = text(&page);
-                let id = body.split("Request ").nth(1).unwrap().split('<').next().unwrap();
-                assert_eq!(given == Some(id), is_taken, "{name}: {id}");
-                assert!(log.text().contains(&format!("request_id={id}")), "{name}: {}", log.text());
-                assert!(is_taken || given.is_none_or(|given| !log.text().contains(given)), "{name}");
-            }
-            site.upstream.answer(500, "{}");
-            let page = site.complete(&mut Browser::new(), "/").await;
-            let id = text(&page).split("Request ").nth(1).unwrap().split('<').next().unwrap().to_owned();
-            let line = log.text().lines().find(|line| line.contains(&id)).map(str::to_owned).unwrap_or_default();
-            assert!(line.contains("provider_failed"), "an attempt: {}", log.text());
-        });
-    });
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

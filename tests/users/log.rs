@@ -1,0 +1,185 @@
+//! What a person can quote is in the log.
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::Once;
+
+use axum::Router;
+use axum::routing::any;
+use http::Method;
+use tower_signin::{Identity, siwbb};
+
+use crate::site::Site;
+use crate::support::{Browser, navigation, text};
+use crate::{fetch, told, visit};
+
+fn routes(site: &Site) -> Router {
+    Router::new()
+        .route("/guarded", any(async || "secret").layer(site.sign_in.require()))
+        .route("/owners", any(async || "secret").layer(site.sign_in.require_where(siwbb::chain("none"))))
+        .route("/argument", any(async |who: Identity| who.subject().to_owned()))
+}
+
+#[tokio::test]
+async fn u15_the_callback_and_its_attempt_write_the_request_id_into_the_log() {
+    start_log();
+    let site = Site::new();
+    for (name, given) in [("none", None), ("a UUID", Some("7d444840-9dc0-11d1-b245-5ffdce74fad2"))] {
+        let request = navigation(Method::GET, "/api/callback", "none");
+        let id = request_id(&site.visit(&mut Browser::new(), request_like(&request, given)).await);
+        assert!(given.is_none_or(|given| given == id), "{name}: {id}");
+        let line = Log::line(&format!("request_id={id}"));
+        assert!(line.contains("callback_malformed"), "{name}: {}", Log::text());
+    }
+    site.upstream.answer(500, "{}");
+    let id = request_id(&site.complete(&mut Browser::new(), "/").await);
+    let line = Log::line(&format!("request_id={id}"));
+    assert!(line.contains("provider_failed"), "an attempt: {}", Log::text());
+}
+
+#[tokio::test]
+async fn u15_guards_and_arguments_write_their_request_id_into_the_log() {
+    start_log();
+    let site = Site::new();
+    let router = routes(&site);
+    let mut bob = site.signed_in().await;
+    let mut nobody = Browser::new();
+    let page = |path: &str| navigation(Method::GET, path, "none");
+    let cases = [
+        ("a guard's page", false, navigation(Method::POST, "/guarded", "same-origin"), "not_signed_in"),
+        ("a guard's problem", false, fetch("GET", "/guarded"), "not_signed_in"),
+        ("a predicate's page", true, page("/owners"), "not_allowed"),
+        ("a predicate's problem", true, fetch("GET", "/owners"), "not_allowed"),
+        ("an argument's page", false, page("/argument"), "not_signed_in"),
+        ("an argument's problem", false, fetch("GET", "/argument"), "not_signed_in"),
+    ];
+    for (number, (name, is_bob, request, code)) in cases.into_iter().enumerate() {
+        let given = format!("request-{number}");
+        for given in [Some(given.as_str()), None] {
+            let browser = if is_bob { &mut bob } else { &mut nobody };
+            let request = request_like(&request, given);
+            let id = request_id(&visit(&site, &router, browser, request).await);
+            assert!(given.is_none_or(|given| given == id), "{name}: {id}");
+            let line = Log::line(&format!("request_id={id}"));
+            assert!(line.contains(code), "{name}: {line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn u15_a_guard_writes_what_it_refused_to_load_ahead_into_the_log_too() {
+    start_log();
+    let site = Site::new();
+    let request = navigation(Method::GET, "/guarded", "none").header("sec-purpose", "prefetch");
+    let refused = visit(&site, &routes(&site), &mut Browser::new(), request).await;
+    assert_eq!(told(&refused), (503, "prefetch_refused".to_owned()));
+    let line = Log::line(&format!("request_id={}", request_id(&refused)));
+    assert!(line.contains("prefetch_refused"), "{}", Log::text());
+}
+
+#[tokio::test]
+async fn u15_each_refusal_is_one_line_in_the_log() {
+    start_log();
+    let site = Site::new();
+    let router = routes(&site);
+    let mut bob = site.signed_in().await;
+    let mut nobody = Browser::new();
+    let page = |path: &str| navigation(Method::GET, path, "none");
+    let cases = [
+        ("a guard's page", false, navigation(Method::POST, "/guarded", "same-origin")),
+        ("a guard's problem", false, fetch("GET", "/guarded")),
+        ("a predicate's page", true, page("/owners")),
+        ("an argument's page", false, page("/argument")),
+        ("an argument's problem", false, fetch("GET", "/argument")),
+        ("login's page", false, page("/api/login").header("sec-purpose", "prefetch")),
+    ];
+    for (number, (name, is_bob, request)) in cases.into_iter().enumerate() {
+        let given = format!("request-{number}");
+        let browser = if is_bob { &mut bob } else { &mut nobody };
+        visit(&site, &router, browser, request_like(&request, Some(&given))).await;
+        let lines = Log::text().lines().filter(|line| line.contains(&given)).count();
+        assert_eq!(lines, 1, "{name}: {}", Log::text());
+    }
+}
+
+#[tokio::test]
+async fn u15_no_hostile_request_id_is_taken_over() {
+    let site = Site::new();
+    let router = routes(&site);
+    let long = "a".repeat(65);
+    let cases: [(&str, &[u8]); 8] = [
+        ("empty", b""),
+        ("too long", long.as_bytes()),
+        ("Latin-1", b"caf\xe9"),
+        ("UTF-8", "café".as_bytes()),
+        ("markup", b"\"><img src=x>"),
+        ("a path", b"../../etc/passwd"),
+        ("a field of a log", b"1 code=forged"),
+        ("a tab", b"a\tb"),
+    ];
+    for (name, given) in cases {
+        for path in ["/argument", "/guarded"] {
+            let value = http::HeaderValue::from_bytes(given).unwrap();
+            let request = fetch("GET", path).header("x-request-id", value);
+            let id = request_id(&visit(&site, &router, &mut Browser::new(), request).await);
+            assert!(id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name} at {path}: {id}");
+        }
+    }
+}
+
+/// The same head once more: a builder can be used once.
+fn request_like(request: &http::request::Builder, id: Option<&str>) -> http::request::Builder {
+    let mut again = http::Request::builder().method(request.method_ref().unwrap()).uri(request.uri_ref().unwrap());
+    *again.headers_mut().unwrap() = request.headers_ref().unwrap().clone();
+    match id {
+        Some(id) => again.header("x-request-id", id),
+        None => again,
+    }
+}
+
+/// The id on a page or in a problem.
+fn request_id(response: &http::Response<bytes::Bytes>) -> String {
+    if let Ok(problem) = serde_json::from_slice::<serde_json::Value>(response.body()) {
+        return problem["request_id"].as_str().unwrap_or_default().to_owned();
+    }
+    text(response).split("Request ").nth(1).expect("a request id").split('<').next().unwrap().to_owned()
+}
+
+/// What this thread has logged. One subscriber serves all threads: what is first logged on a thread without one would be
+/// taken for unwanted everywhere.
+struct Log;
+
+thread_local! {
+    static LOG: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+impl Log {
+    fn text() -> String {
+        LOG.with_borrow(Clone::clone)
+    }
+
+    fn line(part: &str) -> String {
+        Self::text().lines().find(|line| line.contains(part)).unwrap_or_default().to_owned()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.push_str(&String::from_utf8_lossy(bytes)));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn start_log() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        subscriber.with_writer(|| Log).init();
+        tracing::callsite::rebuild_interest_cache();
+    });
+    LOG.take();
+}
