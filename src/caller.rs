@@ -57,14 +57,17 @@ pub(crate) fn is_page(method: &Method, headers: &HeaderMap) -> bool {
         && headers.get("sec-fetch-dest").is_none_or(|destination| destination == "document" || destination == "empty")
 }
 
-/// The content type of a gRPC request, which the answer repeats. gRPC knows no method but POST, and whoever else names
-/// its content type must not be answered 200: a proxy may ask a guarded address whether to let somebody through.
+/// The content type of a gRPC request, which the answer repeats without parameters. gRPC knows no method but POST, and
+/// whoever else names its content type must not be answered 200: a proxy may ask a guarded address whether to let somebody
+/// through.
 fn grpc(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
     const PREFIX: &[u8] = b"application/grpc";
-    let content_type = headers.get(CONTENT_TYPE).filter(|_| method == Method::POST)?;
-    let (start, rest) = content_type.as_bytes().split_at_checked(PREFIX.len())?;
+    let content_type = headers.get(CONTENT_TYPE).filter(|_| method == Method::POST)?.as_bytes();
+    let (start, rest) = content_type.split_at_checked(PREFIX.len())?;
     let is_grpc = start.eq_ignore_ascii_case(PREFIX) && matches!(rest.first(), None | Some(b'+' | b';' | b'-'));
-    is_grpc.then(|| content_type.clone())
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/+-._".contains(byte);
+    let length = content_type.iter().take_while(|byte| is_plain(byte)).count();
+    is_grpc.then(|| HeaderValue::from_bytes(content_type.get(..length)?).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -101,6 +104,7 @@ mod tests {
             ),
             ("gRPC in capitals", "POST", &[("content-type", "Application/gRPC")], grpc("Application/gRPC")),
             ("gRPC-Web", "POST", &[("content-type", "application/grpc-web")], grpc("application/grpc-web")),
+            ("gRPC and more", "POST", &[("content-type", "application/grpc;x, text/html")], grpc("application/grpc")),
             (
                 "gRPC-Web as text",
                 "POST",

@@ -93,7 +93,8 @@ impl SignIn {
     }
 
     /// [`require`](Self::require), and only for people whom `predicate` lets pass; everybody else who is signed in gets
-    /// 403 and `not_allowed`. It runs at each request, so it should only look at what the session holds.
+    /// 403 and `not_allowed`. It runs at each request, so it should only look at what the session holds; where it panics, so
+    /// does the request, like in a handler.
     ///
     /// [`predicate`](crate::predicate) and [`siwbb`](crate::siwbb) have the usual ones:
     ///

@@ -94,8 +94,8 @@ macro_rules! kinds {
         remedy $remedy:literal;)*) => {
         /// What went wrong, as a stable code with a status, a cause and a remedy.
         ///
-        /// Every answer this crate gives on a failure carries its kind in the response's extensions, so an outer layer
-        /// can restyle it.
+        /// Every answer this crate gives on a failure carries its kind in the response's extensions, so a layer outside
+        /// [`SignInLayer`](crate::SignInLayer) can restyle it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ErrorKind {
@@ -169,7 +169,7 @@ kinds! {
         cause "Signing in was started by a script, an image or a frame rather than by opening the page.",
         remedy "Navigate to the sign-in address in a top-level window.";
     LoginCrossSite = 403 "login_from_another_site", "Do you want to sign in?",
-        cause "Another site sent you here while several sign-ins of your own are still open.",
+        cause "Another site sent you here to sign in, while several sign-ins of your own are still open or you are signed in already.",
         remedy "Continue if you meant to sign in.";
     CallbackMalformed = 400 "callback_malformed", "This sign-in link is not complete",
         cause "The answer from the sign-in service lacks its code or state, or carries one of them twice or damaged.",

@@ -159,11 +159,18 @@ impl<'a> Page<'a> {
 
     /// A page of the application that panics is no reason to leave a person without one.
     fn by(&self, pages: &Pages) -> Option<String> {
-        let html = catch_unwind(AssertUnwindSafe(|| pages(self)));
-        if html.is_err() {
-            tracing::error!(code = self.kind().code(), "the application's pages panicked; the layer's own was shown");
+        match catch_unwind(AssertUnwindSafe(|| pages(self))) {
+            Ok(html) => Some(html),
+            Err(payload) => {
+                // To drop it would run code of whoever panicked once more.
+                std::mem::forget(payload);
+                tracing::error!(
+                    code = self.kind().code(),
+                    "the application's pages panicked; the layer's own was shown"
+                );
+                None
+            }
         }
-        html.ok()
     }
 
     fn html(&self) -> String {

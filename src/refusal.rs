@@ -4,7 +4,7 @@
 //! alone, and leave a note by which the layer, which saw the address, finishes them.
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG, LAST_MODIFIED};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Response, StatusCode};
 
@@ -99,7 +99,7 @@ impl Refusal {
 
     fn answer(&self, inner: Option<&Inner>, page: Option<&PathAndQuery>, pages: Option<&Pages>) -> Response<Bytes> {
         let return_to = match (inner, page) {
-            (Some(inner), Some(page)) => ReturnTo::new(page.as_str(), &inner.paths.all()),
+            (Some(inner), Some(page)) if !is_callback(page) => ReturnTo::new(page.as_str(), &inner.paths.all()),
             _ => ReturnTo::root(),
         };
         let audience = match (self.form, inner) {
@@ -144,6 +144,12 @@ impl Refusal {
     }
 }
 
+/// Whether the address looks like a callback, another `SignIn`'s say: its code and state belong in no address of ours.
+fn is_callback(page: &PathAndQuery) -> bool {
+    let names = || url::form_urlencoded::parse(page.query().unwrap_or_default().as_bytes()).map(|(name, _)| name);
+    names().any(|name| name == "state") && names().any(|name| name == "code" || name == "error")
+}
+
 /// The answers to callers that no words would reach.
 fn without_words(caller: &Caller, kind: ErrorKind, method: &Method, headers: &HeaderMap) -> Response<Bytes> {
     match caller {
@@ -174,11 +180,13 @@ pub(crate) fn finish<R>(inner: &Inner, page: Option<&PathAndQuery>, response: &m
     *response.status_mut() = parts.status;
     *response.body_mut() = ResponseBody::own(body);
     let headers = response.headers_mut();
-    headers.remove(CONTENT_LENGTH);
-    headers.remove(CONTENT_ENCODING);
+    for described in [CONTENT_LENGTH, CONTENT_ENCODING, ETAG, LAST_MODIFIED] {
+        headers.remove(described);
+    }
     for (name, value) in parts.headers {
         if let Some(name) = name {
             headers.insert(name, value);
         }
     }
+    respond::keep_private(headers);
 }

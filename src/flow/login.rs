@@ -43,17 +43,28 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
         return respond::see_other(&format!("{}{again}", inner.redirect.origin));
     }
     let came_from = Site::of(headers);
+    let session = match present(inner, headers) {
+        // The browser carries a fragment over this redirect by itself, and still says that another site began it.
+        Presented::Session(_) if came_from == Site::Foreign => return respond::see_other(return_to.as_str()),
+        Presented::Session(session) => Some(session),
+        Presented::Nothing | Presented::Refused { .. } => None,
+    };
     let site = fragment::answered(query, came_from);
     let is_person = Audience::of(headers) == Audience::Person;
     if inner.keep_fragment && site.is_none() && is_person && !return_to.has_fragment() {
         return fragment::page(inner, select_account, &return_to, came_from);
     }
     let site = site.unwrap_or(came_from);
-    let session = match present(inner, headers) {
-        Presented::Session(_) if site == Site::Foreign => return respond::see_other(return_to.as_str()),
-        Presented::Session(session) => Some(session),
-        Presented::Nothing | Presented::Refused { .. } => None,
-    };
+    if let Some(session) = session.as_ref().filter(|_| site == Site::Foreign) {
+        // Signed in since the page in between was opened. From here a redirect would look like one of this site's own.
+        let advice = Advice {
+            remedy: Some("You can go on to where that site sent you.".into()),
+            signed_in_as: Some(session.subject().to_owned()),
+            links: vec![PageLink::new(PageAction::Continue, return_to.as_str())],
+            login: Some(again),
+        };
+        return failure_with(inner, headers, &ErrorKind::LoginCrossSite.into(), &advice);
+    }
     let mut cookies = expire_dead_flows(inner, headers);
     if session.is_none() {
         match Rounds::of(inner, headers).at_login(inner) {

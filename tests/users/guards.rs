@@ -174,3 +174,44 @@ async fn a_hostile_address_is_no_place_to_come_back_to() {
     let loops = visit(&site, &router, &mut Browser::new(), navigation(Method::GET, "/api/login/", "none")).await;
     assert_eq!(location(&loops), "/api/login?return_to=%2Fapi%2Flogin%2F");
 }
+
+#[tokio::test]
+async fn a_code_and_its_state_never_become_a_return_target() {
+    let site = Site::new();
+    let router = Router::new().fallback(any(async || "secret")).layer(site.sign_in.require());
+    let cases = [
+        ("/b/callback?code=SECRET&state=SECRET", "/api/login"),
+        ("/b/callback?error=SECRET&state=SECRET", "/api/login"),
+        ("/b/callback?st%61te=SECRET&%63ode=SECRET", "/api/login"),
+        ("/shop?code=SALE", "/api/login?return_to=%2Fshop%3Fcode%3DSALE"),
+        ("/map?state=NY", "/api/login?return_to=%2Fmap%3Fstate%3DNY"),
+    ];
+    for (path, expected) in cases {
+        let response = visit(&site, &router, &mut Browser::new(), navigation(Method::GET, path, "none")).await;
+        assert_eq!(location(&response), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn no_cache_is_told_to_keep_a_refusal() {
+    use tower_http::set_header::SetResponseHeaderLayer;
+    let site = Site::new();
+    let set = |name: &'static str| {
+        let value = HeaderValue::from_static("max-age=600");
+        SetResponseHeaderLayer::overriding(http::HeaderName::from_static(name), value)
+    };
+    let owners = site.sign_in.require_where(|_| false);
+    let router = Router::new()
+        .route("/page", any(async || "secret").layer(owners))
+        .layer(set("cache-control"))
+        .layer(set("cdn-cache-control"))
+        .layer(set("expires"))
+        .layer(set("etag"));
+    for mut browser in [Browser::new(), site.signed_in().await] {
+        let response = visit(&site, &router, &mut browser, navigation(Method::GET, "/page", "none")).await;
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        for name in ["cdn-cache-control", "expires", "etag"] {
+            assert!(!response.headers().contains_key(name), "{name} at {}", response.status());
+        }
+    }
+}
