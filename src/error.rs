@@ -175,7 +175,7 @@ kinds! {
         cause "The answer from the sign-in service lacks its code or state, or carries one of them twice or damaged.",
         remedy "Start again from the beginning.";
     FlowNotFound = 400 "flow_cookie_missing", "This sign-in can't be finished here",
-        cause "The browser sent flow cookies, but none for this sign-in: it was started in another browser, has been finished already, took more than ten minutes, or made room for newer ones.",
+        cause "None of the browser's flow cookies is for this sign-in: it was started in another browser, has been finished already, took more than ten minutes, or made room for newer ones.",
         remedy "Start again in this browser.";
     CookiesRefused = 400 "cookies_refused", "Did your browser refuse a cookie?",
         cause "The browser came back from signing in without any flow cookie: it keeps no cookies of this site, or the sign-in was started in another browser, has been finished already, or took more than ten minutes.",

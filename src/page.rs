@@ -54,7 +54,9 @@ pub(crate) type Pages = Box<dyn Fn(&Page<'_>) -> String + Send + Sync>;
 #[derive(Debug, Default)]
 pub(crate) struct Advice {
     /// Said before the kind's cause, and in place of its remedy.
-    pub(crate) remedy: Option<Cow<'static, str>>,
+    pub(crate) remedy: Option<&'static str>,
+    /// What it probably comes from here, said after the kind's cause.
+    pub(crate) likely_cause: Option<String>,
     /// The subject of who is signed in.
     pub(crate) signed_in_as: Option<String>,
     /// The buttons of a page, the most likely first.
@@ -93,10 +95,10 @@ impl<'a> Page<'a> {
         let who = self.signed_in_as().map(|subject| Cow::Owned(format!("You are signed in as {subject}.")));
         let (cause, remedy) = (self.kind().cause(), self.kind().remedy());
         let words = match &self.advice.remedy {
-            Some(advice) => [advice, cause],
-            None => [cause, remedy],
+            Some(advice) => [Some(*advice), Some(cause), None],
+            None => [Some(cause), self.advice.likely_cause.as_deref(), Some(remedy)],
         };
-        who.into_iter().chain(words.map(Cow::Borrowed)).collect()
+        who.into_iter().chain(words.into_iter().flatten().map(Cow::Borrowed)).collect()
     }
 
     /// The subject of who is signed in, where it matters.

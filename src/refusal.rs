@@ -130,13 +130,13 @@ impl Refusal {
             ErrorKind::NotAllowed => {
                 let switch = switch_link(inner, return_to);
                 Advice {
-                    remedy: None,
                     signed_in_as: self.who.as_ref().map(|identity| identity.subject().to_owned()),
                     links: vec![
                         PageLink::new(PageAction::UseAnotherAccount, switch.as_str()),
                         PageLink::new(PageAction::Continue, "/"),
                     ],
                     login: Some(switch),
+                    ..Advice::default()
                 }
             }
             _ => Advice::default(),

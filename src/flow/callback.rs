@@ -173,13 +173,14 @@ fn flow_is_gone(
         return respond::see_other(target.as_str());
     }
     let advice = Advice {
-        remedy: Some("You can go on as you are.".into()),
+        remedy: Some("You can go on as you are."),
         signed_in_as: Some(session.subject().to_owned()),
         links: vec![
             PageLink::new(PageAction::Continue, return_to.as_str()),
             PageLink::new(PageAction::SignInAgain, login.as_str()),
         ],
         login: Some(login),
+        ..Advice::default()
     };
     failure_with(inner, headers, &kind.into(), &advice)
 }

@@ -58,10 +58,11 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
     if let Some(session) = session.as_ref().filter(|_| site == Site::Foreign) {
         // Signed in since the page in between was opened. From here a redirect would look like one of this site's own.
         let advice = Advice {
-            remedy: Some("You can go on to where that site sent you.".into()),
+            remedy: Some("You can go on to where that site sent you."),
             signed_in_as: Some(session.subject().to_owned()),
             links: vec![PageLink::new(PageAction::Continue, return_to.as_str())],
             login: Some(again),
+            ..Advice::default()
         };
         return failure_with(inner, headers, &ErrorKind::LoginCrossSite.into(), &advice);
     }
@@ -71,7 +72,7 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
             AtLogin::GoOn => {}
             AtLogin::Count(counted) => cookies.push(counted),
             AtLogin::Stop(reset) => {
-                let advice = Advice { remedy: Some(likely_cause(inner, headers).into()), ..Advice::sign_in(again) };
+                let advice = Advice { likely_cause: Some(likely_cause(inner, headers)), ..Advice::sign_in(again) };
                 let mut response = failure_with(inner, headers, &ErrorKind::SignInLoop.into(), &advice);
                 append_cookies(response.headers_mut(), reset);
                 return response;
@@ -102,7 +103,7 @@ fn likely_cause(inner: &Inner, headers: &HeaderMap) -> String {
     match find(headers, name) {
         Found::Nothing => format!(
             "The browser did not send the session cookie {name} back. Probably it refuses cookies of this site, or \
-             something between the browser and this site takes them away. Allow cookies for this site, then sign in again."
+             something between the browser and this site takes them away."
         ),
         Found::One(_) => format!(
             "The browser sent a session cookie {name} that this server can't accept. Probably the servers of this site \

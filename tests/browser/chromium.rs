@@ -9,8 +9,9 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use fantoccini::actions::{InputSource as _, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
 use fantoccini::error::CmdError;
-use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::wd::{WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
 use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -28,6 +29,11 @@ pub struct Chromium {
 
 impl Chromium {
     pub async fn start() -> Self {
+        Self::start_with(&json!({})).await
+    }
+
+    /// With these preferences in its profile.
+    pub async fn start_with(preferences: &Value) -> Self {
         let driver = Driver::start().await;
         let binary = env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
         assert!(Path::new(&binary).is_file(), "{binary} is missing: install chromium, or name it in CHROMIUM");
@@ -41,6 +47,7 @@ impl Chromium {
                     "--disable-dev-shm-usage", "--window-size=1280,900",
                     format!("--user-data-dir={}", driver.profile.display()),
                 ],
+                "prefs": preferences,
             },
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
         });
@@ -62,6 +69,20 @@ impl Chromium {
         self.find(Locator::Css(css)).await.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
+    /// Presses twice in quick succession, as some people do everywhere.
+    pub async fn double_click(&self, css: &str) {
+        let element = self.find(Locator::Css(css)).await;
+        let press = || PointerAction::Down { button: MOUSE_BUTTON_LEFT };
+        let release = || PointerAction::Up { button: MOUSE_BUTTON_LEFT };
+        let mouse = MouseActions::new("mouse".to_owned())
+            .then(PointerAction::MoveToElement { element, duration: None, x: 0.0, y: 0.0 })
+            .then(press())
+            .then(release())
+            .then(press())
+            .then(release());
+        self.client.perform_actions(mouse).await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
     /// Clicks on the link with this text.
     pub async fn follow(&self, text: &str) {
         self.find(Locator::LinkText(text)).await.click().await.unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -77,6 +98,17 @@ impl Chromium {
         self.find(Locator::Css(css)).await.text().await.unwrap()
     }
 
+    /// Opens a tab of its own and goes on in it.
+    pub async fn new_tab(&self) -> WindowHandle {
+        let tab = self.client.new_window(true).await.unwrap().handle;
+        self.switch(&tab).await;
+        tab
+    }
+
+    pub async fn switch(&self, tab: &WindowHandle) {
+        self.client.switch_to_window(tab.clone()).await.unwrap();
+    }
+
     pub async fn url(&self) -> String {
         self.client.current_url().await.unwrap().to_string()
     }
@@ -86,9 +118,23 @@ impl Chromium {
         self.wait_for(start, |url| url.starts_with(start)).await;
     }
 
+    /// Waits until another page than this is loaded.
+    pub async fn leave(&self, url: &str) {
+        self.wait_for(&format!("anything but {url}"), |here| here != url).await;
+    }
+
     /// Waits until the page of exactly this address is loaded.
     pub async fn land(&self, url: &str) {
         self.wait_for(url, |here| here == url).await;
+    }
+
+    /// Waits until this page is loaded and a script in it returns true.
+    pub async fn settle(&self, url: &str, script: &str) {
+        let begun = Instant::now();
+        while self.url().await != url || self.run(script).await != true {
+            assert!(begun.elapsed() < Duration::from_secs(15), "waiting for {script} at {}", self.url().await);
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     async fn wait_for(&self, wanted: &str, is_there: impl Fn(&str) -> bool) {
@@ -177,7 +223,17 @@ struct Driver {
 }
 
 impl Driver {
+    /// The free port that chromedriver picks on IPv6 may be taken on IPv4, and then it ends.
     async fn start() -> Self {
+        for _ in 0..5 {
+            if let Some(driver) = Self::try_start().await {
+                return driver;
+            }
+        }
+        panic!("chromedriver ended five times before it said where it listens");
+    }
+
+    async fn try_start() -> Option<Self> {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("browser-{}-{number}", std::process::id()));
@@ -191,13 +247,13 @@ impl Driver {
         let port = timeout(Duration::from_secs(20), async {
             while let Some(line) = lines.next_line().await.expect("its output is text") {
                 if let Some((_, port)) = line.split_once("started successfully on port ") {
-                    return port.trim_end_matches('.').parse().expect("a port");
+                    return Some(port.trim_end_matches('.').parse().expect("a port"));
                 }
             }
-            panic!("chromedriver ended before it said where it listens");
+            None
         });
-        let port = port.await.expect("chromedriver says where it listens within 20 s");
-        Self { port, profile, process, _stdout: lines }
+        let port = port.await.expect("chromedriver says where it listens within 20 s")?;
+        Some(Self { port, profile, process, _stdout: lines })
     }
 
     /// Asks chromedriver to end its browser, which would outlive it otherwise.

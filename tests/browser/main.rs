@@ -1,13 +1,22 @@
-//! The example `axum` and its dev provider as real processes, used by a person in a real Chromium.
+//! A person in a real Chromium: here with the example `axum` and its dev provider as real processes, in the modules with
+//! an app in this process.
 //!
 //! Needs chromium and chromedriver: `cargo build --example axum && cargo test --test browser -- --ignored`. Every page
 //! met is left as a picture in `tests/output/browser`.
 
 #![allow(missing_docs, unreachable_pub, reason = "tests")]
 
+mod ahead;
+mod app;
 mod chromium;
+mod corners;
+mod cors;
 mod example;
+mod fragments;
+mod guards;
 mod look;
+mod loops;
+mod pages;
 
 use chromium::Chromium;
 use example::Example;
@@ -37,10 +46,16 @@ async fn a_person_signs_in_and_out() {
     look(&chromium, "home-signed-in").await;
 
     let cookies = chromium.client.get_all_cookies().await.unwrap();
-    assert_eq!(cookies.len(), 1, "the flow cookie is gone: {cookies:?}");
-    assert_eq!(cookies[0].name(), format!("signin-{}", example.port));
-    assert_eq!(cookies[0].http_only(), Some(true));
-    assert_eq!(cookies[0].same_site(), Some(cookie::SameSite::Lax));
+    let session = format!("signin-{}", example.port);
+    assert_eq!(
+        cookie_names(&chromium).await,
+        [session.clone(), format!("{session}-rounds")],
+        "the flow cookie is gone"
+    );
+    for cookie in &cookies {
+        assert_eq!(cookie.http_only(), Some(true), "{cookie}");
+        assert_eq!(cookie.same_site(), Some(cookie::SameSite::Lax), "{cookie}");
+    }
     assert_eq!(chromium.run("return document.cookie").await, "");
 
     chromium.open(&example.url("/me")).await;
@@ -51,9 +66,12 @@ async fn a_person_signs_in_and_out() {
     sign_out(&chromium).await;
     assert!(chromium.text("body").await.contains("Nobody is signed in."));
     assert_eq!(cookie_names(&chromium).await, [""; 0]);
+
     chromium.open(&example.url("/me")).await;
-    assert_page(&chromium, 401, "not_signed_in").await;
-    look(&chromium, "not-signed-in").await;
+    chromium.arrive(&example.provider()).await;
+    chromium.click(APPROVE).await;
+    chromium.land(&example.url("/me")).await;
+    assert_eq!(me(&chromium).await["subject"], Account::alice().bitbadges_address);
 }
 
 #[tokio::test]
@@ -121,7 +139,9 @@ async fn going_back_and_coming_again_does_no_harm() {
     chromium.click(APPROVE).await;
     chromium.arrive(&example.url("/auth/callback?")).await;
     assert_page(&chromium, 400, "flow_cookie_missing").await;
-    assert!(chromium.text("main").await.contains(&format!("You are signed in as {alice} and can go on.")));
+    let words = chromium.text("main").await;
+    assert!(words.contains(&format!("You are signed in as {alice}.\n")), "{words}");
+    assert!(words.contains("\nYou can go on as you are."), "{words}");
     look(&chromium, "signed-in-already").await;
     chromium.client.refresh().await.unwrap();
     assert_page(&chromium, 400, "flow_cookie_missing").await;
@@ -131,7 +151,7 @@ async fn going_back_and_coming_again_does_no_harm() {
 
     sign_out(&chromium).await;
     chromium.open(callback).await;
-    assert_page(&chromium, 400, "flow_cookie_missing").await;
+    assert_page(&chromium, 400, "cookies_refused").await;
     look(&chromium, "callback-without-its-flow").await;
     chromium.follow("Sign in").await;
     chromium.arrive(&example.provider()).await;
@@ -261,4 +281,17 @@ async fn cookie_names(chromium: &Chromium) -> Vec<String> {
     let mut names: Vec<_> = cookies.iter().map(|cookie| cookie.name().to_owned()).collect();
     names.sort();
     names
+}
+
+/// Approves at the provider's page, once it is there, as one of the people it offers, and waits for what comes next.
+async fn approve(app: &app::App, chromium: &Chromium, person: &str) {
+    chromium.arrive(app.dev.origin()).await;
+    let asked = chromium.url().await;
+    chromium.click(&format!("input[value={person}]")).await;
+    chromium.click(APPROVE).await;
+    chromium.leave(&asked).await;
+}
+
+async fn assert_subject(chromium: &Chromium, person: &Account) {
+    assert_eq!(chromium.text("#subject").await, person.bitbadges_address);
 }

@@ -172,7 +172,7 @@ async fn u13_in_forward_mode_the_handler_decides_whether_it_was_completed() {
 
 #[tokio::test]
 async fn u13_where_it_stops_nothing_starts_and_a_page_of_the_application_says_so() {
-    let site = Site::with(|builder| builder.pages(|page| format!("ours: {}", page.paragraphs()[0])));
+    let site = Site::with(|builder| builder.pages(|page| format!("ours: {}", page.paragraphs()[1])));
     let mut browser = dizzy(&site).await;
     site.complete(&mut browser, "/").await;
     browser.jar.remove(SESSION);
