@@ -196,7 +196,7 @@ kinds! {
         cause "The answer names another issuer than the one this sign-in was started with (RFC 9207).",
         remedy "Start again. If it happens to everybody, check the issuer in the settings.";
     SignInLoop = 400 "sign_in_loop", "Signing in does not last here",
-        cause "You have signed in three times in a row, and each time this site did not recognise you right afterwards.",
+        cause "You have signed in, and time after time a page of this site did not recognise you right afterwards.",
         remedy "Allow cookies for this site, then sign in again. Operators: the session cookie must reach the browser and come back, all servers must share keys and the time, and nothing else may set a cookie of its name.";
     AccessDenied = 403 "access_denied", "You did not sign in",
         cause "The request to sign in was declined at the sign-in service.",

@@ -45,7 +45,13 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
     let came_from = Site::of(headers);
     let session = match present(inner, headers) {
         // The browser carries a fragment over this redirect by itself, and still says that another site began it.
-        Presented::Session(_) if came_from == Site::Foreign => return respond::see_other(return_to.as_str()),
+        Presented::Session(_) if came_from == Site::Foreign => {
+            return match Rounds::of(inner, headers).at_login(inner, true) {
+                AtLogin::Stop(reset) => stop(inner, headers, again, likely_cause_elsewhere(), reset),
+                AtLogin::Count(counted) => go_on(&return_to, Some(counted)),
+                AtLogin::GoOn => go_on(&return_to, None),
+            };
+        }
         Presented::Session(session) => Some(session),
         Presented::Nothing | Presented::Refused { .. } => None,
     };
@@ -68,15 +74,10 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
     }
     let mut cookies = expire_dead_flows(inner, headers);
     if session.is_none() {
-        match Rounds::of(inner, headers).at_login(inner) {
+        match Rounds::of(inner, headers).at_login(inner, false) {
             AtLogin::GoOn => {}
             AtLogin::Count(counted) => cookies.push(counted),
-            AtLogin::Stop(reset) => {
-                let advice = Advice { likely_cause: Some(likely_cause(inner, headers)), ..Advice::sign_in(again) };
-                let mut response = failure_with(inner, headers, &ErrorKind::SignInLoop.into(), &advice);
-                append_cookies(response.headers_mut(), reset);
-                return response;
-            }
+            AtLogin::Stop(reset) => return stop(inner, headers, again, likely_cause(inner, headers), reset),
         }
     }
     match make_room(inner, headers, site) {
@@ -95,6 +96,32 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
         }
         Err(error) => failure(inner, headers, &error),
     }
+}
+
+fn go_on(return_to: &ReturnTo, counted: Option<HeaderValue>) -> Response<Bytes> {
+    let mut response = respond::see_other(return_to.as_str());
+    append_cookies(response.headers_mut(), counted);
+    response
+}
+
+/// The page that ends a loop. `reset` starts counting anew, for whoever tries again.
+fn stop(
+    inner: &Inner,
+    headers: &HeaderMap,
+    again: String,
+    likely_cause: String,
+    reset: Option<HeaderValue>,
+) -> Response<Bytes> {
+    let advice = Advice { likely_cause: Some(likely_cause), ..Advice::sign_in(again) };
+    let mut response = failure_with(inner, headers, &ErrorKind::SignInLoop.into(), &advice);
+    append_cookies(response.headers_mut(), reset);
+    response
+}
+
+fn likely_cause_elsewhere() -> String {
+    "This server recognises you, but the page that sent you here does not. Probably the servers of this site don't share \
+     their keys, or that page is guarded by another SignIn."
+        .to_owned()
 }
 
 /// Why nobody is recognised who has just signed in, as far as the session cookie tells.

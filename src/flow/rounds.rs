@@ -47,8 +47,9 @@ impl Rounds {
         opened.and_then(|bytes| Self::decode(&bytes)).unwrap_or_default()
     }
 
-    /// Counts a login that comes without a session.
-    pub(super) fn at_login(self, inner: &Inner) -> AtLogin {
+    /// Counts a login that comes without a session, or with one that another site's page sends back to its target: a guard
+    /// that does not know the session would send it here again.
+    pub(super) fn at_login(self, inner: &Inner, is_signed_in: bool) -> AtLogin {
         if self.completed_at.is_none() || self.is_over(inner) {
             return AtLogin::GoOn;
         }
@@ -56,8 +57,8 @@ impl Rounds {
         if count >= MOST {
             return AtLogin::Stop(inner.cookies.expire(inner.cookies.rounds_name()));
         }
-        let counted = Self { count, completed_at: None };
-        counted.set_cookie(inner, FLOW_LIFETIME).map_or(AtLogin::GoOn, AtLogin::Count)
+        let (completed_at, max_age) = if is_signed_in { (self.completed_at, ONE_ROUND) } else { (None, FLOW_LIFETIME) };
+        Self { count, completed_at }.set_cookie(inner, max_age).map_or(AtLogin::GoOn, AtLogin::Count)
     }
 
     /// The cookie that a completed callback leaves behind.

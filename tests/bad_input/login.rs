@@ -90,6 +90,7 @@ async fn another_site_pushes_out_what_other_sites_started() {
 async fn another_site_starts_nothing_for_who_is_signed_in() {
     let site = Site::new();
     let mut browser = site.signed_in().await;
+    site.clock.advance(Duration::from_secs(60));
     let cases = [("/there?x=1", "/there?x=1"), ("//evil.example", "/"), ("/api/login", "/")];
     for (wanted, expected) in cases {
         let response = site.visit(&mut browser, navigation(Method::GET, &site.login(wanted), "cross-site")).await;

@@ -3,9 +3,11 @@
 use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
+use axum::routing::get;
 use http::header::SET_COOKIE;
 use serde_json::json;
 use tower_signin::dev::{Account, DevProvider};
+use tower_signin::{Keys, SignIn};
 
 use crate::app::App;
 use crate::chromium::Chromium;
@@ -69,6 +71,32 @@ async fn a_session_that_does_not_last_ends_the_third_round_with_the_cause() {
         chromium.arrive(&app.url("/auth/login?return_to=%2Fpage%3Fx%3D1")).await;
         assert_page(&chromium, 400, "sign_in_loop").await;
     }
+}
+
+/// The one knows who is signed in, and the other does not.
+#[tokio::test]
+#[ignore = "needs chromium"]
+async fn servers_that_do_not_share_their_keys_are_a_loop_too() {
+    let dev = DevProvider::start().await.unwrap();
+    let (provider, elsewhere) = (dev.siwbb(), dev.siwbb());
+    let with_another_server = |app: Router, session: &str| {
+        let redirect_uri = session.replace("signin-", "http://localhost:") + "/auth/callback";
+        let other = SignIn::builder(elsewhere).redirect_uri(redirect_uri).keys(Keys::generate().unwrap());
+        let other = other.build().unwrap();
+        let page = Router::new().route("/elsewhere", get(async || "never").layer(other.require()));
+        page.layer(other.layer()).merge(app)
+    };
+    let app = App::start_on(dev, provider, |builder| builder, with_another_server).await;
+    let chromium = Chromium::start().await;
+    chromium.open(&app.url("/elsewhere")).await;
+    let mut rounds = 0;
+    while chromium.arrive_at_either(app.dev.origin(), &app.url("/auth/login")).await {
+        approve(&app, &chromium, "alice").await;
+        rounds += 1;
+        assert!(rounds <= 3, "nothing ends the loop");
+    }
+    assert_page(&chromium, 400, "sign_in_loop").await;
+    assert!(app.seen("/auth/login").len() <= 5, "{:?}", app.seen("/auth/login"));
 }
 
 /// Signing out and in again is what people do who try things out.

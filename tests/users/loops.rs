@@ -161,3 +161,27 @@ async fn u13_cookies_refused_is_said_at_once() {
     assert_eq!(told(&response), (400, "flow_cookie_missing".to_owned()), "it keeps cookies, just not this one");
     assert_eq!(location(&site.get(&mut browser, &own.callback(CODE)).await), "/own");
 }
+
+/// A guard that does not share our keys sends back whom login knows, over and over.
+#[tokio::test]
+async fn u13_who_is_known_here_and_not_there_meets_an_end_too() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    site.complete(&mut browser, "/page").await;
+    let from_the_guard = || navigation(Method::GET, "/api/login?return_to=/page", "cross-site");
+    for number in 1..=2 {
+        let response = site.visit(&mut browser, from_the_guard()).await;
+        assert_eq!((response.status().as_u16(), location(&response).as_str()), (303, "/page"), "redirect {number}");
+    }
+    let stopped = site.visit(&mut browser, from_the_guard()).await;
+    assert_eq!(told(&stopped), (400, "sign_in_loop".to_owned()));
+    assert!(text(&stopped).contains("This server recognises you"), "{}", text(&stopped));
+    assert!(browser.jar.contains_key("__Host-signin"), "nobody is signed out by it");
+
+    site.complete(&mut browser, "/page").await;
+    site.clock.advance(Duration::from_secs(60));
+    for _ in 0..5 {
+        let response = site.visit(&mut browser, from_the_guard()).await;
+        assert_eq!(location(&response), "/page", "links from elsewhere, later on");
+    }
+}
