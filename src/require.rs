@@ -35,6 +35,8 @@ use crate::refusal::Refusal;
 /// | a CORS preflight, whoever sends it | 204 without CORS headers: put a CORS layer outside this one | the same |
 /// | a prefetch or prerender | 503, so that the browser asks again when somebody clicks | the same |
 ///
+/// A page of ours is never shown in a frame, so there the person sees none of it.
+///
 /// A session cookie that no [`SignInLayer`](crate::SignInLayer) of the same `SignIn` has looked at is a mistake in the
 /// application, and answered with 500 and `sign_in_layer_missing`.
 ///

@@ -21,6 +21,8 @@ pub(crate) enum Audience {
     Program,
 }
 
+const HTML: &[u8] = b"text/html";
+
 impl Audience {
     /// A navigation is a person's; where the browser does not say, asking for HTML by name is.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
@@ -29,7 +31,7 @@ impl Audience {
             None => headers
                 .get_all(ACCEPT)
                 .iter()
-                .any(|accept| accept.to_str().is_ok_and(|accept| accept.to_ascii_lowercase().contains("text/html"))),
+                .any(|accept| accept.as_bytes().windows(HTML.len()).any(|part| part.eq_ignore_ascii_case(HTML))),
         };
         if is_person { Self::Person } else { Self::Program }
     }

@@ -47,10 +47,11 @@ fn a_request_of_nobody_allocates_nothing() {
         ("twenty cookies", vec![twenty.as_str()]),
         ("cookies in several headers", vec!["a=1", five, "b=2"]),
         ("a flow cookie", vec!["__Host-signin-flow-006b052a9b01989c998581fd10=AYdVA7"]),
+        ("no fetch metadata", vec![five]),
         ("not cookies at all", vec!["=;;; =; ;a"]),
     ];
     for (name, cookies) in cases {
-        let mut request = page();
+        let mut request = if name == "no fetch metadata" { old_page() } else { page() };
         for cookie in cookies {
             request.headers_mut().append(COOKIE, cookie.parse().unwrap());
         }
@@ -73,4 +74,12 @@ fn page() -> Request<()> {
     let uri = Uri::from_maybe_shared(Bytes::from(buffer).slice(4..)).unwrap();
     let request = Request::get(uri).header("sec-fetch-mode", "navigate").header("sec-fetch-dest", "document");
     request.header("accept", "text/html").body(()).unwrap()
+}
+
+/// The same from an old browser or a program, which says what it takes and no more.
+fn old_page() -> Request<()> {
+    let mut request = page();
+    request.headers_mut().remove("sec-fetch-mode");
+    request.headers_mut().append("accept", "application/json, TEXT/HTML;q=0.9".parse().unwrap());
+    request
 }
