@@ -1,6 +1,6 @@
 //! In which language a caller can be told no: a pure function of a request's head.
 
-use http::header::{CONTENT_TYPE, UPGRADE};
+use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::respond::Audience;
@@ -32,7 +32,7 @@ impl Caller {
             Self::Grpc(content_type)
         } else if is_prefetch(headers) {
             Self::Prefetch
-        } else if headers.contains_key(UPGRADE) || method == Method::CONNECT {
+        } else if is_upgrade(headers) || method == Method::CONNECT {
             // HTTP/2 has CONNECT with a protocol where HTTP/1.1 upgrades (RFC 8441).
             Self::Upgrade
         } else if headers.get("x-requested-with").is_some_and(|value| value == "XMLHttpRequest") {
@@ -47,6 +47,14 @@ impl Caller {
 
 pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::OPTIONS && headers.contains_key("access-control-request-method")
+}
+
+/// `Upgrade` counts only where `Connection` names it (RFC 9110 section 7.8). `h2c` asks for no more than another version
+/// of HTTP, which a client takes as an offer that nobody need take.
+fn is_upgrade(headers: &HeaderMap) -> bool {
+    let tokens = headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    headers.get(UPGRADE).is_some_and(|protocol| protocol != "h2c")
+        && tokens.into_iter().any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
 /// Whether a person opens this address in a window of its own, so that it is a place to come back to. A frame is none:
@@ -84,7 +92,7 @@ mod tests {
             ("a navigation", "GET", &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")], page.clone()),
             ("one preloaded", "GET", &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "empty")], page.clone()),
             ("a browser of few words", "GET", &[("sec-fetch-mode", "navigate")], page.clone()),
-            ("an old browser", "GET", &[("accept", "text/html")], page),
+            ("an old browser", "GET", &[("accept", "text/html")], page.clone()),
             ("a frame", "GET", &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")], person.clone()),
             ("a form", "POST", &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")], person.clone()),
             ("an old browser's form", "POST", &[("accept", "text/html")], person.clone()),
@@ -113,8 +121,25 @@ mod tests {
             ),
             ("gRPC by another method", "GET", &[("content-type", "application/grpc")], program.clone()),
             ("not gRPC", "POST", &[("content-type", "application/grpcish")], program.clone()),
-            ("a WebSocket", "GET", &[("upgrade", "websocket"), ("sec-fetch-mode", "websocket")], Caller::Upgrade),
-            ("another upgrade", "GET", &[("upgrade", "h2c"), ("accept", "text/html")], Caller::Upgrade),
+            (
+                "a WebSocket",
+                "GET",
+                &[("upgrade", "websocket"), ("connection", "keep-alive, Upgrade"), ("sec-fetch-mode", "websocket")],
+                Caller::Upgrade,
+            ),
+            (
+                "a WebSocket of few words",
+                "GET",
+                &[("upgrade", "websocket"), ("connection", "upgrade")],
+                Caller::Upgrade,
+            ),
+            ("an upgrade not named", "GET", &[("upgrade", "websocket"), ("accept", "text/html")], page.clone()),
+            (
+                "HTTP/2 in clear",
+                "GET",
+                &[("upgrade", "h2c"), ("connection", "upgrade, http2-settings"), ("accept", "text/html")],
+                page.clone(),
+            ),
             ("a WebSocket over HTTP/2", "CONNECT", &[], Caller::Upgrade),
             ("a preflight", "OPTIONS", &[("access-control-request-method", "PUT")], Caller::Preflight),
             (

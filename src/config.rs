@@ -12,8 +12,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::cookies::Cookies;
 use crate::flow::attempt::Attempts;
 use crate::flow::hook::{Admission, Hook, Rejection};
-use crate::flow::login_link;
 use crate::flow::signed_in::SignedIn;
+use crate::flow::{login_link, switch_link};
 use crate::http_client::HttpClient;
 use crate::identity::Identity;
 use crate::layer::SignInLayer;
@@ -103,7 +103,7 @@ impl SignIn {
     /// use tower_signin::{predicate, siwbb};
     ///
     /// let admins = sign_in.require_where(siwbb::addresses(["0x0bc63cfe31d5218eb414b142c799e20964a54a1a"])?);
-    /// let evm = sign_in.require_where(siwbb::chain("ETH"));
+    /// let evm = sign_in.require_where(siwbb::evm());
     /// let staff = sign_in.require_where(predicate::claim_equals("/role", "staff"));
     /// let members = sign_in.require_where(|who| who.data::<i64>().is_some());
     /// # Ok(())
@@ -132,6 +132,21 @@ impl SignIn {
     #[must_use]
     pub fn login_url(&self, return_to: &str) -> String {
         login_link(&self.0, &ReturnTo::new(return_to, &self.0.paths.all()))
+    }
+
+    /// The address of login for who wants to come as somebody else, with a page to come back to: it asks the provider to let
+    /// the person choose an account (OpenID Connect's `prompt=select_account`), also where they are signed in here.
+    ///
+    /// BitBadges knows no such parameter: there the person chooses on its page, and signs out of it first where need be.
+    ///
+    /// ```
+    /// # fn example(sign_in: tower_signin::SignIn) {
+    /// assert_eq!(sign_in.switch_account_url("/me"), "/auth/login?prompt=select_account&return_to=%2Fme");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn switch_account_url(&self, return_to: &str) -> String {
+        switch_link(&self.0, &ReturnTo::new(return_to, &self.0.paths.all()))
     }
 
     /// Where the provider sends the browser back.
@@ -286,8 +301,8 @@ impl Builder {
     /// writes HTML. By default the pages are plain, light and dark, and need nothing.
     ///
     /// The status, the `no-store` and a content security policy are set by the layer. The policy allows style sheets,
-    /// pictures and fonts of this site and styles in the page, but no script: the address of a callback's page holds code
-    /// and state. Where the function panics, people get the default page.
+    /// pictures and fonts of this site, styles in the page and forms that go to this site, but no script: the address of a
+    /// callback's page holds code and state. Where the function panics, people get the default page.
     ///
     /// ```
     /// use tower_signin::Page;

@@ -90,6 +90,12 @@ impl Cookies {
         ours
     }
 
+    /// Whether the browser keeps cookies of ours, whatever they hold.
+    pub(crate) fn has_any(&self, headers: &HeaderMap) -> bool {
+        let ours = [self.session.as_bytes(), self.rounds.as_bytes()];
+        pairs(headers).any(|(name, _)| ours.contains(&name) || name.starts_with(self.flow_prefix.as_bytes()))
+    }
+
     /// The flow cookies among the request's cookies, as we name them, oldest first. No browser holds more than a few, so the
     /// first sixteen are enough.
     pub(crate) fn flows<'a>(&self, headers: &'a HeaderMap) -> Vec<FlowCookie<'a>> {

@@ -169,8 +169,11 @@ kinds! {
         cause "Signing in was started by a script, an image or a frame rather than by opening the page.",
         remedy "Navigate to the sign-in address in a top-level window.";
     LoginCrossSite = 403 "login_from_another_site", "Do you want to sign in?",
-        cause "Another site sent you here to sign in, while several sign-ins of your own are still open or you are signed in already.",
+        cause "Another site sent you here to sign in, while several sign-ins of your own are still open.",
         remedy "Continue if you meant to sign in.";
+    AlreadySignedIn = 403 "already_signed_in", "You are signed in already",
+        cause "Another site sent you here to sign in.",
+        remedy "You can go on to where that site sent you.";
     CallbackMalformed = 400 "callback_malformed", "This sign-in link is not complete",
         cause "The answer from the sign-in service lacks its code or state, or carries one of them twice or damaged.",
         remedy "Start again from the beginning.";

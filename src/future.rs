@@ -40,27 +40,21 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        Inner { #[pin] future: S::Future, after: After },
+        Inner { #[pin] future: S::Future, after: Option<After> },
         Own { response: Option<Response<Bytes>> },
         Attempt { attempt: Option<Box<Attempt<S, B>>> },
     }
 }
 
 /// What happens to the inner service's response.
-#[derive(Default)]
 pub(crate) struct After {
+    sign_in: SignIn,
     /// Deletes a session cookie of ours that is over.
     pub(crate) expire: Option<HeaderValue>,
-    /// Finishes what a guard or an extractor answered, where one can have.
-    pub(crate) finish: Option<Finish>,
-    forwarded: Option<Box<Forwarded>>,
-}
-
-/// What a guard and an extractor don't know.
-pub(crate) struct Finish {
-    pub(crate) sign_in: SignIn,
-    /// The page that a person asked for, before any router shortened its address.
+    /// The page that a person asked for, before any router shortened its address. What a guard or an extractor answers
+    /// leads back to it.
     pub(crate) page: Option<PathAndQuery>,
+    forwarded: Option<Box<Forwarded>>,
 }
 
 /// A callback that the inner service answers.
@@ -80,7 +74,7 @@ struct Attempt<S, B> {
 
 impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
     pub(crate) fn inner(future: S::Future, after: After) -> Self {
-        Self { state: State::Inner { future, after } }
+        Self { state: State::Inner { future, after: Some(after) } }
     }
 
     pub(crate) fn own(response: Response<Bytes>) -> Self {
@@ -111,7 +105,9 @@ where
             let next = match this.state.as_mut().project() {
                 StateProjection::Inner { future, after } => {
                     let mut response = ready!(future.poll(cx))?.map(ResponseBody::inner);
-                    std::mem::take(after).apply(&mut response);
+                    if let Some(after) = after.take() {
+                        after.apply(&mut response);
+                    }
                     return Poll::Ready(Ok(response));
                 }
                 StateProjection::Own { response } => {
@@ -135,12 +131,11 @@ where
     S: Service<Request<B>>,
 {
     fn ended(self, outcome: Outcome) -> State<S, B> {
-        let sign_in = &self.sign_in.0;
         match (outcome, self.forward) {
             (Ok(mut completed), Some((mut inner, mut request))) => {
                 completed.signed_in = completed.signed_in.for_another_request();
                 remove_code_and_state(&mut request);
-                *request.uri_mut() = sign_in.redirect.uri.clone();
+                *request.uri_mut() = self.sign_in.0.redirect.uri.clone();
                 let extensions = request.extensions_mut();
                 extensions.insert(completed.signed_in.identity().clone());
                 if let Some(tokens) = completed.signed_in.tokens() {
@@ -148,8 +143,10 @@ where
                 }
                 extensions.insert(completed.signed_in.clone());
                 let future = inner.call(request);
-                let forwarded = Box::new(Forwarded { completed, aftermath: self.aftermath });
-                State::Inner { future, after: After { forwarded: Some(forwarded), ..After::default() } }
+                // A fragment is lost here, which only matters to somebody who is turned away at the callback.
+                let page = completed.signed_in.return_to().parse().ok();
+                let forwarded = Some(Box::new(Forwarded { completed, aftermath: self.aftermath }));
+                State::Inner { future, after: Some(After { sign_in: self.sign_in, expire: None, page, forwarded }) }
             }
             (outcome, _) => State::Own { response: Some(self.aftermath.respond(&outcome)) },
         }
@@ -179,10 +176,12 @@ fn remove_code_and_state<B>(request: &mut Request<B>) {
 }
 
 impl After {
+    pub(crate) fn new(sign_in: &SignIn) -> Self {
+        Self { sign_in: sign_in.clone(), expire: None, page: None, forwarded: None }
+    }
+
     fn apply<R>(self, response: &mut Response<ResponseBody<R>>) {
-        if let Some(Finish { sign_in, page }) = self.finish {
-            refusal::finish(&sign_in.0, page.as_ref(), response);
-        }
+        refusal::finish(&self.sign_in.0, self.page.as_ref(), response);
         if let Some(cookie) = self.expire {
             let headers = response.headers_mut();
             if respond::make_private(headers) {

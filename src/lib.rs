@@ -121,7 +121,7 @@ pub mod predicate;
 mod provider;
 mod redirect_uri;
 mod refusal;
-mod request_id;
+mod requester;
 mod require;
 mod respond;
 mod return_to;

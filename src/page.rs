@@ -13,7 +13,7 @@ use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, X_FRAME_OP
 use http::{HeaderValue, Response, StatusCode};
 
 use crate::error::{Error, ErrorKind};
-use crate::request_id::RequestId;
+use crate::requester::Requester;
 use crate::respond;
 
 /// What a page of the layer says: what happened, what to do, and where to go on. The application may put it into words
@@ -23,7 +23,9 @@ use crate::respond;
 pub struct Page<'a> {
     error: &'a Error,
     advice: &'a Advice,
-    request_id: &'a RequestId,
+    requester: &'a Requester,
+    /// Scheme, host and port of this site.
+    origin: &'a str,
 }
 
 /// Where a person can go on from a [`Page`].
@@ -45,6 +47,10 @@ pub enum PageAction {
     UseAnotherAccount,
     /// Goes on as things are.
     Continue,
+    /// Goes to the site's first page.
+    Home,
+    /// Asks for the same page once more.
+    Reload,
 }
 
 /// The application's own look, boxed once at build.
@@ -66,14 +72,26 @@ pub(crate) struct Advice {
 }
 
 impl<'a> Page<'a> {
-    pub(crate) fn new(error: &'a Error, advice: &'a Advice, request_id: &'a RequestId) -> Self {
-        Self { error, advice, request_id }
+    pub(crate) fn new(error: &'a Error, advice: &'a Advice, requester: &'a Requester) -> Self {
+        Self { error, advice, requester, origin: "" }
+    }
+
+    /// For a program, which may run on another site.
+    pub(crate) fn with_origin(mut self, origin: &'a str) -> Self {
+        self.origin = origin;
+        self
     }
 
     /// What went wrong, as a stable code: `page.kind().code()`.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.error.kind()
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.error.kind().status()
     }
 
     /// The application's own code, where it refused somebody with one.
@@ -116,7 +134,14 @@ impl<'a> Page<'a> {
     /// Names this request, here and in the log (field `request_id`): the request's own `x-request-id`, or a random one.
     #[must_use]
     pub fn request_id(&self) -> &'a str {
-        self.request_id.as_str()
+        self.requester.id()
+    }
+
+    /// The request's `Accept-Language`, for pages in several languages. What to say in each is the application's: switch on
+    /// [`kind`](Self::kind) and [`PageLink::action`].
+    #[must_use]
+    pub fn accept_language(&self) -> Option<&'a str> {
+        self.requester.accept_language()
     }
 
     /// Text as it may stand between tags and inside a double-quoted attribute.
@@ -146,13 +171,14 @@ impl<'a> Page<'a> {
         self.error
     }
 
-    pub(crate) fn login(&self) -> Option<&'a str> {
-        self.advice.login.as_deref()
+    /// The whole address where signing in starts over.
+    pub(crate) fn login_url(&self) -> Option<String> {
+        self.advice.login.as_ref().map(|login| format!("{}{login}", self.origin))
     }
 
     /// The answer with this page, in the application's looks if it has any.
     pub(crate) fn respond(&self, pages: Option<&Pages>) -> Response<Bytes> {
-        let status = self.kind().status();
+        let status = self.status();
         match pages.and_then(|pages| self.by(pages)) {
             Some(html) => respond_html(status, html, HeaderValue::from_static(CUSTOM_POLICY)),
             None => respond_html(status, self.html(), POLICY.clone()),
@@ -168,6 +194,7 @@ impl<'a> Page<'a> {
                 std::mem::forget(payload);
                 tracing::error!(
                     code = self.kind().code(),
+                    request_id = %self.requester,
                     "the application's pages panicked; the layer's own was shown"
                 );
                 None
@@ -226,7 +253,7 @@ impl PageLink {
         self.action
     }
 
-    /// A path on this site, with a query.
+    /// A path on this site, with a query; empty for [`PageAction::Reload`], which a browser takes for the page it shows.
     #[must_use]
     pub fn href(&self) -> &str {
         &self.href
@@ -242,6 +269,8 @@ impl PageAction {
             Self::SignInAgain => "Sign in again",
             Self::UseAnotherAccount => "Use another account",
             Self::Continue => "Continue",
+            Self::Home => "To the first page",
+            Self::Reload => "Try again",
         }
     }
 }
@@ -261,9 +290,14 @@ impl Advice {
         Self { links, login: Some(login), ..Self::default() }
     }
 
+    /// To ask once more.
+    pub(crate) fn reload(login: String) -> Self {
+        Self { links: vec![PageLink::new(PageAction::Reload, "")], login: Some(login), ..Self::default() }
+    }
+
     /// To go on to the site's first page.
     pub(crate) fn go_home() -> Self {
-        Self { links: vec![PageLink::new(PageAction::Continue, "/")], ..Self::default() }
+        Self { links: vec![PageLink::new(PageAction::Home, "/")], ..Self::default() }
     }
 }
 
@@ -306,10 +340,10 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
 });
 
-/// For pages of the application: its style sheets, pictures and fonts, and no script, since the address of a callback's
+/// For pages of the application: its style sheets, pictures and fonts, forms to sign out, and no script, since the address of a callback's
 /// page holds code and state.
 const CUSTOM_POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-                             font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                             font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// How a content security policy names an inline script or style sheet.
 pub(crate) fn sha256(text: &str) -> String {
@@ -323,7 +357,7 @@ mod tests {
 
     fn page(advice: &Advice, pages: Option<&Pages>) -> (Response<Bytes>, String) {
         let error = Error::from(ErrorKind::AccessDenied);
-        let response = Page::new(&error, advice, &RequestId::generate()).respond(pages);
+        let response = Page::new(&error, advice, &Requester::unknown()).respond(pages);
         let body = String::from_utf8(response.body().to_vec()).unwrap();
         (response, body)
     }

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::flow::{login_link, switch_link};
 use crate::identity::Identity;
 use crate::page::{Advice, Page, PageAction, PageLink, Pages};
-use crate::request_id::RequestId;
+use crate::requester::Requester;
 use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
 
@@ -25,7 +25,7 @@ pub(crate) struct Refusal {
     kind: ErrorKind,
     form: Form,
     who: Option<Identity>,
-    request_id: RequestId,
+    requester: Requester,
     method: Method,
     /// The `SignIn` whose guard it was; an extractor has none.
     owner: Option<u64>,
@@ -46,43 +46,36 @@ impl Refusal {
         method: &Method,
         headers: &HeaderMap,
     ) -> Response<Bytes> {
-        let refusal = |form| Self::new(kind, form, who, method, headers, Some(inner.id));
-        match Caller::of(method, headers) {
-            Caller::Navigation if kind == ErrorKind::NotSignedIn => refusal(Form::ToLogin).noted(Some(inner)),
-            Caller::Navigation if kind == ErrorKind::NotAllowed => {
-                refusal(Form::Failure(Audience::Person)).noted(Some(inner))
-            }
-            // No layer stands outside to finish it.
-            Caller::Navigation => refusal(Form::Failure(Audience::Person)).final_answer(inner, None),
-            Caller::Other(audience) => refusal(Form::Failure(audience)).final_answer(inner, None),
-            Caller::Upgrade => refusal(Form::Failure(Audience::Program)).final_answer(inner, None),
-            caller => without_words(&caller, kind, method, headers),
+        let (caller, requester) = (Caller::of(method, headers), Requester::of(headers));
+        log(&caller, kind, &requester, who);
+        let form = match caller {
+            Caller::Navigation if kind == ErrorKind::NotSignedIn => Form::ToLogin,
+            Caller::Navigation => Form::Failure(Audience::Person),
+            Caller::Other(audience) => Form::Failure(audience),
+            Caller::Upgrade => Form::Failure(Audience::Program),
+            caller => return without_words(&caller, kind, method, &requester),
+        };
+        let refusal = Self { kind, form, who: who.cloned(), requester, method: method.clone(), owner: Some(inner.id) };
+        // Where the layer is missing, none stands outside to finish it.
+        if caller == Caller::Navigation && kind != ErrorKind::LayerMissing {
+            refusal.noted(Some(inner))
+        } else {
+            refusal.final_answer(inner, None)
         }
     }
 
     /// An extractor's answer: the same, but that nobody is redirected.
     #[cfg(feature = "axum")]
     pub(crate) fn by_extractor(kind: ErrorKind, method: &Method, headers: &HeaderMap) -> Response<Bytes> {
-        let refusal = |audience| Self::new(kind, Form::Failure(audience), None, method, headers, None);
-        match Caller::of(method, headers) {
-            Caller::Navigation => refusal(Audience::Person).noted(None),
-            Caller::Other(audience) => refusal(audience).noted(None),
-            Caller::Upgrade => refusal(Audience::Program).noted(None),
-            caller => without_words(&caller, kind, method, headers),
-        }
-    }
-
-    fn new(
-        kind: ErrorKind,
-        form: Form,
-        who: Option<&Identity>,
-        method: &Method,
-        headers: &HeaderMap,
-        owner: Option<u64>,
-    ) -> Self {
-        let request_id = RequestId::of(headers);
-        tracing::debug!(code = kind.code(), %request_id, "turned away");
-        Self { kind, form, who: who.cloned(), request_id, method: method.clone(), owner }
+        let (caller, requester) = (Caller::of(method, headers), Requester::of(headers));
+        log(&caller, kind, &requester, None);
+        let form = Form::Failure(match caller {
+            Caller::Navigation => Audience::Person,
+            Caller::Other(audience) => audience,
+            Caller::Upgrade => Audience::Program,
+            caller => return without_words(&caller, kind, method, &requester),
+        });
+        Self { kind, form, who: None, requester, method: method.clone(), owner: None }.noted(None)
     }
 
     /// The answer as it can be given here and now, with the note for the layer. The application's pages are asked when the
@@ -113,7 +106,9 @@ impl Refusal {
         };
         let error = Error::from(self.kind);
         let advice = inner.map_or_else(Advice::default, |inner| self.advice(inner, &return_to));
-        let response = respond::failure(audience, &Page::new(&error, &advice, &self.request_id), pages);
+        let origin = inner.map_or("", |inner| &inner.redirect.origin);
+        let page = Page::new(&error, &advice, &self.requester).with_origin(origin);
+        let response = respond::failure(audience, &page, pages);
         respond::without_body_for_head(&self.method, response)
     }
 
@@ -126,6 +121,10 @@ impl Refusal {
 
     fn advice(&self, inner: &Inner, return_to: &ReturnTo) -> Advice {
         match self.kind {
+            ErrorKind::NotSignedIn if !self.method.is_safe() => Advice {
+                remedy: Some("Sign in, then send it again: what you sent was not received."),
+                ..Advice::sign_in(login_link(inner, return_to))
+            },
             ErrorKind::NotSignedIn => Advice::sign_in(login_link(inner, return_to)),
             ErrorKind::NotAllowed => {
                 let switch = switch_link(inner, return_to);
@@ -133,33 +132,54 @@ impl Refusal {
                     signed_in_as: self.who.as_ref().map(|identity| identity.subject().to_owned()),
                     links: vec![
                         PageLink::new(PageAction::UseAnotherAccount, switch.as_str()),
-                        PageLink::new(PageAction::Continue, "/"),
+                        PageLink::new(PageAction::Home, "/"),
                     ],
                     login: Some(switch),
                     ..Advice::default()
                 }
             }
-            _ => Advice::default(),
+            _ => Advice::go_home(),
         }
     }
 }
 
-/// Whether the address looks like a callback, another `SignIn`'s say: its code and state belong in no address of ours.
+/// Whether the address looks like a callback, another `SignIn`'s say: its code and state belong in no address of ours. No
+/// state is as short as that of `/shops?state=NY&code=10001`.
 fn is_callback(page: &PathAndQuery) -> bool {
-    let names = || url::form_urlencoded::parse(page.query().unwrap_or_default().as_bytes()).map(|(name, _)| name);
-    names().any(|name| name == "state") && names().any(|name| name == "code" || name == "error")
+    const SHORTEST_STATE: usize = 8;
+    let parameters = || url::form_urlencoded::parse(page.query().unwrap_or_default().as_bytes());
+    parameters().any(|(name, value)| name == "state" && value.len() >= SHORTEST_STATE)
+        && parameters().any(|(name, _)| name == "code" || name == "error")
+}
+
+/// A mistake of the application is an error, somebody without access worth a line, and nobody signed in ordinary.
+fn log(caller: &Caller, kind: ErrorKind, requester: &Requester, who: Option<&Identity>) {
+    let kind = match caller {
+        Caller::Preflight => return,
+        Caller::Prefetch => ErrorKind::Prefetch,
+        _ => kind,
+    };
+    let code = kind.code();
+    match kind {
+        ErrorKind::NotSignedIn | ErrorKind::Prefetch => tracing::debug!(code, request_id = %requester, "turned away"),
+        ErrorKind::NotAllowed => {
+            let subject = who.map(Identity::subject).unwrap_or_default();
+            tracing::info!(code, request_id = %requester, subject, "turned away");
+        }
+        _ => tracing::error!(code, request_id = %requester, remedy = kind.remedy(), "turned away"),
+    }
 }
 
 /// The answers to callers that no words would reach.
-fn without_words(caller: &Caller, kind: ErrorKind, method: &Method, headers: &HeaderMap) -> Response<Bytes> {
+fn without_words(caller: &Caller, kind: ErrorKind, method: &Method, requester: &Requester) -> Response<Bytes> {
     match caller {
         Caller::Preflight => respond::empty(StatusCode::NO_CONTENT),
         Caller::Grpc(content_type) => respond::grpc(content_type, kind),
         _ => {
-            let (error, id) = (Error::from(ErrorKind::Prefetch), RequestId::of(headers));
-            tracing::debug!(code = error.kind().code(), request_id = %id, "turned away");
-            let response = respond::failure(Audience::Program, &Page::new(&error, &Advice::default(), &id), None);
-            respond::without_body_for_head(method, response)
+            let error = Error::from(ErrorKind::Prefetch);
+            let advice = Advice::default();
+            let page = Page::new(&error, &advice, requester);
+            respond::without_body_for_head(method, respond::failure(Audience::Program, &page, None))
         }
     }
 }

@@ -123,13 +123,7 @@ impl RequireLayer {
             Some(_) if is_preflight(method, headers) => ErrorKind::NotSignedIn,
             Some(identity) if is_allowed(identity) => return None,
             Some(_) => ErrorKind::NotAllowed,
-            None if self.is_layer_missing(request) => {
-                tracing::error!(
-                    code = ErrorKind::LayerMissing.code(),
-                    "sign_in.layer() must stand outside sign_in.require()"
-                );
-                ErrorKind::LayerMissing
-            }
+            None if self.is_layer_missing(request) => ErrorKind::LayerMissing,
             None => ErrorKind::NotSignedIn,
         };
         Some(Refusal::by_guard(inner, kind, who, method, headers))

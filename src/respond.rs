@@ -3,14 +3,14 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HeaderName, LOCATION, REFERRER_POLICY, RETRY_AFTER,
+    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HeaderName, LOCATION, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use crate::error::{Error, ErrorKind};
 use crate::page::{Advice, Page, Pages};
-use crate::request_id::RequestId;
+use crate::requester::Requester;
 
 /// Whom an answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +46,8 @@ pub(crate) fn see_other(location: &str) -> Response<Bytes> {
             response
         }
         Err(_) => {
-            let (error, id) = (Error::from(ErrorKind::Internal), RequestId::generate());
-            failure(Audience::Program, &Page::new(&error, &Advice::default(), &id), None)
+            let (error, requester) = (Error::from(ErrorKind::Internal), Requester::unknown());
+            failure(Audience::Program, &Page::new(&error, &Advice::default(), &requester), None)
         }
     }
 }
@@ -60,6 +60,11 @@ pub(crate) fn failure(audience: Audience, page: &Page<'_>, pages: Option<&Pages>
     };
     if let Some(seconds) = page.error().retry_after() {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    if page.status() == StatusCode::UNAUTHORIZED {
+        // RFC 9110 section 15.5.2 demands a challenge. No scheme is registered for cookies, and browsers pass over one that
+        // they don't know.
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Cookie"));
     }
     response.extensions_mut().insert(page.kind());
     response
@@ -148,8 +153,8 @@ fn problem(page: &Page<'_>) -> Response<Bytes> {
     if let Some(reason) = page.reason() {
         body["reason"] = reason.into();
     }
-    if let Some(login) = page.login() {
-        body["login_url"] = login.into();
+    if let Some(login_url) = page.login_url() {
+        body["login_url"] = login_url.into();
     }
     let mut response = answer(kind.status(), body.to_string().into());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -207,15 +212,16 @@ mod tests {
     fn a_program_reads_a_problem() {
         let error = Error::new(ErrorKind::ProviderBusy).with_reason("rate limit").with_retry_after(7);
         let advice = Advice { login: Some("/auth/login".to_owned()), ..Advice::go_home() };
-        let id = RequestId::generate();
-        let response = failure(Audience::Program, &Page::new(&error, &advice, &id), None);
+        let requester = Requester::unknown();
+        let response =
+            failure(Audience::Program, &Page::new(&error, &advice, &requester).with_origin("https://a.example"), None);
         let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         assert_eq!(response.headers()[RETRY_AFTER], "7");
         assert_eq!(body["code"], "provider_busy");
         assert_eq!(body["status"], 503);
-        assert_eq!(body["login_url"], "/auth/login");
-        assert_eq!(body["request_id"], id.as_str());
+        assert_eq!(body["login_url"], "https://a.example/auth/login");
+        assert_eq!(body["request_id"], requester.id());
         assert_eq!(response.extensions().get(), Some(&ErrorKind::ProviderBusy));
         assert_eq!(body.get("reason"), None, "the provider's words are for the log");
     }

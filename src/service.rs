@@ -14,7 +14,7 @@ use crate::flow::callback::{Callback, callback};
 use crate::flow::login::login;
 use crate::flow::logout::logout;
 use crate::flow::signed_in::SignedIn;
-use crate::future::{After, Finish, ResponseFuture};
+use crate::future::{After, ResponseFuture};
 use crate::identity::{Identity, Unrecognised};
 use crate::oauth::token::Tokens;
 use crate::respond::without_body_for_head;
@@ -85,14 +85,13 @@ impl<S> SignInService<S> {
         if is_marked {
             Cookies::mark_sensitive(request.headers_mut());
         }
-        let page =
-            is_page(request.method(), request.headers()).then(|| request.uri().path_and_query().cloned()).flatten();
-        let mut after = After::default();
-        let mut is_signed_in = false;
+        let mut after = After::new(&self.sign_in);
+        if is_page(request.method(), request.headers()) {
+            after.page = request.uri().path_and_query().cloned();
+        }
         match presented {
             Presented::Nothing => {}
             Presented::Session(session) => {
-                is_signed_in = true;
                 request.extensions_mut().insert(Identity::new(session, inner.id));
             }
             Presented::Refused { delete } => {
@@ -101,10 +100,6 @@ impl<S> SignInService<S> {
                     after.expire = inner.cookies.expire(inner.cookies.session_name());
                 }
             }
-        }
-        // Who is signed in can be turned away by a predicate only, and to a program that has nothing more to say.
-        if page.is_some() || !is_signed_in {
-            after.finish = Some(Finish { sign_in: self.sign_in.clone(), page });
         }
         ResponseFuture::inner(self.inner.call(request), after)
     }

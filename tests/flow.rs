@@ -76,6 +76,9 @@ async fn a_login_url_carries_its_target_whole() {
         ("/auth/login", "/auth/login"),
     ] {
         assert_eq!(app.sign_in.login_url(target), expected, "{target}");
+        let query = expected.split_once('?').map_or(String::new(), |(_, query)| format!("&{query}"));
+        let switch = format!("/auth/login?prompt=select_account{query}");
+        assert_eq!(app.sign_in.switch_account_url(target), switch, "{target}");
     }
     let mut browser = Browser::new();
     let login = browser.get(&app.url(&app.sign_in.login_url("/me?a=1&b=2"))).await;

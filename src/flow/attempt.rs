@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::oauth::callback::ValidatedCode;
 use crate::provider::{Context, Grant};
+use crate::requester::Requester;
 use crate::return_to::ReturnTo;
 use crate::seal::random;
 use crate::session::sealed::set_cookie;
@@ -44,6 +45,8 @@ pub(crate) struct Ticket {
     pub(crate) presented: Fingerprint,
     pub(crate) code: ValidatedCode,
     pub(crate) return_to: ReturnTo,
+    /// Who asked first, for the log.
+    pub(crate) requester: Requester,
 }
 
 pub(crate) type StateHash = [u8; 32];
@@ -219,6 +222,7 @@ fn interrupted() -> Outcome {
 /// Runs the attempt in a second task, so that a panic of the application's hook is an outcome like any other.
 async fn supervise(mut end: End, ticket: Ticket) {
     let inner = Arc::clone(&end.inner);
+    let requester = ticket.requester.clone();
     let outcome = match tokio::spawn(async move { run(&inner, ticket).await }.in_current_span()).await {
         Ok(outcome) => outcome,
         Err(error) if error.is_panic() => {
@@ -227,8 +231,8 @@ async fn supervise(mut end: End, ticket: Ticket) {
         Err(error) => Err(Error::new(ErrorKind::Internal).with_source(error)),
     };
     match &outcome {
-        Ok(_) => tracing::info!("signed in"),
-        Err(error) => super::log(error, None),
+        Ok(_) => tracing::info!(request_id = %requester, "signed in"),
+        Err(error) => super::log(error, &requester),
     }
     end.outcome = Some(outcome.map_err(Arc::new));
 }

@@ -16,7 +16,7 @@ use crate::oauth::callback::{CallbackQuery, CallbackResult, ValidatedCode};
 use crate::oauth::pkce;
 use crate::oauth::state::PresentedState;
 use crate::page::{Advice, Page, PageAction, PageLink};
-use crate::request_id::RequestId;
+use crate::requester::Requester;
 use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
 use crate::session::sealed::{Presented, present};
@@ -33,7 +33,7 @@ pub(crate) enum Callback {
 pub(crate) struct Aftermath {
     inner: Arc<Inner>,
     audience: Audience,
-    request_id: RequestId,
+    requester: Requester,
     return_to: ReturnTo,
     own_flow: Option<HeaderValue>,
     dead_flows: Vec<HeaderValue>,
@@ -96,10 +96,12 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
         CallbackResult::Error(error) => return Err(end(authorization_error(error))),
     };
     let return_to = flow.return_to.clone();
+    let requester = Requester::of(headers);
     let ticket = Ticket {
         state: hash(&[query.state.as_bytes()]),
         made_by: fingerprint(&[query.state.as_bytes(), code.as_bytes()]),
         presented: fingerprint(&[query.state.as_bytes(), code.as_bytes(), sealed]),
+        requester: requester.clone(),
         code: ValidatedCode::new(code, pkce::code_verifier(&flow.verifier), &inner.redirect.text),
         return_to: flow.return_to,
     };
@@ -108,7 +110,7 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
             let aftermath = Aftermath {
                 inner: Arc::clone(inner),
                 audience: Audience::of(headers),
-                request_id: RequestId::of(headers),
+                requester,
                 return_to,
                 own_flow,
                 dead_flows: expire_dead_flows(inner, headers),
@@ -131,6 +133,8 @@ fn start_over(inner: &Inner, kind: ErrorKind, return_to: &ReturnTo) -> Advice {
         ErrorKind::NotVerified | ErrorKind::ClaimRequired | ErrorKind::OwnershipRequired | ErrorKind::RefusedByApp => {
             Advice::switch_account(switch_link(inner, return_to), login)
         }
+        // Nothing was exchanged, and the flow is as it was.
+        ErrorKind::TooManyAttempts => Advice::reload(login),
         _ => Advice::sign_in(login),
     }
 }
@@ -161,8 +165,8 @@ fn flow_is_gone(
 ) -> Response<Bytes> {
     let login = login_link(inner, return_to);
     let Presented::Session(session) = present(inner, headers) else {
-        let has_no_flow = !inner.cookies.scan(headers).has_flow;
-        let kind = if has_no_flow && kind == ErrorKind::FlowNotFound { ErrorKind::CookiesRefused } else { kind };
+        let keeps_cookies = inner.cookies.has_any(headers);
+        let kind = if kind == ErrorKind::FlowNotFound && !keeps_cookies { ErrorKind::CookiesRefused } else { kind };
         return failure_with(inner, headers, &kind.into(), &Advice::sign_in(login));
     };
     if let CallbackResult::Code(code) = &query.result
@@ -196,9 +200,9 @@ impl Aftermath {
             }
             Err(error) => {
                 // What was underneath is logged by the attempt, once for all who wait for it.
-                tracing::info!(code = error.kind().code(), request_id = %self.request_id, "sign-in not completed");
+                tracing::info!(code = error.kind().code(), request_id = %self.requester, "sign-in not completed");
                 let advice = start_over(&self.inner, error.kind(), &self.return_to);
-                let page = Page::new(error, &advice, &self.request_id);
+                let page = Page::new(error, &advice, &self.requester).with_origin(&self.inner.redirect.origin);
                 let mut response = respond::failure(self.audience, &page, self.inner.pages.as_ref());
                 self.set_cookies(response.headers_mut(), None);
                 response

@@ -46,8 +46,8 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
     let session = match present(inner, headers) {
         // The browser carries a fragment over this redirect by itself, and still says that another site began it.
         Presented::Session(_) if came_from == Site::Foreign => {
-            return match Rounds::of(inner, headers).at_login(inner, true) {
-                AtLogin::Stop(reset) => stop(inner, headers, again, likely_cause_elsewhere(), reset),
+            return match Rounds::of(inner, headers).sent_back(inner) {
+                AtLogin::Stop(reset) => stop(inner, headers, again, &RECOGNISED_HERE_ONLY, reset),
                 AtLogin::Count(counted) => go_on(&return_to, Some(counted)),
                 AtLogin::GoOn => go_on(&return_to, None),
             };
@@ -64,20 +64,19 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
     if let Some(session) = session.as_ref().filter(|_| site == Site::Foreign) {
         // Signed in since the page in between was opened. From here a redirect would look like one of this site's own.
         let advice = Advice {
-            remedy: Some("You can go on to where that site sent you."),
             signed_in_as: Some(session.subject().to_owned()),
             links: vec![PageLink::new(PageAction::Continue, return_to.as_str())],
             login: Some(again),
             ..Advice::default()
         };
-        return failure_with(inner, headers, &ErrorKind::LoginCrossSite.into(), &advice);
+        return failure_with(inner, headers, &ErrorKind::AlreadySignedIn.into(), &advice);
     }
     let mut cookies = expire_dead_flows(inner, headers);
     if session.is_none() {
-        match Rounds::of(inner, headers).at_login(inner, false) {
+        match Rounds::of(inner, headers).at_login(inner) {
             AtLogin::GoOn => {}
             AtLogin::Count(counted) => cookies.push(counted),
-            AtLogin::Stop(reset) => return stop(inner, headers, again, likely_cause(inner, headers), reset),
+            AtLogin::Stop(reset) => return stop(inner, headers, again, &LikelyCause::of(inner, headers), reset),
         }
     }
     match make_room(inner, headers, site) {
@@ -109,37 +108,48 @@ fn stop(
     inner: &Inner,
     headers: &HeaderMap,
     again: String,
-    likely_cause: String,
+    cause: &LikelyCause,
     reset: Option<HeaderValue>,
 ) -> Response<Bytes> {
-    let advice = Advice { likely_cause: Some(likely_cause), ..Advice::sign_in(again) };
-    let mut response = failure_with(inner, headers, &ErrorKind::SignInLoop.into(), &advice);
+    let name = inner.cookies.session_name();
+    let advice = Advice { likely_cause: Some(cause.words.replace("{name}", name)), ..Advice::sign_in(again) };
+    let error = Error::new(ErrorKind::SignInLoop).with_reason(cause.code);
+    let mut response = failure_with(inner, headers, &error, &advice);
     append_cookies(response.headers_mut(), reset);
     response
 }
 
-fn likely_cause_elsewhere() -> String {
-    "This server recognises you, but the page that sent you here does not. Probably the servers of this site don't share \
-     their keys, or that page is guarded by another SignIn."
-        .to_owned()
+/// Why signing in does not last, as far as the session cookie tells: a code for the log, and words for the page.
+struct LikelyCause {
+    code: &'static str,
+    words: &'static str,
 }
 
-/// Why nobody is recognised who has just signed in, as far as the session cookie tells.
-fn likely_cause(inner: &Inner, headers: &HeaderMap) -> String {
-    let name = inner.cookies.session_name();
-    match find(headers, name) {
-        Found::Nothing => format!(
-            "The browser did not send the session cookie {name} back. Probably it refuses cookies of this site, or \
-             something between the browser and this site takes them away."
-        ),
-        Found::One(_) => format!(
-            "The browser sent a session cookie {name} that this server can't accept. Probably the servers of this site \
-             don't share their keys or the time, or another program sets a cookie of that name."
-        ),
-        Found::Several => format!(
-            "The browser sent two session cookies {name}, and this server believes neither. Probably another program on \
-             this host sets a cookie of that name. It helps to delete the cookies of this site."
-        ),
+const RECOGNISED_HERE_ONLY: LikelyCause = LikelyCause {
+    code: "the session is recognised at login and not at the page",
+    words: "This server recognises you, but the page that sent you here does not. Probably the servers of this site don't \
+            share their keys, or that page is guarded by another SignIn.",
+};
+
+impl LikelyCause {
+    fn of(inner: &Inner, headers: &HeaderMap) -> Self {
+        match find(headers, inner.cookies.session_name()) {
+            Found::Nothing => Self {
+                code: "the session cookie did not come back",
+                words: "The browser did not send the session cookie {name} back. Probably it refuses cookies of this site, \
+                        or something between the browser and this site takes them away.",
+            },
+            Found::One(_) => Self {
+                code: "the session cookie can't be accepted here",
+                words: "The browser sent a session cookie {name} that this server can't accept. Probably the servers of \
+                        this site don't share their keys or the time, or another program sets a cookie of that name.",
+            },
+            Found::Several => Self {
+                code: "two session cookies came",
+                words: "The browser sent two session cookies {name}, and this server believes neither. Probably another \
+                        program on this host sets a cookie of that name. It helps to delete the cookies of this site.",
+            },
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind};
 use crate::oauth::callback::single;
 use crate::oauth::state::started_at;
 use crate::page::{Advice, Page};
-use crate::request_id::RequestId;
+use crate::requester::Requester;
 use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
 use crate::route::is_prefetch;
@@ -159,9 +159,10 @@ fn failure(inner: &Inner, headers: &HeaderMap, error: &Error) -> Response<Bytes>
 
 /// A failure of this layer, logged, with advice.
 fn failure_with(inner: &Inner, headers: &HeaderMap, error: &Error, advice: &Advice) -> Response<Bytes> {
-    let request_id = RequestId::of(headers);
-    log(error, Some(&request_id));
-    respond::failure(Audience::of(headers), &Page::new(error, advice, &request_id), inner.pages.as_ref())
+    let requester = Requester::of(headers);
+    log(error, &requester);
+    let page = Page::new(error, advice, &requester).with_origin(&inner.redirect.origin);
+    respond::failure(Audience::of(headers), &page, inner.pages.as_ref())
 }
 
 /// The query parameter of login that asks for another account, and its one value: OpenID Connect's own (Core section
@@ -196,9 +197,9 @@ fn wanted_target(inner: &Inner, uri: &Uri) -> ReturnTo {
     wanted.map_or_else(ReturnTo::root, |wanted| ReturnTo::new(&wanted, &inner.paths.all()))
 }
 
-fn log(error: &Error, request_id: Option<&RequestId>) {
+fn log(error: &Error, requester: &Requester) {
     let code = error.kind().code();
-    let request_id = request_id.map(tracing::field::display);
+    let request_id = tracing::field::display(requester);
     let reason = error.reason().unwrap_or_default();
     let source = std::iter::successors(std::error::Error::source(error), |error| error.source())
         .map(ToString::to_string)
@@ -206,7 +207,7 @@ fn log(error: &Error, request_id: Option<&RequestId>) {
         .join(": ");
     if error.kind() == ErrorKind::Prefetch {
         tracing::debug!(code, request_id, "nothing is done ahead of a click");
-    } else if error.kind().status().is_server_error() {
+    } else if error.kind().status().is_server_error() || error.kind() == ErrorKind::SignInLoop {
         tracing::warn!(code, request_id, reason, source, "sign-in failed");
     } else {
         tracing::info!(code, request_id, reason, source, "request refused");

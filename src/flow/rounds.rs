@@ -1,7 +1,8 @@
 //! The loop breaker: a sign-in that succeeds and is not recognised right afterwards must not start over for ever.
 //!
-//! A round is a completed callback that is followed within a minute by a login without a session. The count rides in a
-//! small sealed cookie, so nothing is kept on the server.
+//! A round is a completed callback that is followed within a minute by a login without a session. Who is recognised at
+//! login and nowhere else never gets that far: there it is the times that count when login sent them straight back. Both
+//! counts ride in one small sealed cookie, so nothing is kept on the server.
 
 use http::{HeaderMap, HeaderValue};
 
@@ -12,14 +13,17 @@ use crate::cookies::{Found, find};
 use crate::seal::Purpose;
 use crate::wire::{Reader, Writer};
 
-/// How many rounds there have been, and when the last callback was completed.
+/// How many rounds there have been, when the last callback was completed, and how often in a row login sent somebody
+/// straight back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rounds {
     count: u8,
     completed_at: Option<u64>,
+    sent_back: u8,
+    sent_back_at: Option<u64>,
 }
 
-/// What a login without a session comes to.
+/// What a login comes to.
 pub(super) enum AtLogin {
     /// No round.
     GoOn,
@@ -35,6 +39,12 @@ const MOST: u8 = 3;
 /// A login that comes later than this many seconds after the callback is no round.
 const ONE_ROUND: u64 = 60;
 
+/// So does the fifth time in a row that somebody is sent back. A browser gives up after twenty redirects.
+const MOST_SENT_BACK: u8 = 5;
+
+/// Coming back later than after this many seconds is no circle: no browser waits longer between two redirects.
+const SENT_BACK: u64 = 10;
+
 /// Of the bytes inside the seal.
 const LAYOUT: u8 = 1;
 
@@ -47,25 +57,39 @@ impl Rounds {
         opened.and_then(|bytes| Self::decode(&bytes)).unwrap_or_default()
     }
 
-    /// Counts a login that comes without a session, or with one that another site's page sends back to its target: a guard
-    /// that does not know the session would send it here again.
-    pub(super) fn at_login(self, inner: &Inner, is_signed_in: bool) -> AtLogin {
+    /// Counts a login that comes without a session.
+    pub(super) fn at_login(self, inner: &Inner) -> AtLogin {
         if self.completed_at.is_none() || self.is_over(inner) {
             return AtLogin::GoOn;
         }
-        let count = self.count.saturating_add(1);
-        if count >= MOST {
+        let rounds = Self { count: self.count.saturating_add(1), completed_at: None, ..self };
+        rounds.count_or_stop(inner, rounds.count >= MOST)
+    }
+
+    /// Counts a login that sends somebody who is signed in back to where another site's page wanted them: a guard that
+    /// does not recognise them would send them here again.
+    pub(super) fn sent_back(self, inner: &Inner) -> AtLogin {
+        let now = unix_seconds(inner.clock.now());
+        let is_in_a_row = self.sent_back_at.is_some_and(|last| now.saturating_sub(last) < SENT_BACK);
+        let before = if is_in_a_row { self.sent_back } else { 0 };
+        let rounds = Self { sent_back: before.saturating_add(1), sent_back_at: Some(now), ..self };
+        rounds.count_or_stop(inner, rounds.sent_back >= MOST_SENT_BACK)
+    }
+
+    fn count_or_stop(self, inner: &Inner, is_too_many: bool) -> AtLogin {
+        if is_too_many {
             return AtLogin::Stop(inner.cookies.expire(inner.cookies.rounds_name()));
         }
-        let (completed_at, max_age) = if is_signed_in { (self.completed_at, ONE_ROUND) } else { (None, FLOW_LIFETIME) };
-        Self { count, completed_at }.set_cookie(inner, max_age).map_or(AtLogin::GoOn, AtLogin::Count)
+        let is_pending = self.count > 0 && self.completed_at.is_none();
+        let max_age = if is_pending { FLOW_LIFETIME } else { ONE_ROUND };
+        self.set_cookie(inner, max_age).map_or(AtLogin::GoOn, AtLogin::Count)
     }
 
     /// The cookie that a completed callback leaves behind.
     pub(crate) fn completed(self, inner: &Inner) -> Option<HeaderValue> {
         let completed_at = Some(unix_seconds(inner.clock.now()));
         let count = if self.is_over(inner) { 0 } else { self.count };
-        Self { count, completed_at }.set_cookie(inner, ONE_ROUND)
+        Self { count, completed_at, ..self }.set_cookie(inner, ONE_ROUND)
     }
 
     /// A sign-in that lasted for a minute ends the count, also where a client keeps the cookie for longer.
@@ -82,16 +106,20 @@ impl Rounds {
 
     fn encode(self) -> Vec<u8> {
         let mut writer = Writer::default();
-        writer.fixed(&[LAYOUT, self.count]).u64(self.completed_at.unwrap_or_default());
+        writer
+            .fixed(&[LAYOUT, self.count, self.sent_back])
+            .u64(self.completed_at.unwrap_or_default())
+            .u64(self.sent_back_at.unwrap_or_default());
         writer.into_bytes()
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
-        let [LAYOUT, count] = reader.fixed()? else { return None };
-        let completed_at = Some(reader.u64()?).filter(|completed_at| *completed_at > 0);
+        let [LAYOUT, count, sent_back] = reader.fixed()? else { return None };
+        let completed_at = Some(reader.u64()?).filter(|at| *at > 0);
+        let sent_back_at = Some(reader.u64()?).filter(|at| *at > 0);
         reader.end()?;
-        Some(Self { count, completed_at })
+        Some(Self { count, completed_at, sent_back, sent_back_at })
     }
 }
 
@@ -101,7 +129,8 @@ mod tests {
 
     #[test]
     fn comes_back_as_it_went() {
-        for rounds in [Rounds::default(), Rounds { count: 2, completed_at: Some(9) }] {
+        let full = Rounds { count: 2, completed_at: Some(9), sent_back: 3, sent_back_at: Some(8) };
+        for rounds in [Rounds::default(), full] {
             let bytes = rounds.encode();
             assert_eq!(Rounds::decode(&bytes), Some(rounds));
             for length in 0..bytes.len() {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use tonic::service::Routes;
@@ -40,14 +40,20 @@ fn request(method: &str, headers: &[(&str, &str)]) -> Request<Body> {
 
 #[tokio::test]
 async fn every_caller_is_told_no_in_its_own_language() {
-    let (_site, router, calls) = guarded().await;
+    let (site, router, calls) = guarded().await;
     let (page, problem) = (Some("text/html; charset=utf-8"), Some("application/problem+json"));
     let cases: &[(&str, &str, &[(&str, &str)], u16, Option<&str>)] = &[
         ("a form", "POST", &[("sec-fetch-mode", "navigate")], 401, page),
         ("a fetch", "GET", &[("sec-fetch-mode", "cors")], 401, problem),
         ("an XHR", "GET", &[("x-requested-with", "XMLHttpRequest"), ("accept", "text/html")], 401, problem),
         ("curl", "GET", &[("accept", "*/*")], 401, problem),
-        ("a WebSocket", "GET", &[("upgrade", "websocket"), ("accept", "text/html")], 401, problem),
+        (
+            "a WebSocket",
+            "GET",
+            &[("connection", "upgrade"), ("upgrade", "websocket"), ("accept", "text/html")],
+            401,
+            problem,
+        ),
         ("a preflight", "OPTIONS", &[("access-control-request-method", "PUT")], 204, None),
         ("another OPTIONS", "OPTIONS", &[], 401, problem),
         ("TRACE", "TRACE", &[], 401, problem),
@@ -64,6 +70,7 @@ async fn every_caller_is_told_no_in_its_own_language() {
             Some("application/grpc-web+proto"),
         ),
     ];
+    let login_url = site.sign_in.redirect_uri().replace("/auth/callback", "/auth/login");
     for (name, method, headers, status, content_type) in cases {
         let response = router.clone().oneshot(request(method, headers)).await.unwrap();
         assert_eq!(response.status(), *status, "{name}");
@@ -76,9 +83,17 @@ async fn every_caller_is_told_no_in_its_own_language() {
             assert_eq!(response.headers()["grpc-status"], "16", "{name}");
             assert_eq!(response.extensions().get(), Some(&ErrorKind::NotSignedIn), "{name}");
             assert!(body(response).await.is_empty(), "{name}: trailers only");
-        } else if *content_type == problem && *method != "HEAD" && *status == 401 {
+            continue;
+        }
+        let challenge = response.headers().get(WWW_AUTHENTICATE).map(|value| value.to_str().unwrap());
+        assert_eq!(challenge, (*status == 401).then_some("Cookie"), "{name}: RFC 9110 section 15.5.2");
+        if *content_type == problem && *method != "HEAD" && *status == 401 {
             let body: serde_json::Value = serde_json::from_str(&body(response).await).unwrap();
-            assert_eq!((&body["code"], &body["login_url"]), (&"not_signed_in".into(), &"/auth/login".into()), "{name}");
+            assert_eq!(
+                (&body["code"], &body["login_url"]),
+                (&"not_signed_in".into(), &login_url.clone().into()),
+                "{name}"
+            );
         }
     }
     assert_eq!(calls.load(Ordering::SeqCst), 0, "what is guarded never ran");

@@ -228,7 +228,7 @@ impl Guarded {
                     assert!(!response.headers().contains_key(SET_COOKIE), "{name}");
                 } else {
                     assert_eq!(ran, 0, "{name}: what is guarded ran");
-                    assert_turned_away(&name, caller, who, path, &response);
+                    assert_turned_away(&name, caller, who, (&self.origin, path), &response);
                 }
             }
         }
@@ -237,7 +237,7 @@ impl Guarded {
 
 /// An answer is whole, in the caller's language, and not for caches.
 #[track_caller]
-fn assert_turned_away(name: &str, caller: &Caller, who: Who, path: &str, response: &Response<Bytes>) {
+fn assert_turned_away(name: &str, caller: &Caller, who: Who, (origin, path): (&str, &str), response: &Response<Bytes>) {
     let is_allowed = who != Bob;
     let (status, kind, grpc) = if is_allowed { (401, "not_signed_in", "16") } else { (403, "not_allowed", "7") };
     let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap());
@@ -268,7 +268,7 @@ fn assert_turned_away(name: &str, caller: &Caller, who: Who, path: &str, respons
             assert_eq!(code(response), kind, "{name}");
             assert!(body.contains(&link), "{name}: no {link} in {body}");
             let names_bob = body.contains(&Account::bob().bitbadges_address);
-            let offers = body.contains("Use another account") && body.contains("href=\"/\">Continue<");
+            let offers = body.contains("Use another account") && body.contains("href=\"/\">To the first page<");
             assert_eq!((names_bob, offers), (!is_allowed, !is_allowed), "{name}: {body}");
         }
         Problem => {
@@ -276,7 +276,7 @@ fn assert_turned_away(name: &str, caller: &Caller, who: Who, path: &str, respons
             assert_eq!((found, content_type), (status, Some("application/problem+json")), "{name}");
             assert_eq!((&body["code"], &body["status"]), (&kind.into(), &status.into()), "{name}");
             let login = query(if is_allowed { &[] } else { &["prompt=select_account"] });
-            assert_eq!(body["login_url"], login, "{name}");
+            assert_eq!(body["login_url"], format!("{origin}{login}"), "{name}");
             assert!(body["request_id"].as_str().is_some_and(|id| !id.is_empty()), "{name}: {body}");
         }
         Grpc => {

@@ -45,7 +45,7 @@ async fn u34_the_wrong_account_is_named_and_can_be_changed() {
     for part in [
         &format!("You are signed in as {BOB}."),
         "<a href=\"/api/login?prompt=select_account&amp;return_to=%2Fapp%2Fpage%3Fx%3D1\">Use another account</a>",
-        "<a href=\"/\">Continue</a>",
+        "<a href=\"/\">To the first page</a>",
     ] {
         assert!(text(&response).contains(part), "{part}: {}", text(&response));
     }
@@ -58,7 +58,7 @@ async fn u34_the_wrong_account_is_named_and_can_be_changed() {
     let response = visit(&site, &router, &mut browser, fetch("GET", "/app/page")).await;
     assert_eq!(told(&response), (403, "not_allowed".to_owned()));
     let problem: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
-    assert_eq!(problem["login_url"], "/api/login?prompt=select_account");
+    assert_eq!(problem["login_url"], "https://example.com/api/login?prompt=select_account");
     assert!(!text(&response).contains(BOB), "a program is not told whose it is");
 }
 

@@ -116,3 +116,53 @@ async fn a_forwarded_callback_has_them_all() {
     assert_eq!((done.status().as_u16(), location(&done).as_str()), (303, "/page"));
     assert!(browser.jar.contains_key("__Host-signin"));
 }
+
+#[tokio::test]
+async fn who_is_turned_away_at_a_forwarded_callback_gets_the_page_of_the_site_and_a_way_on() {
+    let pages = |page: &tower_signin::Page<'_>| {
+        let links: Vec<_> = page.links().iter().map(|link| link.href().to_owned()).collect();
+        format!("ours: {} {links:?}", page.kind().code())
+    };
+    let site = Site::with(|builder| builder.forward_callback().pages(pages));
+    let none = site.sign_in.require_where(|_| false);
+    for (handler, status, expected) in [
+        (
+            get(async |_: Identity| Redirect::to("/")).layer(none),
+            403,
+            "ours: not_allowed [\"/api/login?prompt=select_account&return_to=%2Fpage%3Fx%3D1\", \"/\"]",
+        ),
+        (get(async |_: Rejecting| Redirect::to("/")), 500, "ours: tokens_missing [\"/\"]"),
+    ] {
+        let router = Router::new().route("/api/callback", handler);
+        let mut browser = Browser::new();
+        let login = navigation(Method::GET, "/api/login?return_to=/page?x%3D1", "same-origin");
+        let started = Started::at(&location(&visit(&site, &router, &mut browser, login).await));
+        let callback = navigation(Method::GET, &started.callback(CODE), "cross-site");
+        let turned_away = visit(&site, &router, &mut browser, callback).await;
+        assert_eq!((turned_away.status().as_u16(), text(&turned_away)), (status, expected));
+        assert!(!browser.jar.contains_key("__Host-signin"), "no session is made");
+    }
+}
+
+/// Asks for tokens that were taken out of the request.
+struct Rejecting;
+
+impl<S: Sync> axum::extract::FromRequestParts<S> for Rejecting {
+    type Rejection = tower_signin::SignInRejection;
+
+    async fn from_request_parts(parts: &mut http::request::Parts, state: &S) -> Result<Self, Self::Rejection> {
+        parts.extensions.remove::<Tokens>();
+        <Tokens as axum::extract::FromRequestParts<S>>::from_request_parts(parts, state).await.map(|_| Self)
+    }
+}
+
+#[tokio::test]
+async fn a_form_whose_handler_asks_for_what_is_not_there_gets_the_page_of_the_site_too() {
+    let site = Site::with(|builder| builder.pages(|page| format!("ours: {}", page.kind().code())));
+    let router = Router::new().route("/tokens", any(async |_: Tokens| "never"));
+    let mut bob = site.signed_in().await;
+    for method in [Method::GET, Method::POST] {
+        let response = visit(&site, &router, &mut bob, navigation(method.clone(), "/tokens", "same-origin")).await;
+        assert_eq!((response.status().as_u16(), text(&response)), (500, "ours: tokens_missing"), "{method}");
+    }
+}

@@ -92,7 +92,7 @@ async fn another_sites_start_stays_one_through_the_page_in_between() {
     assert!(next.starts_with("/api/login?fragment=read-from-elsewhere&"), "{next}");
     let detour = format!("{next}%23part");
     let meanwhile = site.visit(&mut signed_in, navigation(Method::GET, &detour, "same-origin")).await;
-    assert_eq!(crate::told(&meanwhile), (403, "login_from_another_site".to_owned()), "signed in in another tab");
+    assert_eq!(crate::told(&meanwhile), (403, "already_signed_in".to_owned()), "signed in in another tab");
     assert!(text(&meanwhile).contains("<a href=\"/page#part\">Continue</a>"), "{}", text(&meanwhile));
     let response = site.visit(&mut stranger, navigation(Method::GET, &detour, "same-origin")).await;
     assert!(location(&response).starts_with("https://bitbadges.io/"));

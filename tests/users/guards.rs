@@ -28,7 +28,7 @@ async fn u08_a_script_is_told_in_json_and_never_sent_elsewhere() {
         assert!(!response.headers().contains_key("location"), "{name}");
         let problem: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
         assert_eq!((&problem["code"], &problem["status"]), (&"not_signed_in".into(), &401.into()), "{name}");
-        assert_eq!(problem["login_url"], "/api/login", "{name}");
+        assert_eq!(problem["login_url"], "https://example.com/api/login", "{name}");
         assert!(problem["request_id"].as_str().is_some_and(|id| !id.is_empty()), "{name}");
     }
 }
@@ -180,9 +180,10 @@ async fn a_code_and_its_state_never_become_a_return_target() {
     let site = Site::new();
     let router = Router::new().fallback(any(async || "secret")).layer(site.sign_in.require());
     let cases = [
-        ("/b/callback?code=SECRET&state=SECRET", "/api/login"),
-        ("/b/callback?error=SECRET&state=SECRET", "/api/login"),
-        ("/b/callback?st%61te=SECRET&%63ode=SECRET", "/api/login"),
+        ("/b/callback?code=SECRET&state=ITSSECRET", "/api/login"),
+        ("/b/callback?error=SECRET&state=ITSSECRET", "/api/login"),
+        ("/b/callback?st%61te=ITSSECRET&%63ode=SECRET", "/api/login"),
+        ("/map?state=NY&code=10001", "/api/login?return_to=%2Fmap%3Fstate%3DNY%26code%3D10001"),
         ("/shop?code=SALE", "/api/login?return_to=%2Fshop%3Fcode%3DSALE"),
         ("/map?state=NY", "/api/login?return_to=%2Fmap%3Fstate%3DNY"),
     ];

@@ -33,8 +33,65 @@ async fn u15_the_callback_and_its_attempt_write_the_request_id_into_the_log() {
     }
     site.upstream.answer(500, "{}");
     let id = request_id(&site.complete(&mut Browser::new(), "/").await);
-    let line = Log::line(&format!("request_id={id}"));
-    assert!(line.contains("provider_failed"), "an attempt: {}", Log::text());
+    let text = Log::text();
+    let lines: Vec<_> = text.lines().filter(|line| line.contains(&format!("request_id={id}"))).collect();
+    assert!(
+        matches!(&lines[..], [why, told]
+        if why.contains("WARN") && why.contains("provider_failed") && told.contains("INFO")),
+        "an attempt: {text}"
+    );
+
+    let mut browser = Browser::new();
+    let started = Site::new();
+    let request = started.start(&mut browser, "/").await;
+    let callback = navigation(Method::GET, &request.callback(crate::site::CODE), "cross-site");
+    started.visit(&mut browser, callback.header("x-request-id", "a-success")).await;
+    assert!(Log::line("request_id=a-success").contains("signed in"), "{}", Log::text());
+}
+
+#[tokio::test]
+async fn u15_what_an_operator_must_see_is_no_debug_line() {
+    start_log();
+    let site = Site::with(|builder| {
+        builder.pages(|page| match page.request_id() {
+            "broken" => panic!("a broken template"),
+            _ => page.title().to_owned(),
+        })
+    });
+    let unlayered = Router::new().fallback(any(async || "").layer(site.sign_in.require()));
+    let mut bob = site.signed_in().await;
+    let cookie = bob.cookie_header().unwrap();
+    let grpc = || http::Request::post("/a.B/C").header("content-type", "application/grpc").header("cookie", &cookie);
+    for (name, request) in [
+        ("page", navigation(Method::GET, "/", "none").header("cookie", &cookie)),
+        ("problem", fetch("GET", "/").header("cookie", &cookie)),
+        ("grpc", grpc()),
+    ] {
+        let request =
+            request.header("x-request-id", format!("missing-{name}")).body(axum::body::Body::empty()).unwrap();
+        tower::ServiceExt::oneshot(unlayered.clone(), request).await.unwrap();
+        let line = Log::line(&format!("missing-{name}"));
+        assert!(line.contains("ERROR") && line.contains("sign_in_layer_missing"), "{name}: {}", Log::text());
+        assert!(line.contains("mount sign_in.layer() outside"), "{name}: {line}");
+    }
+    let denied = navigation(Method::GET, "/owners", "none").header("x-request-id", "denied");
+    visit(&site, &routes(&site), &mut bob, denied).await;
+    let line = Log::line("request_id=denied");
+    assert!(line.contains("INFO") && line.contains(crate::site::BOB), "who tries what they may not: {line}");
+    let denied = navigation(Method::GET, "/owners", "none").header("x-request-id", "broken");
+    visit(&site, &routes(&site), &mut bob, denied).await;
+    assert!(
+        Log::text().lines().any(|line| line.contains("ERROR") && line.contains("request_id=broken")),
+        "{}",
+        Log::text()
+    );
+
+    for _ in 0..5 {
+        let link = navigation(Method::GET, "/api/login", "cross-site").header("x-request-id", "circles");
+        site.visit(&mut bob, link).await;
+    }
+    let line = Log::line("request_id=circles");
+    assert!(line.contains("WARN") && line.contains("recognised at login and not at the page"), "{}", Log::text());
 }
 
 #[tokio::test]

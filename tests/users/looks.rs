@@ -31,7 +31,7 @@ async fn u34_a_template_gets_what_there_is_to_say() {
     let ours = |request: http::request::Builder| request.header("x-request-id", "id-1");
     let page = visit(&site, &router, &mut bob, ours(navigation(Method::GET, "/owners?a&b", "none"))).await;
     let switch = "/api/login?prompt=select_account&return_to=%2Fowners%3Fa%26b".to_owned();
-    let links = vec![(PageAction::UseAnotherAccount, switch), (PageAction::Continue, "/".to_owned())];
+    let links = vec![(PageAction::UseAnotherAccount, switch), (PageAction::Home, "/".to_owned())];
     assert_eq!(text(&page), format!("Some({BOB:?})|None|id-1|{links:?}"));
 
     let started = site.start(&mut Browser::new(), "/").await;
@@ -148,4 +148,33 @@ async fn a_template_that_panics_costs_no_cookie_and_no_link() {
     let path = format!("/api/callback?error=access_denied&state={}", started.state);
     assert_eq!(told(&site.get(&mut browser, &path).await), (403, "access_denied".to_owned()));
     assert_eq!(browser.jar.len(), 0, "the flow went all the same");
+}
+
+#[tokio::test]
+async fn u34_a_site_in_two_languages_knows_which_one_is_wanted() {
+    let site = Site::with(|builder| {
+        builder.pages(|page| {
+            assert_eq!(page.status(), page.kind().status());
+            match page.accept_language() {
+                Some(wanted) if wanted.starts_with("de") => "Bitte melden Sie sich an".to_owned(),
+                wanted => format!("{}, {wanted:?}", page.title()),
+            }
+        })
+    });
+    let long = "x".repeat(257);
+    let form = || navigation(Method::POST, "/guarded", "same-origin");
+    let attempt = async |language: &str| {
+        site.upstream.answer(500, "{}");
+        let mut browser = Browser::new();
+        let started = site.start(&mut browser, "/").await;
+        let callback = navigation(Method::GET, &started.callback(CODE), "cross-site");
+        site.visit(&mut browser, callback.header("accept-language", language)).await
+    };
+    let german = form().header("accept-language", "de-DE,de;q=0.9");
+    let german = visit(&site, &routes(&site), &mut Browser::new(), german).await;
+    assert_eq!(text(&german), "Bitte melden Sie sich an");
+    assert_eq!(text(&attempt("de").await), "Bitte melden Sie sich an");
+    assert_eq!(text(&attempt(&long).await), "The sign-in service had a problem, None");
+    let unknown = visit(&site, &routes(&site), &mut Browser::new(), form()).await;
+    assert_eq!(text(&unknown), "Please sign in, None");
 }

@@ -162,26 +162,57 @@ async fn u13_cookies_refused_is_said_at_once() {
     assert_eq!(location(&site.get(&mut browser, &own.callback(CODE)).await), "/own");
 }
 
-/// A guard that does not share our keys sends back whom login knows, over and over.
+/// A guard that does not share our keys sends back whom login knows, over and over: however old the session is, and
+/// whether or not the redirects are slow.
 #[tokio::test]
 async fn u13_who_is_known_here_and_not_there_meets_an_end_too() {
     let site = Site::new();
-    let mut browser = Browser::new();
-    site.complete(&mut browser, "/page").await;
     let from_the_guard = || navigation(Method::GET, "/api/login?return_to=/page", "cross-site");
-    for number in 1..=2 {
-        let response = site.visit(&mut browser, from_the_guard()).await;
-        assert_eq!((response.status().as_u16(), location(&response).as_str()), (303, "/page"), "redirect {number}");
+    for (age, slowness) in [(0, 0), (0, 9), (61, 0), (3600, 9)] {
+        let mut browser = site.signed_in().await;
+        site.clock.advance(Duration::from_secs(age));
+        for number in 1..=4 {
+            let response = site.visit(&mut browser, from_the_guard()).await;
+            assert_eq!((response.status().as_u16(), location(&response).as_str()), (303, "/page"), "redirect {number}");
+            site.clock.advance(Duration::from_secs(slowness));
+        }
+        let stopped = site.visit(&mut browser, from_the_guard()).await;
+        assert_eq!(told(&stopped), (400, "sign_in_loop".to_owned()), "{age} seconds old");
+        assert!(text(&stopped).contains("This server recognises you"), "{}", text(&stopped));
+        assert!(browser.jar.contains_key("__Host-signin"), "nobody is signed out by it");
+        assert_eq!(location(&site.visit(&mut browser, from_the_guard()).await), "/page", "the count starts anew");
     }
-    let stopped = site.visit(&mut browser, from_the_guard()).await;
-    assert_eq!(told(&stopped), (400, "sign_in_loop".to_owned()));
-    assert!(text(&stopped).contains("This server recognises you"), "{}", text(&stopped));
-    assert!(browser.jar.contains_key("__Host-signin"), "nobody is signed out by it");
+}
 
-    site.complete(&mut browser, "/page").await;
-    site.clock.advance(Duration::from_secs(60));
-    for _ in 0..5 {
-        let response = site.visit(&mut browser, from_the_guard()).await;
-        assert_eq!(location(&response), "/page", "links from elsewhere, later on");
+#[tokio::test]
+async fn u13_links_from_elsewhere_are_no_circle() {
+    let site = Site::new();
+    let mut browser = site.signed_in().await;
+    for _ in 0..9 {
+        let link = navigation(Method::GET, "/api/login?return_to=/page", "cross-site");
+        assert_eq!(location(&site.visit(&mut browser, link).await), "/page");
+        site.clock.advance(Duration::from_secs(10));
+    }
+}
+
+/// The two counts don't disturb each other.
+#[tokio::test]
+async fn u13_being_sent_back_in_one_tab_does_not_end_the_count_of_another() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    let other = site.signed_in().await;
+    for number in 1..=3 {
+        let response = round(&site, &mut browser).await;
+        if number == 3 {
+            assert_eq!(told(&response), (400, "sign_in_loop".to_owned()));
+            break;
+        }
+        browser.jar.insert("__Host-signin".to_owned(), other.jar["__Host-signin"].clone());
+        let link = navigation(Method::GET, "/api/login?return_to=/page", "cross-site");
+        let response = site.visit(&mut browser, link).await;
+        assert_eq!(location(&response), "/page");
+        let counted = set_cookies(&response).into_iter().find(|cookie| cookie.starts_with(ROUNDS)).unwrap();
+        assert!(counted.ends_with("; Max-Age=600"), "as long as the sign-in that is under way: {counted}");
+        browser.jar.remove("__Host-signin");
     }
 }

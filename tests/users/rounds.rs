@@ -188,7 +188,10 @@ async fn u13_where_it_stops_nothing_starts_and_a_page_of_the_application_says_so
     let response = site.visit(&mut program, request).await;
     site.assert_refused("a program", &response, 400, tower_signin::ErrorKind::SignInLoop);
     let problem: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
-    assert_eq!(problem["login_url"], "/api/login?prompt=select_account&return_to=%2Fpage", "what was asked for");
+    assert_eq!(
+        problem["login_url"], "https://example.com/api/login?prompt=select_account&return_to=%2Fpage",
+        "what was asked for"
+    );
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use self::exchange::Route;
 
 pub use self::account::Account;
 pub use self::ownership::{Asset, OwnershipRequirements, Range};
-pub use self::predicate::{addresses, chain};
+pub use self::predicate::{addresses, chain, evm};
 use super::{Context, Grant, Provider, Refreshed};
 use crate::config::ConfigError;
 use crate::error::{Error, ErrorKind};

@@ -6,16 +6,30 @@ use super::account::{Account, bitbadges_form};
 use crate::config::ConfigError;
 use crate::identity::Identity;
 
-/// Lets pass who signed in with an address on this chain, `ETH` say; for
-/// [`SignIn::require_where`](crate::SignIn::require_where). Upper and lower case are one. For a `SignIn` whose provider is
-/// [`Siwbb`](super::Siwbb): where there are others, add [`predicate::issuer`](crate::predicate::issuer).
-///
-/// BitBadges' names of chains are open strings, and EVM addresses have been both `ETH` and `Ethereum`.
+/// Lets pass who signed in with an address of an EVM chain; for [`SignIn::require_where`](crate::SignIn::require_where).
+/// BitBadges has called their chain both `ETH` and `Ethereum`, and what their addresses have in common is `0x…`. For a
+/// `SignIn` whose provider is [`Siwbb`](super::Siwbb): where there are others, add
+/// [`predicate::issuer`](crate::predicate::issuer).
 ///
 /// ```
 /// # fn example(sign_in: tower_signin::SignIn) -> tower_signin::RequireLayer {
-/// let (eth, ethereum) = (tower_signin::siwbb::chain("ETH"), tower_signin::siwbb::chain("Ethereum"));
-/// sign_in.require_where(move |who| eth(who) || ethereum(who))
+/// sign_in.require_where(tower_signin::siwbb::evm())
+/// # }
+/// ```
+pub fn evm() -> impl Fn(&Identity) -> bool + Clone + Send + Sync + 'static {
+    |identity| account(identity).is_some_and(|account| account.address.to_ascii_lowercase().starts_with("0x"))
+}
+
+/// Lets pass who signed in with an address on this chain, `Cosmos` say; for
+/// [`SignIn::require_where`](crate::SignIn::require_where). Upper and lower case are one. For a `SignIn` whose provider is
+/// [`Siwbb`](super::Siwbb): where there are others, add [`predicate::issuer`](crate::predicate::issuer).
+///
+/// BitBadges' names of chains are open strings, and EVM addresses have been both `ETH` and `Ethereum`: for those there is
+/// [`evm`].
+///
+/// ```
+/// # fn example(sign_in: tower_signin::SignIn) -> tower_signin::RequireLayer {
+/// sign_in.require_where(tower_signin::siwbb::chain("Cosmos"))
 /// # }
 /// ```
 pub fn chain(chain: impl Into<String>) -> impl Fn(&Identity) -> bool + Clone + Send + Sync + 'static {
@@ -51,7 +65,8 @@ where
         })
     });
     let listed: HashSet<String> = listed.collect::<Result<_, _>>()?;
-    Ok(move |identity: &Identity| account(identity).is_some_and(|account| listed.contains(&account.bitbadges_address)))
+    // The claims are read only of who is on the list.
+    Ok(move |identity: &Identity| listed.contains(identity.subject()) && account(identity).is_some())
 }
 
 /// The account behind the identity, if its claims are one and name the subject.
@@ -71,11 +86,15 @@ mod tests {
 
     fn someone(subject: &str, address: &str, chain: &str) -> Identity {
         let claims = format!(r#"{{"address":"{}","bitbadgesAddress":"{address}","chain":"{chain}"}}"#, ALICE[0]);
+        with_claims(subject, &claims)
+    }
+
+    fn with_claims(subject: &str, claims: &str) -> Identity {
         let session = Session::new(&NewSession {
             id: [0; 16],
             issuer: "https://bitbadges.io",
             subject,
-            claims: &claims,
+            claims,
             data: "",
             authenticated_at: 0,
             ends_at: 1,
@@ -103,6 +122,16 @@ mod tests {
             let error = addresses([ALICE[0], wrong]).map(drop).unwrap_err();
             assert!(error.to_string().contains(&format!("{wrong:?}")), "{error}");
         }
+    }
+
+    #[test]
+    fn evm_is_told_by_the_address_whatever_the_chain_is_called() {
+        for chain in ["ETH", "Ethereum", ""] {
+            assert!(evm()(&someone(ALICE[1], ALICE[1], chain)), "{chain}");
+        }
+        let cosmos = format!(r#"{{"address":"{0}","bitbadgesAddress":"{0}","chain":"ETH"}}"#, ALICE[1]);
+        assert!(!evm()(&with_claims(ALICE[1], &cosmos)));
+        assert!(!evm()(&someone("somebody", ALICE[1], "ETH")), "claims of another subject");
     }
 
     #[test]
