@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::header::{COOKIE, RETRY_AFTER, SET_COOKIE};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
-use support::{Browser, code, location, navigation, send};
+use support::{Browser, code, location, navigation, send, text};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_signin::{
@@ -200,7 +200,7 @@ async fn whoever_comes_back_to_a_finished_callback_is_told_where_they_stand() {
     setup.get(&mut browser, &second).await;
     let told = setup.call(&browser, &first).await;
     assert_eq!(told.status(), 400);
-    let page = support::text(&told);
+    let page = text(&told);
     for part in ["You are signed in as bb1py4mfpg6uf59qkyzg0nmau322c5873eeysp5ue", "Continue", "Sign in again"] {
         assert!(page.contains(part), "{part}: {page}");
     }
@@ -227,6 +227,7 @@ async fn sixty_four_run_at_once_and_the_next_is_asked_to_wait() {
     assert_eq!((busy.status().as_u16(), code(&busy).as_str()), (503, "too_many_attempts"));
     assert!(busy.headers().contains_key(RETRY_AFTER));
     assert!(!busy.headers().contains_key(SET_COOKIE), "the flow stays");
+    assert!(text(&busy).contains("<a href=\"\">Try again</a>"), "the same page once more: {}", text(&busy));
     assert_eq!(setup.exchanges(), 64);
 
     setup.provider.gate.add_permits(65);

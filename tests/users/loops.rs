@@ -162,6 +162,25 @@ async fn u13_cookies_refused_is_said_at_once() {
     assert_eq!(location(&site.get(&mut browser, &own.callback(CODE)).await), "/own");
 }
 
+#[tokio::test]
+async fn u13_who_keeps_any_cookie_of_ours_is_not_told_to_allow_them() {
+    let site = Site::new();
+    let started = site.start(&mut Browser::new(), "/").await;
+    let cases = [
+        ("a session that is over", "__Host-signin", "flow_cookie_missing"),
+        ("a count", ROUNDS, "flow_cookie_missing"),
+        ("another flow", "__Host-signin-flow-0123456789abcdef0123456789", "flow_cookie_missing"),
+        ("another program's", "__Host-signing", "cookies_refused"),
+        ("another program's", "signin", "cookies_refused"),
+    ];
+    for (name, cookie, expected) in cases {
+        let mut browser = Browser::new();
+        browser.jar.insert(cookie.to_owned(), "anything".to_owned());
+        let response = site.get(&mut browser, &started.callback(CODE)).await;
+        assert_eq!(told(&response), (400, expected.to_owned()), "{name}: {cookie}");
+    }
+}
+
 /// A guard that does not share our keys sends back whom login knows, over and over: however old the session is, and
 /// whether or not the redirects are slow.
 #[tokio::test]
