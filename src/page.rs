@@ -386,6 +386,7 @@ mod tests {
         assert_eq!((body.as_str(), response.status().as_u16()), ("<h1>You did not sign in</h1>", 403));
         let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(!policy.contains("script-src") && policy.starts_with("default-src 'none'"), "{policy}");
+        assert!(policy.contains("form-action 'self'"), "a form to sign out: {policy}");
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
 
         let pages: Pages = Box::new(|_| panic!("a broken template"));

@@ -184,6 +184,8 @@ async fn a_code_and_its_state_never_become_a_return_target() {
         ("/b/callback?error=SECRET&state=ITSSECRET", "/api/login"),
         ("/b/callback?st%61te=ITSSECRET&%63ode=SECRET", "/api/login"),
         ("/map?state=NY&code=10001", "/api/login?return_to=%2Fmap%3Fstate%3DNY%26code%3D10001"),
+        ("/b/callback?code=1&state=12345678", "/api/login"),
+        ("/map?state=1234567&code=1", "/api/login?return_to=%2Fmap%3Fstate%3D1234567%26code%3D1"),
         ("/shop?code=SALE", "/api/login?return_to=%2Fshop%3Fcode%3DSALE"),
         ("/map?state=NY", "/api/login?return_to=%2Fmap%3Fstate%3DNY"),
     ];

@@ -178,3 +178,28 @@ async fn u34_a_site_in_two_languages_knows_which_one_is_wanted() {
     let unknown = visit(&site, &routes(&site), &mut Browser::new(), form()).await;
     assert_eq!(text(&unknown), "Please sign in, None");
 }
+
+#[tokio::test]
+async fn u34_a_form_that_was_refused_is_told_to_be_sent_again() {
+    let site = Site::new();
+    let form = navigation(Method::POST, "/guarded", "same-origin");
+    let refused = visit(&site, &routes(&site), &mut Browser::new(), form).await;
+    assert!(text(&refused).contains("what you sent was not received"), "{}", text(&refused));
+    let frame = navigation(Method::GET, "/guarded", "same-origin").header("sec-fetch-dest", "iframe");
+    let refused = visit(&site, &routes(&site), &mut Browser::new(), frame).await;
+    assert_eq!(refused.status(), 401);
+    assert!(!text(&refused).contains("what you sent"), "{}", text(&refused));
+}
+
+#[tokio::test]
+async fn u34_a_missing_layer_is_told_in_the_site_s_looks_as_well() {
+    let site = Site::with(|builder| builder.pages(|page| format!("ours: {}", page.kind().code())));
+    let cookie = site.signed_in().await.cookie_header().unwrap();
+    let unlayered = Router::new().fallback(any(async || "").layer(site.sign_in.require()));
+    let request = navigation(Method::GET, "/", "none").header("cookie", cookie);
+    let response =
+        tower::ServiceExt::oneshot(unlayered, request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 500);
+    let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
+    assert_eq!(body, "ours: sign_in_layer_missing");
+}

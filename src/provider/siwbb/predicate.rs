@@ -114,6 +114,8 @@ mod tests {
         assert!(!addresses(BOB).unwrap()(&alice));
         assert!(!addresses([""; 0]).unwrap()(&alice), "nobody is on an empty list");
         assert!(!addresses(ALICE).unwrap()(&someone("somebody", ALICE[1], "ETH")), "claims of another subject");
+        assert!(!addresses(ALICE).unwrap()(&someone(ALICE[1], BOB[1], "ETH")), "claims of another person");
+        assert!(!addresses(ALICE).unwrap()(&with_claims(ALICE[1], "{}")), "another provider's, perhaps");
     }
 
     #[test]
