@@ -19,7 +19,7 @@ use common::{BoxError, home_page, listening, me_json, say, setup};
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service, http};
 use tonic::server::NamedService;
-use tonic::service::Routes;
+use tonic::service::{LayerExt as _, Routes};
 use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
@@ -46,7 +46,7 @@ async fn serve() -> Result<(), BoxError> {
         .route("/", get(home))
         .route("/me", get(me).layer(sign_in.require()))
         .with_state(sign_in.clone())
-        .merge(Routes::new(WhoAmI).into_axum_router().reset_fallback());
+        .merge(Routes::new(sign_in.require().named_layer(WhoAmI)).into_axum_router().reset_fallback());
     let address = ([127, 0, 0, 1], setup.port).into();
     let incoming = tonic::transport::server::TcpIncoming::bind(address)?;
     listening(setup.port);
@@ -64,7 +64,7 @@ async fn me(identity: Identity) -> Result<impl IntoResponse, StatusCode> {
     Ok(([(CONTENT_TYPE, "application/json")], json))
 }
 
-/// The RPC: the subject of who asks, or status 16.
+/// The RPC: the subject of who asks. Whoever is not signed in gets status 16 from the guard.
 async fn who_am_i(request: Request<()>) -> Result<Response<String>, Status> {
     let identity = request.extensions().get::<Identity>();
     let identity = identity.ok_or_else(|| Status::unauthenticated("nobody is signed in"))?;

@@ -53,7 +53,7 @@ pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 /// of HTTP, which a client takes as an offer that nobody need take.
 fn is_upgrade(headers: &HeaderMap) -> bool {
     let tokens = headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    headers.get(UPGRADE).is_some_and(|protocol| protocol != "h2c")
+    headers.get_all(UPGRADE).iter().any(|protocol| !protocol.as_bytes().eq_ignore_ascii_case(b"h2c"))
         && tokens.into_iter().any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 

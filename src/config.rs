@@ -135,7 +135,8 @@ impl SignIn {
     }
 
     /// The address of login for who wants to come as somebody else, with a page to come back to: it asks the provider to let
-    /// the person choose an account (OpenID Connect's `prompt=select_account`), also where they are signed in here.
+    /// the person choose an account (OpenID Connect's `prompt=select_account`). Who is signed in and follows it from another
+    /// site is asked first.
     ///
     /// BitBadges knows no such parameter: there the person chooses on its page, and signs out of it first where need be.
     ///
@@ -240,7 +241,9 @@ impl Builder {
 
     /// Hands the completed callback on to the inner service instead of redirecting: the request arrives at the
     /// redirect URI's path with [`SignedIn`] and [`Identity`](crate::Identity) in its extensions. The session cookie is
-    /// set where the answer's status is below 400 and [`SignedIn::refuse`] was not called.
+    /// set where the answer's status is below 400 and [`SignedIn::refuse`] was not called. Whatever answers counts as the
+    /// handler, a layer in between that redirects, too: whom to refuse is best decided in
+    /// [`on_sign_in`](Self::on_sign_in), which nothing comes before.
     ///
     /// Mount the layer around the whole service (in axum `sign_in.layer().layer(router)`, with its responses mapped back
     /// to axum's own body for `axum::serve`; the README shows it): inside `Router::layer`, axum's `OriginalUri` would
@@ -328,6 +331,7 @@ impl Builder {
     /// Has the fragment of the page that somebody was on (`#section`) survive the sign-in. Off by default, since a browser
     /// sends no fragment to anybody: login then answers with a page whose small script adds it to the return target, so it
     /// reaches this server in the address of login and travels in the flow cookie. Whoever has no scripts goes on without.
+    /// That page shows nothing, so [`pages`](Self::pages) is not asked for it.
     pub fn keep_fragment(mut self) -> Self {
         self.keep_fragment = true;
         self

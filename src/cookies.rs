@@ -22,6 +22,9 @@ pub(crate) struct Cookies {
 /// What follows the session cookie's name in the name of a flow cookie.
 const FLOW: &str = "-flow-";
 
+/// And in that of the count of sign-ins in a row.
+const ROUNDS: &str = "-rounds";
+
 /// What the `Cookie` headers hold under one name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found<'a> {
@@ -34,7 +37,8 @@ pub(crate) enum Found<'a> {
 /// Our cookies in a request, seen in one pass.
 pub(crate) struct Ours<'a> {
     pub(crate) session: Found<'a>,
-    pub(crate) has_flow: bool,
+    /// A flow, or the count of sign-ins in a row.
+    pub(crate) has_other: bool,
 }
 
 /// A flow cookie of the request: the public half of its state, and its value.
@@ -58,7 +62,7 @@ impl Cookies {
         };
         Self {
             flow_prefix: format!("{session}{FLOW}"),
-            rounds: format!("{session}-rounds"),
+            rounds: format!("{session}{ROUNDS}"),
             session,
             secure: loopback_port.is_none(),
         }
@@ -79,21 +83,15 @@ impl Cookies {
 
     /// Looks for all of ours at once.
     pub(crate) fn scan<'a>(&self, headers: &'a HeaderMap) -> Ours<'a> {
-        let mut ours = Ours { session: Found::Nothing, has_flow: false };
+        let mut ours = Ours { session: Found::Nothing, has_other: false };
         for (name, value) in pairs(headers) {
             match name.strip_prefix(self.session.as_bytes()) {
                 Some(b"") => ours.session.add(value),
-                Some(rest) => ours.has_flow |= rest.starts_with(FLOW.as_bytes()),
+                Some(rest) => ours.has_other |= rest.starts_with(FLOW.as_bytes()) || rest == ROUNDS.as_bytes(),
                 None => {}
             }
         }
         ours
-    }
-
-    /// Whether the browser keeps cookies of ours, whatever they hold.
-    pub(crate) fn has_any(&self, headers: &HeaderMap) -> bool {
-        let ours = [self.session.as_bytes(), self.rounds.as_bytes()];
-        pairs(headers).any(|(name, _)| ours.contains(&name) || name.starts_with(self.flow_prefix.as_bytes()))
     }
 
     /// The flow cookies among the request's cookies, as we name them, oldest first. No browser holds more than a few, so the
@@ -192,6 +190,26 @@ mod tests {
         ];
         for (name, values, expected) in cases {
             assert_eq!(&find(&headers(values), "s"), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn sees_all_of_ours_in_one_pass_and_nothing_like_them() {
+        let cookies = Cookies::new("signin", None);
+        let cases = [
+            ("__Host-signin=1; a=2", Found::One(&b"1"[..]), false),
+            ("__Host-signin-flow-x=1", Found::Nothing, true),
+            ("__Host-signin-rounds=1", Found::Nothing, true),
+            (
+                "__Host-signing=1; signin=2; __Host-signin-round=3; __Host-signin-roundsman=4; a=5",
+                Found::Nothing,
+                false,
+            ),
+        ];
+        for (header, session, has_other) in cases {
+            let headers = headers(&[header]);
+            let ours = cookies.scan(&headers);
+            assert_eq!((ours.session, ours.has_other), (session, has_other), "{header}");
         }
     }
 

@@ -157,8 +157,8 @@ kinds! {
         cause "This page is only for certain people who are signed in, and your account is not one of them.",
         remedy "Use another account, or ask the site's owners for access.";
     LayerMissing = 500 "sign_in_layer_missing", "Something went wrong on this site",
-        cause "A guard found a session cookie, but the SignInLayer of its own SignIn does not stand outside it, or another one stands between, so nobody can be recognised.",
-        remedy "Operators: mount sign_in.layer() outside sign_in.require().";
+        cause "A guard got a request that the SignInLayer of its own SignIn has not seen: that layer does not stand outside it, or another one stands between, so nobody can be recognised.",
+        remedy "Operators: mount sign_in.layer() outside sign_in.require(); in axum the last .layer() is the outermost.";
     MethodNotAllowed = 405 "method_not_allowed", "That does not work here",
         cause "This address does not take the method of the request: signing in is opened like a page, with GET, and signing out is a button, with POST.",
         remedy "Use the link or button of the site.";
@@ -173,7 +173,7 @@ kinds! {
         remedy "Continue if you meant to sign in.";
     AlreadySignedIn = 403 "already_signed_in", "You are signed in already",
         cause "Another site sent you here to sign in.",
-        remedy "You can go on to where that site sent you.";
+        remedy "You can go on to where that site sent you, or use another account.";
     CallbackMalformed = 400 "callback_malformed", "This sign-in link is not complete",
         cause "The answer from the sign-in service lacks its code or state, or carries one of them twice or damaged.",
         remedy "Start again from the beginning.";

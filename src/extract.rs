@@ -28,7 +28,7 @@ pub struct SignInRejection(Box<(ErrorKind, http::Response<Bytes>)>);
 
 impl SignInRejection {
     fn new(kind: ErrorKind, parts: &Parts) -> Self {
-        Self(Box::new((kind, Refusal::by_extractor(kind, &parts.method, &parts.headers))))
+        Self(Box::new((kind, Refusal::response(None, kind, None, &parts.method, &parts.headers))))
     }
 
     /// What is wrong.

@@ -181,7 +181,7 @@ impl After {
     }
 
     fn apply<R>(self, response: &mut Response<ResponseBody<R>>) {
-        refusal::finish(&self.sign_in.0, self.page.as_ref(), response);
+        refusal::finish(&self.sign_in.0, self.page.as_ref(), self.forwarded.is_some(), response);
         if let Some(cookie) = self.expire {
             let headers = response.headers_mut();
             if respond::make_private(headers) {
@@ -196,12 +196,19 @@ impl After {
 
 impl Forwarded {
     fn apply<R>(self, response: &mut Response<R>) {
-        let refusal = self.completed.signed_in.refusal();
+        let (refusal, status) = (self.completed.signed_in.refusal(), response.status().as_u16());
+        let is_success = refusal.is_none() && status < 400;
+        let request_id = self.aftermath.request_id();
         if let Some(reason) = refusal {
-            tracing::info!(code = ErrorKind::RefusedByApp.code(), reason, "sign-in refused");
+            tracing::info!(code = ErrorKind::RefusedByApp.code(), request_id, reason, "sign-in refused");
             response.extensions_mut().insert(ErrorKind::RefusedByApp);
+        } else if is_success {
+            tracing::info!(request_id, "signed in");
+        } else if status < 500 {
+            tracing::info!(request_id, status, "not signed in: the handler of the callback refused");
+        } else {
+            tracing::warn!(request_id, status, "not signed in: the handler of the callback failed");
         }
-        let is_success = refusal.is_none() && response.status().as_u16() < 400;
         let headers = response.headers_mut();
         respond::keep_private(headers);
         self.aftermath.set_cookies(headers, is_success.then_some(&self.completed));

@@ -65,7 +65,7 @@
 //! 7. No redirect target comes from a request unless it is a path on this site; the redirect URI comes from
 //!    configuration alone.
 //! 8. Paths are matched byte for byte, and nothing is let through by path.
-//! 9. Cookies are set and deleted on proof only: a matched state, an opened session, a logout that passed its check. What
+//! 9. Cookies are set and deleted on proof only: a matched state, an opened session or count, a logout that passed its check. What
 //!    can't be read is ignored and left alone.
 //! 10. Requests of nobody leave nothing behind that is not bounded.
 //! 11. A feature adds API and never changes behaviour.

@@ -159,8 +159,8 @@ impl<'a> Page<'a> {
                 '>' => escaped.push_str("&gt;"),
                 '"' => escaped.push_str("&quot;"),
                 '\'' => escaped.push_str("&#39;"),
-                // Controls and direction marks could make a line read as something else.
-                other if other.is_control() || is_direction_mark(other) => escaped.push('\u{fffd}'),
+                // What nobody sees could make a line read as something else.
+                other if other.is_control() || is_invisible(other) => escaped.push('\u{fffd}'),
                 other => escaped.push(other),
             }
         }
@@ -312,8 +312,12 @@ pub(crate) fn respond_html(status: StatusCode, html: String, policy: HeaderValue
     response
 }
 
-fn is_direction_mark(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Marks of direction, separators of lines, and characters without width.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
 }
 
 const STYLE: &str = "\
@@ -377,6 +381,14 @@ mod tests {
         assert_eq!(response.headers()[REFERRER_POLICY], "no-referrer");
         assert_eq!(response.headers()[X_FRAME_OPTIONS], "DENY");
         assert!(response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().starts_with("default-src 'none'"));
+    }
+
+    #[test]
+    fn what_nobody_sees_is_shown() {
+        for hidden in ['\u{7}', '\u{ad}', '\u{61c}', '\u{200b}', '\u{202e}', '\u{2028}', '\u{2066}', '\u{feff}'] {
+            assert_eq!(Page::escape(&format!("a{hidden}b")), "a\u{fffd}b", "{hidden:?}");
+        }
+        assert_eq!(Page::escape("né 日本 🙂"), "né 日本 🙂");
     }
 
     #[test]

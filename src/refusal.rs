@@ -4,7 +4,7 @@
 //! alone, and leave a note by which the layer, which saw the address, finishes them.
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG, LAST_MODIFIED};
+use http::header::LOCATION;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Response, StatusCode};
 
@@ -23,7 +23,9 @@ use crate::return_to::ReturnTo;
 #[derive(Clone)]
 pub(crate) struct Refusal {
     kind: ErrorKind,
-    form: Form,
+    /// Redirects to login rather than showing a page.
+    to_login: bool,
+    audience: Audience,
     who: Option<Identity>,
     requester: Requester,
     method: Method,
@@ -31,16 +33,14 @@ pub(crate) struct Refusal {
     owner: Option<u64>,
 }
 
-#[derive(Clone, Copy)]
-enum Form {
-    ToLogin,
-    Failure(Audience),
-}
+/// Headers that speak of one body and are wrong beside another.
+const DESCRIBES_THE_BODY: [&str; 7] =
+    ["content-length", "content-encoding", "etag", "last-modified", "content-digest", "repr-digest", "digest"];
 
 impl Refusal {
-    /// A guard's answer, in a form its caller can read.
-    pub(crate) fn by_guard(
-        inner: &Inner,
+    /// The answer in a form its caller can read. A guard knows its `SignIn`; an extractor knows none, and redirects nobody.
+    pub(crate) fn response(
+        inner: Option<&Inner>,
         kind: ErrorKind,
         who: Option<&Identity>,
         method: &Method,
@@ -48,75 +48,65 @@ impl Refusal {
     ) -> Response<Bytes> {
         let (caller, requester) = (Caller::of(method, headers), Requester::of(headers));
         log(&caller, kind, &requester, who);
-        let form = match caller {
-            Caller::Navigation if kind == ErrorKind::NotSignedIn => Form::ToLogin,
-            Caller::Navigation => Form::Failure(Audience::Person),
-            Caller::Other(audience) => Form::Failure(audience),
-            Caller::Upgrade => Form::Failure(Audience::Program),
-            caller => return without_words(&caller, kind, method, &requester),
-        };
-        let refusal = Self { kind, form, who: who.cloned(), requester, method: method.clone(), owner: Some(inner.id) };
-        // Where the layer is missing, none stands outside to finish it.
-        if caller == Caller::Navigation && kind != ErrorKind::LayerMissing {
-            refusal.noted(Some(inner))
-        } else {
-            refusal.final_answer(inner, None)
-        }
-    }
-
-    /// An extractor's answer: the same, but that nobody is redirected.
-    #[cfg(feature = "axum")]
-    pub(crate) fn by_extractor(kind: ErrorKind, method: &Method, headers: &HeaderMap) -> Response<Bytes> {
-        let (caller, requester) = (Caller::of(method, headers), Requester::of(headers));
-        log(&caller, kind, &requester, None);
-        let form = Form::Failure(match caller {
+        let audience = match caller {
             Caller::Navigation => Audience::Person,
             Caller::Other(audience) => audience,
             Caller::Upgrade => Audience::Program,
             caller => return without_words(&caller, kind, method, &requester),
-        });
-        Self { kind, form, who: None, requester, method: method.clone(), owner: None }.noted(None)
-    }
-
-    /// The answer as it can be given here and now, with the note for the layer. The application's pages are asked when the
-    /// layer finishes it.
-    fn noted(self, inner: Option<&Inner>) -> Response<Bytes> {
-        let mut response = self.answer(inner, None, None);
-        response.extensions_mut().insert(self);
+        };
+        let is_navigation = caller == Caller::Navigation;
+        let refusal = Self {
+            kind,
+            to_login: inner.is_some() && is_navigation && kind == ErrorKind::NotSignedIn,
+            audience,
+            who: who.cloned(),
+            requester,
+            method: method.clone(),
+            owner: inner.map(|inner| inner.id),
+        };
+        // Only a page has more to say once the layer has its word; and where that is missing, none stands outside.
+        if inner.is_some() && !(is_navigation && kind != ErrorKind::LayerMissing) {
+            return refusal.final_answer(inner, None);
+        }
+        // The application's pages are asked when the layer finishes it.
+        let mut response = refusal.answer(inner, None, None);
+        response.extensions_mut().insert(refusal);
         response
     }
 
-    fn final_answer(&self, inner: &Inner, page: Option<&PathAndQuery>) -> Response<Bytes> {
-        self.answer(Some(inner), page, inner.pages.as_ref())
+    fn final_answer(&self, inner: Option<&Inner>, page: Option<&PathAndQuery>) -> Response<Bytes> {
+        self.answer(inner, page, inner.and_then(|inner| inner.pages.as_ref()))
     }
 
     fn answer(&self, inner: Option<&Inner>, page: Option<&PathAndQuery>, pages: Option<&Pages>) -> Response<Bytes> {
-        let return_to = match (inner, page) {
-            (Some(inner), Some(page)) if !is_callback(page) => ReturnTo::new(page.as_str(), &inner.paths.all()),
+        let Some(inner) = inner else { return self.failure(&Advice::default(), "", None) };
+        let return_to = match page {
+            Some(page) if !is_callback(page) => ReturnTo::new(page.as_str(), &inner.paths.all()),
             _ => ReturnTo::root(),
         };
-        let audience = match (self.form, inner) {
-            (Form::ToLogin, Some(inner)) => {
-                let mut response = respond::see_other(&login_link(inner, &return_to));
-                response.extensions_mut().insert(self.kind);
-                return response;
-            }
-            (Form::ToLogin, None) => Audience::Person,
-            (Form::Failure(audience), _) => audience,
-        };
-        let error = Error::from(self.kind);
-        let advice = inner.map_or_else(Advice::default, |inner| self.advice(inner, &return_to));
-        let origin = inner.map_or("", |inner| &inner.redirect.origin);
-        let page = Page::new(&error, &advice, &self.requester).with_origin(origin);
-        let response = respond::failure(audience, &page, pages);
-        respond::without_body_for_head(&self.method, response)
+        if self.to_login {
+            let mut response = respond::see_other(&login_link(inner, &return_to));
+            response.extensions_mut().insert(self.kind);
+            return response;
+        }
+        self.failure(&self.advice(inner, &return_to), &inner.redirect.origin, pages)
     }
 
-    fn status(&self) -> StatusCode {
-        match self.form {
-            Form::ToLogin => StatusCode::SEE_OTHER,
-            Form::Failure(_) => self.kind.status(),
+    fn failure(&self, advice: &Advice, origin: &str, pages: Option<&Pages>) -> Response<Bytes> {
+        let error = Error::from(self.kind);
+        let page = Page::new(&error, advice, &self.requester).with_origin(origin);
+        respond::without_body_for_head(&self.method, respond::failure(self.audience, &page, pages))
+    }
+
+    /// Whether the answer is as it was given. Another layer may have made something else of it: a 404 that hides the page, or
+    /// a way elsewhere.
+    fn is_untouched<R>(&self, inner: &Inner, response: &Response<R>) -> bool {
+        if self.to_login {
+            let login = login_link(inner, &ReturnTo::root());
+            return response.status() == StatusCode::SEE_OTHER
+                && response.headers().get(LOCATION).is_some_and(|location| location == &login);
         }
+        response.status() == self.kind.status()
     }
 
     fn advice(&self, inner: &Inner, return_to: &ReturnTo) -> Advice {
@@ -143,10 +133,10 @@ impl Refusal {
     }
 }
 
-/// Whether the address looks like a callback, another `SignIn`'s say: its code and state belong in no address of ours. No
-/// state is as short as that of `/shops?state=NY&code=10001`.
+/// Whether the address looks like a callback, another `SignIn`'s say: its code and state belong in no address of ours. What
+/// is shorter than 96 bits of base64url, as in `/shops?state=California&code=94110`, is taken for something else.
 fn is_callback(page: &PathAndQuery) -> bool {
-    const SHORTEST_STATE: usize = 8;
+    const SHORTEST_STATE: usize = 16;
     let parameters = || url::form_urlencoded::parse(page.query().unwrap_or_default().as_bytes());
     parameters().any(|(name, value)| name == "state" && value.len() >= SHORTEST_STATE)
         && parameters().any(|(name, _)| name == "code" || name == "error")
@@ -185,22 +175,29 @@ fn without_words(caller: &Caller, kind: ErrorKind, method: &Method, requester: &
 }
 
 /// Writes an answer anew that was left to be finished: the page that the browser asked for becomes the place to come back
-/// to. Headers that other layers added stay, but for those that described the former body.
-pub(crate) fn finish<R>(inner: &Inner, page: Option<&PathAndQuery>, response: &mut Response<ResponseBody<R>>) {
-    let is_ours = |refusal: &Refusal| refusal.owner.is_none_or(|owner| owner == inner.id);
-    let Some(refusal) = response.extensions().get::<Refusal>().filter(|refusal| is_ours(refusal)) else { return };
-    let refusal = refusal.clone();
+/// to. Headers that other layers added stay, but for those that described the former body. At a forwarded callback nobody is
+/// signed in yet.
+pub(crate) fn finish<R>(
+    inner: &Inner,
+    page: Option<&PathAndQuery>,
+    is_forwarded: bool,
+    response: &mut Response<ResponseBody<R>>,
+) {
+    let is_ours = |refusal: &&Refusal| refusal.owner.is_none_or(|owner| owner == inner.id);
+    let Some(refusal) = response.extensions().get::<Refusal>().filter(is_ours) else { return };
+    let mut refusal = refusal.clone();
     response.extensions_mut().remove::<Refusal>();
-    // Another layer may have made something else of it, a 404 that hides the page, say.
-    let is_untouched = response.status() == refusal.status();
-    if !is_untouched || (refusal.owner.is_some() && page.is_none()) {
+    if !refusal.is_untouched(inner, response) {
         return;
     }
-    let (parts, body) = refusal.final_answer(inner, page).into_parts();
+    if is_forwarded {
+        refusal.who = None;
+    }
+    let (parts, body) = refusal.final_answer(Some(inner), page).into_parts();
     *response.status_mut() = parts.status;
     *response.body_mut() = ResponseBody::own(body);
     let headers = response.headers_mut();
-    for described in [CONTENT_LENGTH, CONTENT_ENCODING, ETAG, LAST_MODIFIED] {
+    for described in DESCRIBES_THE_BODY {
         headers.remove(described);
     }
     for (name, value) in parts.headers {

@@ -19,6 +19,7 @@ use crate::cookies::{Found, find};
 use crate::error::ErrorKind;
 use crate::identity::{Identity, Unrecognised};
 use crate::refusal::Refusal;
+use crate::route::Route;
 
 /// Turns away who is not signed in, or does not pass a predicate, before the inner service sees the request. Comes from
 /// [`SignIn::require`] and [`SignIn::require_where`], and believes only what a [`SignInLayer`](crate::SignInLayer) of the
@@ -37,8 +38,13 @@ use crate::refusal::Refusal;
 ///
 /// A page of ours is never shown in a frame, so there the person sees none of it.
 ///
-/// A session cookie that no [`SignInLayer`](crate::SignInLayer) of the same `SignIn` has looked at is a mistake in the
-/// application, and answered with 500 and `sign_in_layer_missing`.
+/// A session cookie that no [`SignInLayer`](crate::SignInLayer) of the same `SignIn` has looked at, or a request for one of
+/// its paths, is a mistake in the application: the layer is missing, or stands inside the guard (in axum the last
+/// `.layer(…)` is the outermost). It is answered with 500 and `sign_in_layer_missing`. So no page of yours behind a guard can
+/// have the path of login, callback or logout, not even once a router has shortened it.
+///
+/// tonic wants a name for each service: `use tonic::service::LayerExt`, and
+/// `server.add_service(sign_in.require().named_layer(greeter))` guards one.
 ///
 /// ```
 /// # fn example(sign_in: tower_signin::SignIn) {
@@ -126,12 +132,15 @@ impl RequireLayer {
             None if self.is_layer_missing(request) => ErrorKind::LayerMissing,
             None => ErrorKind::NotSignedIn,
         };
-        Some(Refusal::by_guard(inner, kind, who, method, headers))
+        Some(Refusal::response(Some(inner), kind, who, method, headers))
     }
 
-    /// A session cookie came, and nobody looked at it.
+    /// A session cookie came, and nobody looked at it; or the address is one that the layer answers.
     fn is_layer_missing<B>(&self, request: &Request<B>) -> bool {
         let inner = &self.sign_in.0;
+        if inner.paths.route(request.method(), request.uri()) != Route::Other {
+            return true;
+        }
         let is_seen = request.extensions().get::<Unrecognised>().is_some_and(|seen| seen.0 == inner.id);
         !is_seen && find(request.headers(), inner.cookies.session_name()) != Found::Nothing
     }

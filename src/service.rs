@@ -80,7 +80,7 @@ impl<S> SignInService<S> {
     {
         let inner = &self.sign_in.0;
         let ours = inner.cookies.scan(request.headers());
-        let is_marked = ours.has_flow || ours.session != Found::Nothing;
+        let is_marked = ours.has_other || ours.session != Found::Nothing;
         let presented = open(inner, &ours.session);
         if is_marked {
             Cookies::mark_sensitive(request.headers_mut());

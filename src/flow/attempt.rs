@@ -231,6 +231,8 @@ async fn supervise(mut end: End, ticket: Ticket) {
         Err(error) => Err(Error::new(ErrorKind::Internal).with_source(error)),
     };
     match &outcome {
+        // In forward mode the application's handler has the last word.
+        Ok(_) if end.inner.forward => tracing::debug!(request_id = %requester, "sign-in handed on"),
         Ok(_) => tracing::info!(request_id = %requester, "signed in"),
         Err(error) => super::log(error, &requester),
     }

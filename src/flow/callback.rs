@@ -165,8 +165,9 @@ fn flow_is_gone(
 ) -> Response<Bytes> {
     let login = login_link(inner, return_to);
     let Presented::Session(session) = present(inner, headers) else {
-        let keeps_cookies = inner.cookies.has_any(headers);
-        let kind = if kind == ErrorKind::FlowNotFound && !keeps_cookies { ErrorKind::CookiesRefused } else { kind };
+        let ours = inner.cookies.scan(headers);
+        let has_none = ours.session == Found::Nothing && !ours.has_other;
+        let kind = if kind == ErrorKind::FlowNotFound && has_none { ErrorKind::CookiesRefused } else { kind };
         return failure_with(inner, headers, &kind.into(), &Advice::sign_in(login));
     };
     if let CallbackResult::Code(code) = &query.result
@@ -190,6 +191,11 @@ fn flow_is_gone(
 }
 
 impl Aftermath {
+    /// For the log.
+    pub(crate) fn request_id(&self) -> tracing::field::DisplayValue<Requester> {
+        tracing::field::display(self.requester.clone())
+    }
+
     /// The answer to an attempt that failed, or that succeeded where the callback is not forwarded.
     pub(crate) fn respond(self, outcome: &Outcome) -> Response<Bytes> {
         match outcome {

@@ -23,6 +23,7 @@ use crate::respond::Audience;
 use crate::return_to::ReturnTo;
 use crate::route::Site;
 use crate::seal::{Purpose, random};
+use crate::session::Session;
 use crate::session::sealed::{Presented, present};
 
 /// More flow cookies than this push the oldest out.
@@ -44,6 +45,9 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
     }
     let came_from = Site::of(headers);
     let session = match present(inner, headers) {
+        Presented::Session(session) if came_from == Site::Foreign && select_account => {
+            return already_signed_in(inner, headers, &session, &return_to, again);
+        }
         // The browser carries a fragment over this redirect by itself, and still says that another site began it.
         Presented::Session(_) if came_from == Site::Foreign => {
             return match Rounds::of(inner, headers).sent_back(inner) {
@@ -63,20 +67,16 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
     let site = site.unwrap_or(came_from);
     if let Some(session) = session.as_ref().filter(|_| site == Site::Foreign) {
         // Signed in since the page in between was opened. From here a redirect would look like one of this site's own.
-        let advice = Advice {
-            signed_in_as: Some(session.subject().to_owned()),
-            links: vec![PageLink::new(PageAction::Continue, return_to.as_str())],
-            login: Some(again),
-            ..Advice::default()
-        };
-        return failure_with(inner, headers, &ErrorKind::AlreadySignedIn.into(), &advice);
+        return already_signed_in(inner, headers, session, &return_to, again);
     }
     let mut cookies = expire_dead_flows(inner, headers);
-    if session.is_none() {
+    // Unless a page of this site asks, a guard may have sent them here that does not recognise the session.
+    if session.is_none() || headers.get("sec-fetch-site").is_none_or(|site| site != "same-origin") {
+        let cause = session.as_ref().map_or_else(|| LikelyCause::of(inner, headers), |_| RECOGNISED_HERE_ONLY);
         match Rounds::of(inner, headers).at_login(inner) {
             AtLogin::GoOn => {}
             AtLogin::Count(counted) => cookies.push(counted),
-            AtLogin::Stop(reset) => return stop(inner, headers, again, &LikelyCause::of(inner, headers), reset),
+            AtLogin::Stop(reset) => return stop(inner, headers, again, &cause, reset),
         }
     }
     match make_room(inner, headers, site) {
@@ -95,6 +95,27 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
         }
         Err(error) => failure(inner, headers, &error),
     }
+}
+
+/// Another site can't have somebody sign in anew without their own click.
+fn already_signed_in(
+    inner: &Inner,
+    headers: &HeaderMap,
+    session: &Session,
+    return_to: &ReturnTo,
+    again: String,
+) -> Response<Bytes> {
+    let other = switch_link(inner, return_to);
+    let advice = Advice {
+        signed_in_as: Some(session.subject().to_owned()),
+        links: vec![
+            PageLink::new(PageAction::Continue, return_to.as_str()),
+            PageLink::new(PageAction::UseAnotherAccount, other),
+        ],
+        login: Some(again),
+        ..Advice::default()
+    };
+    failure_with(inner, headers, &ErrorKind::AlreadySignedIn.into(), &advice)
 }
 
 fn go_on(return_to: &ReturnTo, counted: Option<HeaderValue>) -> Response<Bytes> {

@@ -9,6 +9,7 @@ use super::{append_cookies, failure, refuse_method_or_prefetch, wanted_target};
 use crate::config::Inner;
 use crate::cookies::{Found, find};
 use crate::error::ErrorKind;
+use crate::requester::Requester;
 use crate::respond;
 use crate::route::Site;
 
@@ -30,7 +31,7 @@ pub(crate) fn logout(inner: &Inner, method: &Method, uri: &Uri, headers: &Header
     let mut response = respond::see_other(wanted_target(inner, uri).as_str());
     append_cookies(response.headers_mut(), ours);
     if has_session {
-        tracing::info!("signed out");
+        tracing::info!(request_id = %Requester::of(headers), "signed out");
     }
     response
 }

@@ -57,13 +57,16 @@ impl Rounds {
         opened.and_then(|bytes| Self::decode(&bytes)).unwrap_or_default()
     }
 
-    /// Counts a login that comes without a session.
+    /// Counts a login that comes without a session, or with one that did not help.
     pub(super) fn at_login(self, inner: &Inner) -> AtLogin {
         if self.completed_at.is_none() || self.is_over(inner) {
             return AtLogin::GoOn;
         }
-        let rounds = Self { count: self.count.saturating_add(1), completed_at: None, ..self };
-        rounds.count_or_stop(inner, rounds.count >= MOST)
+        let count = self.count.saturating_add(1);
+        if count >= MOST {
+            return AtLogin::Stop(inner.cookies.expire(inner.cookies.rounds_name()));
+        }
+        Self { count, completed_at: None, ..self }.set_cookie(inner).map_or(AtLogin::GoOn, AtLogin::Count)
     }
 
     /// Counts a login that sends somebody who is signed in back to where another site's page wanted them: a guard that
@@ -71,25 +74,19 @@ impl Rounds {
     pub(super) fn sent_back(self, inner: &Inner) -> AtLogin {
         let now = unix_seconds(inner.clock.now());
         let is_in_a_row = self.sent_back_at.is_some_and(|last| now.saturating_sub(last) < SENT_BACK);
-        let before = if is_in_a_row { self.sent_back } else { 0 };
-        let rounds = Self { sent_back: before.saturating_add(1), sent_back_at: Some(now), ..self };
-        rounds.count_or_stop(inner, rounds.sent_back >= MOST_SENT_BACK)
-    }
-
-    fn count_or_stop(self, inner: &Inner, is_too_many: bool) -> AtLogin {
-        if is_too_many {
-            return AtLogin::Stop(inner.cookies.expire(inner.cookies.rounds_name()));
+        let sent_back = if is_in_a_row { self.sent_back.saturating_add(1) } else { 1 };
+        if sent_back >= MOST_SENT_BACK {
+            // Any site can bring this about, so the other count stays.
+            return AtLogin::Stop(Self { sent_back: 0, sent_back_at: None, ..self }.set_cookie(inner));
         }
-        let is_pending = self.count > 0 && self.completed_at.is_none();
-        let max_age = if is_pending { FLOW_LIFETIME } else { ONE_ROUND };
-        self.set_cookie(inner, max_age).map_or(AtLogin::GoOn, AtLogin::Count)
+        Self { sent_back, sent_back_at: Some(now), ..self }.set_cookie(inner).map_or(AtLogin::GoOn, AtLogin::Count)
     }
 
     /// The cookie that a completed callback leaves behind.
     pub(crate) fn completed(self, inner: &Inner) -> Option<HeaderValue> {
         let completed_at = Some(unix_seconds(inner.clock.now()));
         let count = if self.is_over(inner) { 0 } else { self.count };
-        Self { count, completed_at, ..self }.set_cookie(inner, ONE_ROUND)
+        Self { count, completed_at, ..self }.set_cookie(inner)
     }
 
     /// A sign-in that lasted for a minute ends the count, also where a client keeps the cookie for longer.
@@ -98,10 +95,15 @@ impl Rounds {
         self.completed_at.is_some_and(|completed_at| now.saturating_sub(completed_at) >= ONE_ROUND)
     }
 
-    fn set_cookie(self, inner: &Inner, max_age: u64) -> Option<HeaderValue> {
+    /// A count goes on for as long as a sign-in under way may take.
+    fn set_cookie(self, inner: &Inner) -> Option<HeaderValue> {
         let name = inner.cookies.rounds_name();
+        if self == Self::default() {
+            return inner.cookies.expire(name);
+        }
+        let is_under_way = self.count > 0 && self.completed_at.is_none();
         let sealed = inner.seal.seal(Purpose::Rounds, name, &self.encode()).ok()?;
-        inner.cookies.set(name, &sealed, max_age)
+        inner.cookies.set(name, &sealed, if is_under_way { FLOW_LIFETIME } else { ONE_ROUND })
     }
 
     fn encode(self) -> Vec<u8> {

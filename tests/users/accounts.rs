@@ -144,3 +144,24 @@ impl Provider for Asked {
         unreachable!("no callback is sent")
     }
 }
+
+#[tokio::test]
+async fn u34_a_link_of_another_site_to_change_the_account_asks_first() {
+    let site = Site::new();
+    let mut browser = site.signed_in().await;
+    let switch = site.sign_in.switch_account_url("/page");
+    for from in ["same-site", "cross-site"] {
+        for _ in 0..6 {
+            let response = site.visit(&mut browser, navigation(Method::GET, &switch, from)).await;
+            assert_eq!(told(&response), (403, "already_signed_in".to_owned()), "{from}");
+            for part in
+                [&format!("You are signed in as {BOB}."), "<a href=\"/page\">Continue</a>", ">Use another account</a>"]
+            {
+                assert!(text(&response).contains(part), "{part}: {}", text(&response));
+            }
+            assert_eq!(crate::site::set_cookies(&response), [""; 0], "{from}");
+        }
+    }
+    let response = site.visit(&mut browser, navigation(Method::GET, &switch, "same-origin")).await;
+    assert!(location(&response).starts_with("https://bitbadges.io/"), "a page of ours, or the button");
+}

@@ -121,7 +121,8 @@ async fn a_forwarded_callback_has_them_all() {
 async fn who_is_turned_away_at_a_forwarded_callback_gets_the_page_of_the_site_and_a_way_on() {
     let pages = |page: &tower_signin::Page<'_>| {
         let links: Vec<_> = page.links().iter().map(|link| link.href().to_owned()).collect();
-        format!("ours: {} {links:?}", page.kind().code())
+        let who = page.signed_in_as().map(|who| format!(" signed in as {who}")).unwrap_or_default();
+        format!("ours: {} {links:?}{who}", page.kind().code())
     };
     let site = Site::with(|builder| builder.forward_callback().pages(pages));
     let none = site.sign_in.require_where(|_| false);
@@ -141,6 +142,7 @@ async fn who_is_turned_away_at_a_forwarded_callback_gets_the_page_of_the_site_an
         let turned_away = visit(&site, &router, &mut browser, callback).await;
         assert_eq!((turned_away.status().as_u16(), text(&turned_away)), (status, expected));
         assert!(!browser.jar.contains_key("__Host-signin"), "no session is made");
+        assert!(!text(&turned_away).contains("signed in as"), "nobody is signed in");
     }
 }
 

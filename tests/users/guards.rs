@@ -180,12 +180,12 @@ async fn a_code_and_its_state_never_become_a_return_target() {
     let site = Site::new();
     let router = Router::new().fallback(any(async || "secret")).layer(site.sign_in.require());
     let cases = [
-        ("/b/callback?code=SECRET&state=ITSSECRET", "/api/login"),
-        ("/b/callback?error=SECRET&state=ITSSECRET", "/api/login"),
-        ("/b/callback?st%61te=ITSSECRET&%63ode=SECRET", "/api/login"),
+        ("/b/callback?code=SECRET&state=ITS-SECRET-STATE", "/api/login"),
+        ("/b/callback?error=SECRET&state=ITS-SECRET-STATE", "/api/login"),
+        ("/b/callback?st%61te=ITS-SECRET-STATE&%63ode=SECRET", "/api/login"),
         ("/map?state=NY&code=10001", "/api/login?return_to=%2Fmap%3Fstate%3DNY%26code%3D10001"),
-        ("/b/callback?code=1&state=12345678", "/api/login"),
-        ("/map?state=1234567&code=1", "/api/login?return_to=%2Fmap%3Fstate%3D1234567%26code%3D1"),
+        ("/b/callback?code=1&state=1234567890123456", "/api/login"),
+        ("/map?state=California&code=94110", "/api/login?return_to=%2Fmap%3Fstate%3DCalifornia%26code%3D94110"),
         ("/shop?code=SALE", "/api/login?return_to=%2Fshop%3Fcode%3DSALE"),
         ("/map?state=NY", "/api/login?return_to=%2Fmap%3Fstate%3DNY"),
     ];
@@ -215,6 +215,52 @@ async fn no_cache_is_told_to_keep_a_refusal() {
         assert_eq!(response.headers()["cache-control"], "no-store");
         for name in ["cdn-cache-control", "expires", "etag"] {
             assert!(!response.headers().contains_key(name), "{name} at {}", response.status());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_layer_in_between_may_send_people_elsewhere() {
+    use tower_http::set_header::SetResponseHeaderLayer;
+    let site = Site::new();
+    let elsewhere = SetResponseHeaderLayer::overriding(http::header::LOCATION, HeaderValue::from_static("/closed"));
+    let digest = SetResponseHeaderLayer::overriding(
+        http::HeaderName::from_static("content-digest"),
+        HeaderValue::from_static("sha-256=:AAAA:"),
+    );
+    let router = Router::new()
+        .route("/page", any(async || "secret").layer(site.sign_in.require()))
+        .layer(elsewhere)
+        .route("/owners", any(async || "secret").layer(site.sign_in.require_where(|_| false)))
+        .layer(digest);
+    let response = visit(&site, &router, &mut Browser::new(), navigation(Method::GET, "/page", "none")).await;
+    assert_eq!((response.status().as_u16(), location(&response).as_str()), (303, "/closed"));
+    let page = navigation(Method::GET, "/owners", "none");
+    let response = visit(&site, &router, &mut site.signed_in().await, page).await;
+    assert_eq!((response.status().as_u16(), response.headers().get("content-digest")), (403, None), "of another body");
+}
+
+/// In axum the last layer is the outermost: the usual slip.
+#[tokio::test]
+async fn a_guard_outside_its_layer_or_without_one_is_said_and_is_no_circle() {
+    let site = Site::new();
+    let page = || Router::new().route("/me", any(async || "secret"));
+    let cases = [
+        ("inside out", page().layer(site.sign_in.layer()).layer(site.sign_in.require())),
+        ("no layer", page().layer(site.sign_in.require())),
+        ("no layer, and a fallback", page().fallback(any(async || "")).layer(site.sign_in.require())),
+    ];
+    for (name, router) in cases {
+        let ask = async |path: String| {
+            let request = navigation(Method::GET, &path, "none").body(axum::body::Body::empty()).unwrap();
+            tower::ServiceExt::oneshot(router.clone(), request).await.unwrap()
+        };
+        let response = ask("/me".to_owned()).await;
+        assert_eq!(response.status(), 303, "{name}: a guard alone can't know yet");
+        for path in [response.headers()["location"].to_str().unwrap(), "/api/callback?code=1", "/api/logout"] {
+            let response = ask(path.to_owned()).await;
+            assert_eq!(response.status(), 500, "{name}: {path}");
+            assert_eq!(response.extensions().get(), Some(&tower_signin::ErrorKind::LayerMissing), "{name}: {path}");
         }
     }
 }

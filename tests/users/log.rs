@@ -50,6 +50,35 @@ async fn u15_the_callback_and_its_attempt_write_the_request_id_into_the_log() {
 }
 
 #[tokio::test]
+async fn u15_in_forward_mode_the_last_word_is_in_the_log() {
+    start_log();
+    let site = Site::with(tower_signin::Builder::forward_callback);
+    let cases = [
+        ("well", 303, None, "INFO", "signed in"),
+        ("refuses", 303, Some("banned"), "INFO", "banned"),
+        ("declines", 403, None, "INFO", "not signed in"),
+        ("fails", 500, None, "WARN", "not signed in"),
+    ];
+    for (name, status, reason, level, words) in cases {
+        let handler = any(async move |done: tower_signin::SignedIn| {
+            if let Some(reason) = reason {
+                done.refuse(reason);
+            }
+            http::StatusCode::from_u16(status).unwrap()
+        });
+        let router = Router::new().route("/api/callback", handler);
+        let mut browser = Browser::new();
+        let started = site.start(&mut browser, "/").await;
+        let callback = navigation(Method::GET, &started.callback(crate::site::CODE), "cross-site");
+        visit(&site, &router, &mut browser, callback.header("x-request-id", name)).await;
+        let text = Log::text();
+        let told: Vec<_> = text.lines().filter(|line| line.contains(&format!("request_id={name}"))).collect();
+        let told: Vec<_> = told.into_iter().filter(|line| !line.contains("DEBUG")).collect();
+        assert!(matches!(&told[..], [line] if line.contains(level) && line.contains(words)), "{name}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn u15_what_an_operator_must_see_is_no_debug_line() {
     start_log();
     let site = Site::with(|builder| {

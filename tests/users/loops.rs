@@ -203,6 +203,47 @@ async fn u13_who_is_known_here_and_not_there_meets_an_end_too() {
     }
 }
 
+/// The same where the browser does not tell who sent it, or says that the person typed the address, as it does all along
+/// redirects: there login starts over each time, and the provider may say yes by itself.
+#[tokio::test]
+async fn u13_a_browser_of_few_words_meets_an_end_too() {
+    for site_header in [None, Some("none")] {
+        let site = Site::new();
+        let mut browser = Browser::new();
+        let visit = |path: &str| {
+            let request = http::Request::get(path).header("accept", "text/html");
+            site_header.iter().fold(request, |request, site| request.header("sec-fetch-site", *site))
+        };
+        for number in 1..=3 {
+            let login = site.visit(&mut browser, visit("/api/login?return_to=/page")).await;
+            let started = crate::site::Started::at(&location(&login));
+            let done = site.visit(&mut browser, visit(&started.callback(CODE))).await;
+            assert_eq!(location(&done), "/page", "round {number}");
+        }
+        let stopped = site.visit(&mut browser, visit("/api/login?return_to=/page")).await;
+        assert_eq!(told(&stopped), (400, "sign_in_loop".to_owned()), "{site_header:?}");
+        assert!(text(&stopped).contains("This server recognises you"), "{}", text(&stopped));
+    }
+}
+
+/// Any site can have a browser sent back; that must not free it from a circle of the other kind.
+#[tokio::test]
+async fn u13_another_site_can_t_wipe_the_count_of_rounds() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    let other = site.signed_in().await;
+    for number in 1..=3 {
+        site.complete(&mut browser, "/page").await;
+        browser.jar.insert("__Host-signin".to_owned(), other.jar["__Host-signin"].clone());
+        for _ in 0..5 {
+            site.visit(&mut browser, navigation(Method::GET, "/api/login", "cross-site")).await;
+        }
+        browser.jar.remove("__Host-signin");
+        let response = site.get(&mut browser, &site.login("/page")).await;
+        assert_eq!(response.status(), if number < 3 { 303 } else { 400 }, "round {number}");
+    }
+}
+
 #[tokio::test]
 async fn u13_links_from_elsewhere_are_no_circle() {
     let site = Site::new();

@@ -127,7 +127,13 @@ async fn a_predicate_is_asked_about_people_only_and_once_for_each_request() {
         ("a script", fetch("PUT", "/page"), true, 403, 1),
         ("a person", navigation(Method::GET, "/page", "none"), true, 403, 1),
         ("a form", navigation(Method::POST, "/page", "same-origin"), true, 403, 1),
-        ("a WebSocket", fetch("GET", "/page").header("connection", "upgrade").header("upgrade", "websocket"), true, 403, 1),
+        (
+            "a WebSocket",
+            fetch("GET", "/page").header("connection", "upgrade").header("upgrade", "websocket"),
+            true,
+            403,
+            1,
+        ),
         ("gRPC", Request::post("/page").header("content-type", "application/grpc"), true, 200, 1),
     ];
     for (name, request, is_bob, status, expected) in cases {
