@@ -137,7 +137,7 @@ mod tests {
             (
                 "HTTP/2 in clear",
                 "GET",
-                &[("upgrade", "h2c"), ("connection", "upgrade, http2-settings"), ("accept", "text/html")],
+                &[("upgrade", "H2C"), ("connection", "upgrade, http2-settings"), ("accept", "text/html")],
                 page.clone(),
             ),
             ("a WebSocket over HTTP/2", "CONNECT", &[], Caller::Upgrade),
