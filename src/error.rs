@@ -242,7 +242,7 @@ kinds! {
         remedy "Try again in a moment. Operators: check the API credits and limits.";
     TooManyAttempts = 503 "too_many_attempts", "Too many people are signing in",
         cause "This server is finishing as many sign-ins as it can at once.",
-        remedy "Reload this page in a few seconds; nothing is lost.";
+        remedy "Try again in a few seconds; nothing is lost.";
     ProviderUnreachable = 502 "provider_unreachable", "The sign-in service can't be reached",
         cause "No connection to the sign-in service could be made.",
         remedy "Try again in a moment. Operators: check network, DNS and trust store.";

@@ -113,7 +113,7 @@ impl<'a> Page<'a> {
         let who = self.signed_in_as().map(|subject| Cow::Owned(format!("You are signed in as {subject}.")));
         let (cause, remedy) = (self.kind().cause(), self.kind().remedy());
         let words = match &self.advice.remedy {
-            Some(advice) => [Some(*advice), Some(cause), None],
+            Some(advice) => [Some(*advice), Some(cause), self.advice.likely_cause.as_deref()],
             None => [Some(cause), self.advice.likely_cause.as_deref(), Some(remedy)],
         };
         who.into_iter().chain(words.into_iter().flatten().map(Cow::Borrowed)).collect()
@@ -269,7 +269,7 @@ impl PageAction {
             Self::SignInAgain => "Sign in again",
             Self::UseAnotherAccount => "Use another account",
             Self::Continue => "Continue",
-            Self::Home => "To the first page",
+            Self::Home => "To the home page",
             Self::Reload => "Try again",
         }
     }

@@ -112,7 +112,7 @@ impl Refusal {
     fn advice(&self, inner: &Inner, return_to: &ReturnTo) -> Advice {
         match self.kind {
             ErrorKind::NotSignedIn if !self.method.is_safe() => Advice {
-                remedy: Some("Sign in, then send it again: what you sent was not received."),
+                remedy: Some("What you sent was not received. Sign in, then send it again."),
                 ..Advice::sign_in(login_link(inner, return_to))
             },
             ErrorKind::NotSignedIn => Advice::sign_in(login_link(inner, return_to)),

@@ -49,9 +49,9 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
             return already_signed_in(inner, headers, &session, &return_to, again);
         }
         // The browser carries a fragment over this redirect by itself, and still says that another site began it.
-        Presented::Session(_) if came_from == Site::Foreign => {
+        Presented::Session(session) if came_from == Site::Foreign => {
             return match Rounds::of(inner, headers).sent_back(inner) {
-                AtLogin::Stop(reset) => stop(inner, headers, again, &RECOGNISED_HERE_ONLY, reset),
+                AtLogin::Stop(reset) => stop(inner, headers, Some(&session), again, reset),
                 AtLogin::Count(counted) => go_on(&return_to, Some(counted)),
                 AtLogin::GoOn => go_on(&return_to, None),
             };
@@ -72,11 +72,10 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
     let mut cookies = expire_dead_flows(inner, headers);
     // Unless a page of this site asks, a guard may have sent them here that does not recognise the session.
     if session.is_none() || headers.get("sec-fetch-site").is_none_or(|site| site != "same-origin") {
-        let cause = session.as_ref().map_or_else(|| LikelyCause::of(inner, headers), |_| RECOGNISED_HERE_ONLY);
         match Rounds::of(inner, headers).at_login(inner) {
             AtLogin::GoOn => {}
             AtLogin::Count(counted) => cookies.push(counted),
-            AtLogin::Stop(reset) => return stop(inner, headers, again, &cause, reset),
+            AtLogin::Stop(reset) => return stop(inner, headers, session.as_ref(), again, reset),
         }
     }
     match make_room(inner, headers, site) {
@@ -128,12 +127,22 @@ fn go_on(return_to: &ReturnTo, counted: Option<HeaderValue>) -> Response<Bytes> 
 fn stop(
     inner: &Inner,
     headers: &HeaderMap,
+    session: Option<&Session>,
     again: String,
-    cause: &LikelyCause,
     reset: Option<HeaderValue>,
 ) -> Response<Bytes> {
-    let name = inner.cookies.session_name();
-    let advice = Advice { likely_cause: Some(cause.words.replace("{name}", name)), ..Advice::sign_in(again) };
+    let cause = session.map_or_else(|| LikelyCause::of(inner, headers), |_| RECOGNISED_HERE_ONLY);
+    let likely_cause = Some(cause.words.replace("{name}", inner.cookies.session_name()));
+    let advice = match session {
+        None => Advice { likely_cause, ..Advice::sign_in(again) },
+        Some(session) => Advice {
+            remedy: Some("Nothing is wrong with your account: the operators of this site have to mend it."),
+            likely_cause,
+            signed_in_as: Some(session.subject().to_owned()),
+            links: vec![PageLink::new(PageAction::Home, "/"), PageLink::new(PageAction::SignInAgain, again.as_str())],
+            login: Some(again),
+        },
+    };
     let error = Error::new(ErrorKind::SignInLoop).with_reason(cause.code);
     let mut response = failure_with(inner, headers, &error, &advice);
     append_cookies(response.headers_mut(), reset);

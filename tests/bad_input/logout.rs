@@ -100,7 +100,7 @@ async fn a_person_who_stays_signed_in_is_not_asked_to_sign_in() {
     let wrong_method = site.visit(&mut browser, navigation(Method::GET, "/api/logout", "same-origin")).await;
     for (name, response) in [("from elsewhere", refused), ("by a link", wrong_method)] {
         let page = text(&response);
-        assert!(page.contains("href=\"/\">To the first page</a>") && !page.contains(">Sign in</a>"), "{name}: {page}");
+        assert!(page.contains("href=\"/\">To the home page</a>") && !page.contains(">Sign in</a>"), "{name}: {page}");
     }
 }
 

@@ -123,12 +123,6 @@ impl Chromium {
         self.wait_for(&format!("anything but {url}"), |here| here != url).await;
     }
 
-    /// Waits until a page is loaded whose address begins in one of two ways; gives whether it is the first.
-    pub async fn arrive_at_either(&self, first: &str, second: &str) -> bool {
-        self.wait_for(&format!("{first} or {second}"), |url| url.starts_with(first) || url.starts_with(second)).await;
-        self.url().await.starts_with(first)
-    }
-
     /// Waits until the page of exactly this address is loaded.
     pub async fn land(&self, url: &str) {
         self.wait_for(url, |here| here == url).await;

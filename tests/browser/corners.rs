@@ -278,6 +278,39 @@ async fn signing_out_in_one_tab_sends_the_other_to_sign_in_and_ends_what_it_had_
     assert_subject(&chromium, &Account::bob()).await;
 }
 
+/// Whoever keeps one cookie of ours refuses none, whatever it is.
+#[tokio::test]
+#[ignore = "needs chromium"]
+async fn who_lost_one_cookie_of_ours_is_not_told_to_allow_them() {
+    let clock = Arc::new(ManualClock::new(SystemTime::now()));
+    let app = App::start_with(|builder| builder.clock(Arc::clone(&clock))).await;
+    let session = app.origin.replace("http://localhost:", "signin-");
+    let rounds = format!("{session}-rounds");
+    // A session that is over is kept until it is shown to the app; a count of sign-ins stays where the session was lost.
+    for (lost, kept) in [(&rounds, &session), (&session, &rounds)] {
+        let chromium = Chromium::start().await;
+        chromium.open(&app.url("/page")).await;
+        chromium.arrive(app.dev.origin()).await;
+        let authorization = chromium.url().await;
+        approve(&app, &chromium, "alice").await;
+        chromium.land(&app.url("/page")).await;
+        chromium.client.delete_cookie(lost).await.unwrap();
+        assert_eq!(cookie_names(&chromium).await, [kept.as_str()]);
+        clock.advance(Duration::from_secs(25 * 60 * 60));
+        let callback = app.dev.approve(&authorization, &Account::alice()).unwrap();
+        chromium.open(&callback).await;
+        assert_page(&chromium, 400, "flow_cookie_missing").await;
+        let words = chromium.text("main").await;
+        assert!(!words.contains("You are signed in") && !words.contains("Allow cookies"), "{words}");
+
+        chromium.client.delete_all_cookies().await.unwrap();
+        chromium.open(&callback).await;
+        assert_page(&chromium, 400, "cookies_refused").await;
+        chromium.follow("Sign in").await;
+        chromium.arrive(app.dev.origin()).await;
+    }
+}
+
 /// The only flow there was has been finished, so no flow cookie came with the request.
 #[tokio::test]
 #[ignore = "needs chromium"]

@@ -19,7 +19,8 @@ async fn a_script_of_another_origin_reads_why_it_was_turned_away_and_gets_in_onc
     let (app, chromium, other) = (App::start().await, Chromium::start().await, Other::start().await);
     chromium.open(&other.origin).await;
     let answer = other.ask(&chromium, &app.url("/shared")).await;
-    let expected = json!([401, "application/problem+json", "not_signed_in", "/auth/login"]);
+    let login = app.url("/auth/login");
+    let expected = json!([401, "application/problem+json", "not_signed_in", login]);
     assert_eq!(
         json!([answer["status"], answer["type"], answer["body"]["code"], answer["body"]["login_url"]]),
         expected
@@ -27,7 +28,10 @@ async fn a_script_of_another_origin_reads_why_it_was_turned_away_and_gets_in_onc
     assert_eq!(came(&app, "/shared"), ["OPTIONS 200", "PUT 401"]);
     assert_eq!(app.ran(), [""; 0]);
 
-    sign_in(&app, &chromium).await;
+    let follow = "location = arguments[0]";
+    chromium.client.execute(follow, vec![answer["body"]["login_url"].clone()]).await.unwrap();
+    approve(&app, &chromium, "alice").await;
+    chromium.land(&app.url("/")).await;
     app.forget();
     chromium.open(&other.origin).await;
     let answer = other.ask(&chromium, &app.url("/shared")).await;

@@ -35,7 +35,7 @@ async fn who_is_not_allowed_comes_again_with_another_account() {
     assert_eq!(app.ran(), [""; 0]);
     look(&chromium, "not-allowed").await;
 
-    chromium.follow("Continue").await;
+    chromium.follow("To the home page").await;
     chromium.land(&app.url("/")).await;
     assert_subject(&chromium, &Account::alice()).await;
     chromium.client.back().await.unwrap();
@@ -64,6 +64,8 @@ async fn a_form_is_turned_away_with_a_page_and_never_sent_again() {
     chromium.click("#post").await;
     chromium.arrive(&app.url("/post")).await;
     assert_page(&chromium, 401, "not_signed_in").await;
+    let words = chromium.text("main").await;
+    assert!(words.contains("\nWhat you sent was not received. Sign in, then send it again.\n"), "{words}");
     assert!(app.seen("/auth/login").is_empty(), "nobody was redirected");
     chromium.follow("Sign in").await;
     approve(&app, &chromium, "alice").await;
@@ -84,6 +86,8 @@ async fn an_argument_that_is_missing_gives_a_page_that_leads_back() {
     let (app, chromium) = (App::start().await, Chromium::start().await);
     chromium.open(&app.url("/who?x=1")).await;
     assert_page(&chromium, 401, "not_signed_in").await;
+    let words = chromium.text("main").await;
+    assert!(words.contains("\nSign in to go on.\n") && !words.contains("What you sent"), "{words}");
     assert!(app.seen("/auth/login").is_empty(), "nobody was redirected");
     chromium.follow("Sign in").await;
     approve(&app, &chromium, "alice").await;
@@ -105,7 +109,7 @@ async fn a_script_reads_where_to_sign_in() {
     ];
     for (name, request) in ways {
         let answer = fetch(&chromium, request).await;
-        let expected = json!([401, "application/problem+json", false, "not_signed_in", "/auth/login"]);
+        let expected = json!([401, "application/problem+json", false, "not_signed_in", app.url("/auth/login")]);
         assert_eq!(summary(&answer), expected, "{name}: {answer}");
         assert!(answer["body"]["request_id"].as_str().is_some_and(|id| id.len() == 16), "{name}: {answer}");
     }
@@ -119,7 +123,7 @@ async fn a_script_reads_where_to_sign_in() {
     assert_eq!(fetch(&chromium, "fetch('/api')").await["body"]["subject"], Account::alice().bitbadges_address);
 
     let answer = fetch(&chromium, "fetch('/bob')").await;
-    let switch = "/auth/login?prompt=select_account";
+    let switch = app.url("/auth/login?prompt=select_account");
     let expected = json!([403, "application/problem+json", false, "not_allowed", switch]);
     assert_eq!(summary(&answer), expected, "{answer}");
 }

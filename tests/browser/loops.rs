@@ -1,18 +1,24 @@
 //! Cookies that don't last: nobody is sent round and round.
 
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
 use axum::Router;
-use axum::middleware::map_response;
+use axum::extract::Request;
+use axum::middleware::{map_request, map_response};
 use axum::response::Response;
 use axum::routing::get;
 use http::header::SET_COOKIE;
 use serde_json::json;
 use tower_signin::dev::{Account, DevProvider};
-use tower_signin::{Keys, SignIn};
+use tower_signin::{
+    AuthorizationRequest, BoxFuture, Context, Error, Grant, Keys, ManualClock, Provider, SignIn, ValidatedCode,
+};
 
 use crate::app::App;
 use crate::chromium::Chromium;
 use crate::look::look;
-use crate::{approve, assert_page, cookie_names};
+use crate::{approve, assert_page, assert_subject, come_from_elsewhere, cookie_names};
 
 #[tokio::test]
 #[ignore = "needs chromium"]
@@ -73,30 +79,128 @@ async fn a_session_that_does_not_last_ends_the_third_round_with_the_cause() {
     }
 }
 
-/// The one knows who is signed in, and the other does not.
 #[tokio::test]
 #[ignore = "needs chromium"]
 async fn servers_that_do_not_share_their_keys_are_a_loop_too() {
+    for slowness in [0, 9] {
+        let clock = Arc::new(ManualClock::new(SystemTime::now()));
+        let app = start_with_another_server(&clock, Duration::from_secs(slowness)).await;
+        let chromium = Chromium::start().await;
+        chromium.open(&app.url("/elsewhere?x=1")).await;
+        approve(&app, &chromium, "alice").await;
+        chromium.land(&app.url("/auth/login?return_to=%2Felsewhere%3Fx%3D1")).await;
+        assert_recognised_here_only(&app, &chromium, &[303, 303, 303, 303, 303, 400]).await;
+        assert_eq!(app.dev.requests().len(), 1, "the provider was asked once");
+    }
+}
+
+/// A link from elsewhere ends at the page without any provider; a typed address, by way of it. Both again and again.
+#[tokio::test]
+#[ignore = "needs chromium"]
+async fn servers_that_do_not_share_their_keys_are_a_loop_however_old_the_session_is() {
+    for (age, slowness) in [(61, 0), (61, 9), (3600, 0), (23 * 3600, 9)] {
+        let clock = Arc::new(ManualClock::new(SystemTime::now()));
+        let app = start_with_another_server(&clock, Duration::from_secs(slowness)).await;
+        let chromium = Chromium::start().await;
+        chromium.open(&app.url("/page")).await;
+        approve(&app, &chromium, "alice").await;
+        chromium.land(&app.url("/page")).await;
+        clock.advance(Duration::from_secs(age));
+
+        for _ in 0..2 {
+            app.forget();
+            come_from_elsewhere(&app, &chromium, "/elsewhere?x=1").await;
+            chromium.land(&app.url("/auth/login?return_to=%2Felsewhere%3Fx%3D1")).await;
+            assert_recognised_here_only(&app, &chromium, &[303, 303, 303, 303, 400]).await;
+            assert_eq!(app.dev.requests().len(), 1, "nobody was sent to the provider");
+        }
+        if (age, slowness) == (3600, 0) {
+            look(&chromium, "sign-in-loop-recognised-here-only").await;
+        }
+
+        app.forget();
+        chromium.follow("Sign in again").await;
+        approve(&app, &chromium, "alice").await;
+        chromium.land(&app.url("/auth/login?return_to=%2Felsewhere%3Fx%3D1")).await;
+        assert_recognised_here_only(&app, &chromium, &[303, 303, 303, 303, 303, 400]).await;
+
+        clock.advance(Duration::from_secs(61));
+        app.forget();
+        chromium.open(&app.url("/elsewhere")).await;
+        approve(&app, &chromium, "alice").await;
+        chromium.land(&app.url("/auth/login?return_to=%2Felsewhere")).await;
+        assert_recognised_here_only(&app, &chromium, &[303, 303, 303, 303, 303, 400]).await;
+        assert_eq!(app.dev.requests().len(), 3);
+        chromium.open(&app.url("/page")).await;
+        assert_subject(&chromium, &Account::alice()).await;
+    }
+}
+
+/// For Chromium a typed address is one through all redirects, so login never sends anybody back.
+#[tokio::test]
+#[ignore = "needs chromium"]
+async fn a_provider_that_says_yes_by_itself_makes_no_endless_loop_either() {
+    for slowness in [0, 9] {
+        let clock = Arc::new(ManualClock::new(SystemTime::now()));
+        let dev = DevProvider::start().await.unwrap();
+        let app = start_with_another_server_on(dev, SaysYes, &clock, Duration::from_secs(slowness)).await;
+        let chromium = Chromium::start().await;
+        for _ in 0..2 {
+            app.forget();
+            chromium.open(&app.url("/elsewhere?x=1")).await;
+            chromium.land(&app.url("/auth/login?return_to=%2Felsewhere%3Fx%3D1")).await;
+            assert_recognised_here_only(&app, &chromium, &[303, 303, 303, 400]).await;
+            assert_eq!(app.seen("/auth/callback").len(), 3);
+            clock.advance(Duration::from_secs(61));
+        }
+        chromium.open(&app.url("/page")).await;
+        assert_eq!(chromium.text("#subject").await, "somebody");
+    }
+}
+
+/// The app, and at `/elsewhere` a guard with keys of its own. Each time that guard is asked, so much time passes.
+async fn start_with_another_server(clock: &Arc<ManualClock>, slowness: Duration) -> App {
     let dev = DevProvider::start().await.unwrap();
-    let (provider, elsewhere) = (dev.siwbb(), dev.siwbb());
+    let provider = dev.siwbb();
+    start_with_another_server_on(dev, provider, clock, slowness).await
+}
+
+async fn start_with_another_server_on(
+    dev: DevProvider,
+    provider: impl Provider,
+    clock: &Arc<ManualClock>,
+    slowness: Duration,
+) -> App {
+    let elsewhere = dev.siwbb();
+    let later = Arc::clone(clock);
     let with_another_server = |app: Router, session: &str| {
         let redirect_uri = session.replace("signin-", "http://localhost:") + "/auth/callback";
         let other = SignIn::builder(elsewhere).redirect_uri(redirect_uri).keys(Keys::generate().unwrap());
-        let other = other.build().unwrap();
+        let other = other.clock(Arc::clone(&later)).build().unwrap();
+        let wait = map_request(move |request: Request| {
+            later.advance(slowness);
+            std::future::ready(request)
+        });
         let page = Router::new().route("/elsewhere", get(async || "never").layer(other.require()));
-        page.layer(other.layer()).merge(app)
+        page.layer(other.layer()).layer(wait).merge(app)
     };
-    let app = App::start_on(dev, provider, |builder| builder, with_another_server).await;
-    let chromium = Chromium::start().await;
-    chromium.open(&app.url("/elsewhere")).await;
-    let mut rounds = 0;
-    while chromium.arrive_at_either(app.dev.origin(), &app.url("/auth/login")).await {
-        approve(&app, &chromium, "alice").await;
-        rounds += 1;
-        assert!(rounds <= 3, "nothing ends the loop");
+    App::start_on(dev, provider, |builder| builder.clock(Arc::clone(clock)), with_another_server).await
+}
+
+/// The page that ends the loop, after login answered in these ways since the app forgot.
+async fn assert_recognised_here_only(app: &App, chromium: &Chromium, statuses: &[u16]) {
+    assert_page(chromium, 400, "sign_in_loop").await;
+    let words = chromium.text("main").await;
+    for part in
+        ["You are signed in as ", "This server recognises you, but the page that sent you here does not.", "operators"]
+    {
+        assert!(words.contains(part), "{part}: {words}");
     }
-    assert_page(&chromium, 400, "sign_in_loop").await;
-    assert!(app.seen("/auth/login").len() <= 5, "{:?}", app.seen("/auth/login"));
+    let answered: Vec<_> = app.seen("/auth/login").into_iter().filter_map(|seen| seen.status).collect();
+    assert_eq!(answered, statuses);
+    assert_eq!(app.ran(), [""; 0]);
+    let session = app.origin.replace("http://localhost:", "signin-");
+    assert!(cookie_names(chromium).await.contains(&session), "nobody is signed out by it");
 }
 
 /// Signing out and in again is what people do who try things out.
@@ -113,6 +217,27 @@ async fn who_signs_out_and_in_again_many_times_meets_no_loop() {
         chromium.click("#signout").await;
         chromium.settle(&app.url("/"), "return document.querySelector('#subject')?.textContent == 'nobody'").await;
         assert_eq!(cookie_names(&chromium).await, [""; 0]);
+    }
+}
+
+/// Sends everybody straight back, as a provider does where somebody is signed in and has agreed before.
+struct SaysYes;
+
+impl Provider for SaysYes {
+    fn issuer(&self) -> &str {
+        "http://localhost:1"
+    }
+
+    fn endpoints(&self) -> Vec<&str> {
+        vec!["http://localhost:1/token"]
+    }
+
+    fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Result<String, Error> {
+        Ok(format!("{}?code=c0de&state={}", request.redirect_uri, request.state))
+    }
+
+    fn redeem<'a>(&'a self, _: Context<'a>, _: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
+        Box::pin(async { Grant::new("somebody", &json!({})) })
     }
 }
 

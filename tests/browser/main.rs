@@ -22,7 +22,7 @@ use chromium::Chromium;
 use example::Example;
 use fantoccini::Locator;
 use look::{look, policy_violations};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower_signin::dev::Account;
 
 const SIGN_IN: &str = "#signin";
@@ -290,6 +290,14 @@ async fn approve(app: &app::App, chromium: &Chromium, person: &str) {
     chromium.click(&format!("input[value={person}]")).await;
     chromium.click(APPROVE).await;
     chromium.leave(&asked).await;
+}
+
+/// By a link on a page of another site.
+async fn come_from_elsewhere(app: &app::App, chromium: &Chromium, target: &str) {
+    chromium.open(&app.origin.replace("localhost", "127.0.0.1")).await;
+    let script = "document.querySelector('#page').href = arguments[0]";
+    chromium.client.execute(script, vec![json!(app.url(target))]).await.unwrap();
+    chromium.click("#page").await;
 }
 
 async fn assert_subject(chromium: &Chromium, person: &Account) {

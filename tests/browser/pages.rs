@@ -1,23 +1,33 @@
 //! Every page that the layer can show, provoked, read and pictured.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use axum::Router;
+use axum::body::Body;
 use fantoccini::cookies::Cookie;
+use http::header::{COOKIE, LOCATION, SET_COOKIE};
+use http::{HeaderValue, Request};
 use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tower::ServiceExt as _;
 use tower_signin::dev::{Account, DevProvider};
 use tower_signin::{
     Admission, AuthorizationRequest, BoxFuture, Context, Error, ErrorKind, Grant, ManualClock, Page, Provider,
-    Rejection, ValidatedCode,
+    Rejection, Siwbb, ValidatedCode,
 };
 
 use crate::app::App;
 use crate::chromium::Chromium;
 use crate::look::{look, policy_violations};
-use crate::{DENY, approve};
+use crate::{APPROVE, DENY, approve, assert_page, assert_subject, come_from_elsewhere, cookie_names};
 
 const SIGN_IN: &[&str] = &["Sign in"];
+const HOME: &[&str] = &["To the home page"];
 const OTHER_ACCOUNT: &[&str] = &["Use another account", "Sign in again"];
 
 #[tokio::test]
@@ -29,6 +39,7 @@ async fn every_failure_has_a_page_that_says_what_happened_and_what_to_do() {
     rounds_and_strangers(&mut gallery).await;
     hooks(&mut gallery).await;
     providers(&mut gallery).await;
+    crowd(&mut gallery).await;
     let all: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.code()).collect();
     assert_eq!(gallery.shown, all);
     assert_eq!(gallery.without_remedy, [""; 0], "these pages don't say what to do");
@@ -50,7 +61,7 @@ async fn a_site_gives_every_page_its_own_looks() {
     chromium.open(&app.url("/auth/callback")).await;
     own("callback_malformed", "Sign in").await;
     chromium.open(&app.url("/auth/logout")).await;
-    own("method_not_allowed", "Continue").await;
+    own("method_not_allowed", "To the home page").await;
     chromium.open(&app.url("/")).await;
     chromium.click("#post").await;
     chromium.arrive(&app.url("/post")).await;
@@ -66,6 +77,18 @@ async fn a_site_gives_every_page_its_own_looks() {
     chromium.land(&app.url("/bob?x=1")).await;
 }
 
+/// Chromium may tell a little later.
+async fn first_violations(chromium: &Chromium) -> Vec<String> {
+    let begun = Instant::now();
+    loop {
+        let violations = policy_violations(chromium).await;
+        if !violations.is_empty() || begun.elapsed() > Duration::from_secs(15) {
+            return violations;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// The address of a callback's page holds code and state.
 #[tokio::test]
 #[ignore = "needs chromium"]
@@ -78,6 +101,47 @@ async fn no_script_runs_on_a_page_in_the_site_s_own_looks() {
     assert_eq!(chromium.text("h1").await, "Own");
     assert_eq!(chromium.run("return window.hasRun === true").await, false);
     assert_eq!(policy_violations(&chromium).await.len(), 1);
+}
+
+/// On a page of a guard and on one of the callback, whose address nobody may learn. A form leads nowhere else.
+#[tokio::test]
+#[ignore = "needs chromium"]
+async fn a_form_on_a_page_in_the_site_s_own_looks_signs_out() {
+    let app = App::start_with(|builder| builder.pages(with_a_way_out)).await;
+    let chromium = Chromium::start().await;
+    for place in ["/bob?x=1", "/auth/callback?"] {
+        chromium.open(&app.url("/bob?x=1")).await;
+        chromium.arrive(app.dev.origin()).await;
+        let authorization = chromium.url().await;
+        chromium.click("input[value=alice]").await;
+        chromium.click(APPROVE).await;
+        chromium.land(&app.url("/bob?x=1")).await;
+        if place == "/auth/callback?" {
+            chromium.open(&app.dev.approve(&authorization, &Account::alice()).unwrap()).await;
+        }
+        let (here, code) = (chromium.url().await, chromium.text("#code").await);
+        assert!(here.starts_with(&app.url(place)), "{here}");
+        assert_eq!(code, if place == "/bob?x=1" { "not_allowed" } else { "flow_cookie_missing" });
+        assert_eq!(policy_violations(&chromium).await, [""; 0], "{code}");
+        look(&chromium, &format!("in-own-looks-with-a-way-out-{code}")).await;
+
+        let home = app.seen("/").len();
+        chromium.click("#away").await;
+        let violations = first_violations(&chromium).await;
+        assert!(violations.len() == 1 && violations[0].contains("form-action 'self'"), "{code}: {violations:?}");
+        assert_eq!((chromium.url().await, app.seen("/").len()), (here, home), "{code}: nothing was sent elsewhere");
+
+        chromium.click("#signout").await;
+        chromium.land(&app.url("/")).await;
+        assert_eq!(chromium.text("#subject").await, "nobody", "{code}");
+        assert_eq!(cookie_names(&chromium).await, [""; 0], "{code}");
+        assert_eq!(policy_violations(&chromium).await, [""; 0], "{code}");
+        let out: Vec<_> = app.seen("/auth/logout").into_iter().map(|it| (it.method.to_string(), it.status)).collect();
+        assert_eq!(out, [("POST".to_owned(), Some(303))], "{code}");
+        app.forget();
+        chromium.open(&app.url("/page")).await;
+        chromium.arrive(app.dev.origin()).await;
+    }
 }
 
 #[tokio::test]
@@ -105,13 +169,17 @@ async fn addresses(gallery: &mut Gallery) {
     gallery.chromium.open(&app.url("/auth/callback")).await;
     gallery.show(ErrorKind::CallbackMalformed, SIGN_IN).await;
     gallery.chromium.open(&app.url("/auth/logout")).await;
-    gallery.show(ErrorKind::MethodNotAllowed, &["Continue"]).await;
-    gallery.chromium.open(&app.url("/")).await;
+    gallery.show(ErrorKind::MethodNotAllowed, HOME).await;
+    gallery.go_home(&app).await;
     gallery.chromium.click("#post").await;
     gallery.chromium.arrive(&app.url("/post")).await;
+    gallery.read(ErrorKind::NotSignedIn, SIGN_IN, "What you sent was not received. Sign in, then send it again.").await;
+    look(&gallery.chromium, "page-not_signed_in-form").await;
+    gallery.chromium.open(&app.url("/who")).await;
     gallery.show(ErrorKind::NotSignedIn, SIGN_IN).await;
     gallery.chromium.open(&app.url("/completed")).await;
-    gallery.show(ErrorKind::NotForwarded, &[]).await;
+    gallery.show(ErrorKind::NotForwarded, HOME).await;
+    gallery.go_home(&app).await;
 
     // What a browser keeps to itself or shows to nobody: as if it opened the page after all.
     let headers =
@@ -125,11 +193,14 @@ async fn addresses(gallery: &mut Gallery) {
     gallery.chromium.open(&app.url("/bob")).await;
     approve(&app, &gallery.chromium, "alice").await;
     gallery.chromium.land(&app.url("/bob")).await;
-    gallery.show(ErrorKind::NotAllowed, &["Use another account", "Continue"]).await;
+    gallery.show(ErrorKind::NotAllowed, &["Use another account", "To the home page"]).await;
+    gallery.go_home(&app).await;
     gallery.chromium.open(&app.url("/tokens")).await;
-    gallery.show(ErrorKind::TokensMissing, &[]).await;
+    gallery.show(ErrorKind::TokensMissing, HOME).await;
+    gallery.go_home(&app).await;
     gallery.chromium.open(&app.url("/unlayered")).await;
-    gallery.show(ErrorKind::LayerMissing, &[]).await;
+    gallery.show(ErrorKind::LayerMissing, HOME).await;
+    gallery.go_home(&app).await;
     gallery.forget_cookies().await;
 }
 
@@ -220,7 +291,20 @@ async fn rounds_and_strangers(gallery: &mut Gallery) {
                   document.body.append(form); form.submit()";
     gallery.chromium.client.execute(submit, vec![json!(app.url("/auth/logout"))]).await.unwrap();
     gallery.chromium.arrive(&app.url("/auth/logout")).await;
-    gallery.show(ErrorKind::LogoutForeign, &["Continue"]).await;
+    gallery.show(ErrorKind::LogoutForeign, HOME).await;
+    gallery.go_home(&app).await;
+    gallery.forget_cookies().await;
+
+    let app = App::start_with(|builder| builder.keep_fragment()).await;
+    come_from_elsewhere(&app, &gallery.chromium, "/page#part").await;
+    approve(&app, &gallery.chromium, "alice").await;
+    gallery.chromium.land(&app.url("/page#part")).await;
+    // The address that the page in between went on to.
+    let start = app.seen("/auth/login").pop().expect("a start").target;
+    gallery.chromium.open(&app.url(&start)).await;
+    gallery.show(ErrorKind::AlreadySignedIn, &["Continue", "Use another account"]).await;
+    gallery.chromium.follow("Continue").await;
+    gallery.chromium.land(&app.url("/page#part")).await;
     gallery.forget_cookies().await;
 }
 
@@ -254,7 +338,6 @@ async fn providers(gallery: &mut Gallery) {
         (ErrorKind::ProviderFailed, SIGN_IN),
         (ErrorKind::ProviderAnswer, SIGN_IN),
         (ErrorKind::ProviderBusy, SIGN_IN),
-        (ErrorKind::TooManyAttempts, SIGN_IN),
         (ErrorKind::ProviderUnreachable, SIGN_IN),
         (ErrorKind::ProviderTimeout, SIGN_IN),
         (ErrorKind::Unsupported, SIGN_IN),
@@ -267,6 +350,60 @@ async fn providers(gallery: &mut Gallery) {
     }
 }
 
+/// A server that is finishing as many sign-ins as it can, until some of them are done.
+async fn crowd(gallery: &mut Gallery) {
+    const MOST: usize = 64;
+    let dev = DevProvider::start().await.unwrap();
+    let (gate, waiting) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let slow = Slow { siwbb: dev.siwbb(), gate: Arc::clone(&gate), waiting: Arc::clone(&waiting) };
+    let app = App::start_on(dev, slow, |builder| builder, |app, _| app).await;
+    let mut others = JoinSet::new();
+    for _ in 0..MOST {
+        others.spawn(comes_back(&app).await);
+    }
+    let begun = Instant::now();
+    while waiting.load(Ordering::SeqCst) < MOST {
+        assert!(begun.elapsed() < Duration::from_secs(15), "{waiting:?} are being finished");
+        sleep(Duration::from_millis(20)).await;
+    }
+
+    gallery.chromium.open(&app.url("/page?x=1")).await;
+    approve(&app, &gallery.chromium, "alice").await;
+    gallery.chromium.arrive(&app.url("/auth/callback?")).await;
+    let callback = gallery.chromium.url().await;
+    gallery.show(ErrorKind::TooManyAttempts, &["Try again"]).await;
+    gallery.chromium.run("window.isOld = true").await;
+    gallery.chromium.follow("Try again").await;
+    gallery.chromium.settle(&callback, "return !window.isOld && document.readyState == 'complete'").await;
+    assert_page(&gallery.chromium, 503, "too_many_attempts").await;
+    assert_eq!(app.seen("/auth/callback").len(), 2, "asked twice");
+    assert_eq!(app.dev.requests().len(), 0, "nothing was exchanged");
+
+    gate.add_permits(MOST + 1);
+    while let Some(status) = others.join_next().await {
+        assert_eq!(status.unwrap(), 303, "everybody before is signed in");
+    }
+    gallery.chromium.follow("Try again").await;
+    gallery.chromium.land(&app.url("/page?x=1")).await;
+    assert_subject(&gallery.chromium, &Account::alice()).await;
+    assert_eq!(app.dev.requests().len(), MOST + 1, "one exchange for each");
+    assert_eq!(app.seen("/auth/login").len(), 1, "nothing began anew");
+    gallery.forget_cookies().await;
+}
+
+/// Starts a sign-in past the socket; what it gives is bob's way back, and the status at its end.
+async fn comes_back(app: &App) -> impl Future<Output = u16> + Send + 'static {
+    let service = Router::new().layer(app.sign_in.layer());
+    let login = Request::get(app.url("/auth/login")).body(Body::empty()).unwrap();
+    let started = service.clone().oneshot(login).await.unwrap();
+    let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
+    let authorization = text(&started.headers()[LOCATION]);
+    let flow = text(&started.headers()[SET_COOKIE]);
+    let callback = Request::get(app.dev.approve(&authorization, &Account::bob()).unwrap());
+    let callback = callback.header(COOKIE, flow.split(';').next().unwrap()).body(Body::empty()).unwrap();
+    async move { service.oneshot(callback).await.unwrap().status().as_u16() }
+}
+
 struct Gallery {
     chromium: Chromium,
     shown: BTreeSet<&'static str>,
@@ -276,6 +413,14 @@ struct Gallery {
 impl Gallery {
     /// Reads the page that is there, and takes its picture.
     async fn show(&mut self, kind: ErrorKind, links: &[&str]) {
+        self.read(kind, links, kind.remedy()).await;
+        let code = kind.code();
+        assert!(self.shown.insert(code), "{code} was shown before");
+        look(&self.chromium, &format!("page-{code}")).await;
+    }
+
+    /// Reads the page that is there.
+    async fn read(&mut self, kind: ErrorKind, links: &[&str], remedy: &str) {
         let code = kind.code();
         let page = self.chromium.run(WHAT_IT_SAYS).await;
         assert_eq!(self.chromium.status().await, u64::from(kind.status().as_u16()), "{code}: {page}");
@@ -285,14 +430,30 @@ impl Gallery {
         let said = page["said"].as_array().expect("paragraphs");
         assert!(said.len() >= 2 && said.iter().all(|text| text.as_str() != Some("")), "{code}: {page}");
         assert!(said.contains(&json!(kind.cause())), "{code} says what happened: {page}");
-        if !said.contains(&json!(kind.remedy())) {
+        if !said.contains(&json!(remedy)) {
             self.without_remedy.push(code);
         }
         assert_eq!(page["links"], json!(links), "{code} leads on");
+        for (label, href) in links.iter().zip(page["hrefs"].as_array().expect("addresses")) {
+            let href = href.as_str().expect("an address");
+            let is_right = match *label {
+                "To the home page" => href == "/",
+                "Try again" => href.is_empty(),
+                "Sign in" | "Sign in again" => href == "/auth/login" || href.starts_with("/auth/login?return_to="),
+                "Use another account" => href.starts_with("/auth/login?prompt=select_account&return_to="),
+                "Continue" => href.starts_with('/'),
+                _ => false,
+            };
+            assert!(is_right, "{code}: {label} leads to {href:?}");
+        }
         let request = page["request"].as_str().and_then(|text| text.strip_prefix("Request ")).unwrap_or_default();
         assert!(request.len() == 16 && request.bytes().all(|byte| byte.is_ascii_hexdigit()), "{code}: {page}");
-        assert!(self.shown.insert(code), "{code} was shown before");
-        look(&self.chromium, &format!("page-{code}")).await;
+    }
+
+    /// By the link of the page that is there.
+    async fn go_home(&self, app: &App) {
+        self.chromium.follow("To the home page").await;
+        self.chromium.land(&app.url("/")).await;
     }
 
     /// Goes to the provider, and gives the address that alice would be sent back to.
@@ -320,7 +481,7 @@ impl Gallery {
 
 const WHAT_IT_SAYS: &str = "const texts = css => [...document.querySelectorAll(css)].map(it => it.textContent.trim());
     return { title: document.title, heading: texts('h1')[0], said: texts('p:not([class])'), links: texts('.links a'),
-        code: texts('p.code')[0], request: texts('p.request')[0] }";
+        hrefs: [...document.querySelectorAll('.links a')].map(it => it.getAttribute('href')), code: texts('p.code')[0], request: texts('p.request')[0] }";
 
 /// Sends everybody straight back, and fails the exchange in the way it was told to.
 struct Failing(Arc<Mutex<ErrorKind>>);
@@ -344,6 +505,35 @@ impl Provider for Failing {
     }
 }
 
+/// The dev provider, whose exchanges wait for a permit.
+struct Slow {
+    siwbb: Siwbb,
+    gate: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Provider for Slow {
+    fn issuer(&self) -> &str {
+        self.siwbb.issuer()
+    }
+
+    fn endpoints(&self) -> Vec<&str> {
+        self.siwbb.endpoints()
+    }
+
+    fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Result<String, Error> {
+        self.siwbb.authorization_url(request)
+    }
+
+    fn redeem<'a>(&'a self, context: Context<'a>, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
+        Box::pin(async move {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            self.gate.acquire().await.expect("an open gate").forget();
+            self.siwbb.redeem(context, code).await
+        })
+    }
+}
+
 /// What a site might make of a page.
 fn in_own_looks(page: &Page<'_>) -> String {
     let mut html = format!(
@@ -361,4 +551,11 @@ fn in_own_looks(page: &Page<'_>) -> String {
         html += &format!("<a href=\"{}\">{}</a> ", Page::escape(link.href()), link.action().label());
     }
     html + &format!("</nav><hr><p><span id=code>{}</span> {}</p>", page.kind().code(), page.request_id())
+}
+
+/// With a form to sign out, and one that posts to another origin.
+fn with_a_way_out(page: &Page<'_>) -> String {
+    in_own_looks(page)
+        + "<form method=post action=/auth/logout><button id=signout>Sign out</button></form>\
+           <form method=post action=http://127.0.0.1:9/><button id=away>Elsewhere</button></form>"
 }

@@ -268,7 +268,7 @@ fn assert_turned_away(name: &str, caller: &Caller, who: Who, (origin, path): (&s
             assert_eq!(code(response), kind, "{name}");
             assert!(body.contains(&link), "{name}: no {link} in {body}");
             let names_bob = body.contains(&Account::bob().bitbadges_address);
-            let offers = body.contains("Use another account") && body.contains("href=\"/\">To the first page<");
+            let offers = body.contains("Use another account") && body.contains("href=\"/\">To the home page<");
             assert_eq!((names_bob, offers), (!is_allowed, !is_allowed), "{name}: {body}");
         }
         Problem => {

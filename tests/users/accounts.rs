@@ -45,7 +45,7 @@ async fn u34_the_wrong_account_is_named_and_can_be_changed() {
     for part in [
         &format!("You are signed in as {BOB}."),
         "<a href=\"/api/login?prompt=select_account&amp;return_to=%2Fapp%2Fpage%3Fx%3D1\">Use another account</a>",
-        "<a href=\"/\">To the first page</a>",
+        "<a href=\"/\">To the home page</a>",
     ] {
         assert!(text(&response).contains(part), "{part}: {}", text(&response));
     }

@@ -184,11 +184,11 @@ async fn u34_a_form_that_was_refused_is_told_to_be_sent_again() {
     let site = Site::new();
     let form = navigation(Method::POST, "/guarded", "same-origin");
     let refused = visit(&site, &routes(&site), &mut Browser::new(), form).await;
-    assert!(text(&refused).contains("what you sent was not received"), "{}", text(&refused));
+    assert!(text(&refused).contains("What you sent was not received"), "{}", text(&refused));
     let frame = http::Request::get("/guarded").header("sec-fetch-mode", "navigate").header("sec-fetch-dest", "iframe");
     let refused = visit(&site, &routes(&site), &mut Browser::new(), frame).await;
     assert_eq!(refused.status(), 401);
-    assert!(!text(&refused).contains("what you sent"), "{}", text(&refused));
+    assert!(!text(&refused).contains("What you sent"), "{}", text(&refused));
 }
 
 #[tokio::test]
