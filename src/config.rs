@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use url::Url;
@@ -24,6 +23,8 @@ use crate::require::RequireLayer;
 use crate::return_to::ReturnTo;
 use crate::route::Paths;
 use crate::seal::{Keys, Seal};
+use crate::session::lifetime::Lifetimes;
+use crate::session::registry::Registry;
 
 /// The configured whole: provider, addresses, keys and rules. A cheap clone; make one for each application.
 ///
@@ -41,11 +42,9 @@ use crate::seal::{Keys, Seal};
 pub struct SignIn(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    /// Tells this `SignIn` from every other in the process.
-    pub(crate) id: u64,
     pub(crate) provider: Box<dyn Provider>,
     pub(crate) http: Box<dyn HttpClient>,
-    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) redirect: RedirectUri,
     pub(crate) paths: Paths,
     pub(crate) cookies: Cookies,
@@ -54,7 +53,8 @@ pub(crate) struct Inner {
     pub(crate) hook: Option<Hook>,
     pub(crate) pages: Option<Pages>,
     pub(crate) keep_fragment: bool,
-    pub(crate) session_lifetime: Duration,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) attempts: Attempts,
 }
 
@@ -68,13 +68,13 @@ impl SignIn {
             login_path: None,
             logout_path: None,
             cookie_prefix: "signin".to_owned(),
-            session_lifetime: Duration::from_secs(24 * 60 * 60),
+            lifetimes: Lifetimes::default(),
             forward: false,
             hook: None,
             pages: None,
             keep_fragment: false,
             http: None,
-            clock: Box::new(SystemClock),
+            clock: Arc::new(SystemClock),
         }
     }
 
@@ -188,13 +188,13 @@ pub struct Builder {
     login_path: Option<String>,
     logout_path: Option<String>,
     cookie_prefix: String,
-    session_lifetime: Duration,
+    lifetimes: Lifetimes,
     forward: bool,
     hook: Option<Hook>,
     pages: Option<Pages>,
     keep_fragment: bool,
     http: Option<Box<dyn HttpClient>>,
-    clock: Box<dyn Clock>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Builder {
@@ -232,10 +232,29 @@ impl Builder {
         self
     }
 
-    /// How long a session lasts. 24 hours by default, as long as a BitBadges access token; at most 400 days, which is
-    /// what browsers keep a cookie for.
+    /// How long a session lasts from signing in. 24 hours by default, as long as a BitBadges access token; at most 400 days,
+    /// which is what browsers keep a cookie for. It does not outlast the provider's access token, see
+    /// [`sessions_outlive_tokens`](Self::sessions_outlive_tokens). A shorter lifetime counts for sessions that are there
+    /// already, too.
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
-        self.session_lifetime = lifetime;
+        self.lifetimes.absolute = lifetime;
+        self
+    }
+
+    /// Ends a session that nobody has used for this long, between a minute and 400 days. By default sessions end by their
+    /// [`session_lifetime`](Self::session_lifetime) alone, which this never lengthens.
+    ///
+    /// A request renews the session once a tenth of this time has passed since the last renewal: its response then carries
+    /// the cookie anew, unless shared caches may store it.
+    pub fn session_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.lifetimes.idle = Some(timeout);
+        self
+    }
+
+    /// Lets a session last longer than the access token it was made with. By default it ends with the token, where the
+    /// provider says when that is: afterwards nobody vouches for the person.
+    pub fn sessions_outlive_tokens(mut self) -> Self {
+        self.lifetimes.outlive_tokens = true;
         self
     }
 
@@ -345,7 +364,7 @@ impl Builder {
 
     /// Where the time comes from; the system's clock by default.
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Box::new(clock);
+        self.clock = Arc::new(clock);
         self
     }
 
@@ -355,8 +374,6 @@ impl Builder {
     ///
     /// Names the wrong setting, what is wrong with it and the remedy.
     pub fn build(self) -> Result<SignIn, ConfigError> {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-
         self.provider.validate()?;
         let redirect = RedirectUri::parse(self.redirect_uri.as_deref())?;
         let endpoints = self.provider.endpoints();
@@ -382,14 +399,7 @@ impl Builder {
                 "use up to 64 letters, digits, `-`, `_` and `.`; the layer itself adds `__Host-`",
             ));
         }
-        let longest = Duration::from_secs(400 * 24 * 60 * 60);
-        if self.session_lifetime < Duration::from_secs(60) || self.session_lifetime > longest {
-            return Err(ConfigError::new(
-                "session_lifetime",
-                format!("{:?} is not between a minute and 400 days", self.session_lifetime),
-                "choose a lifetime in between",
-            ));
-        }
+        self.lifetimes.validate()?;
         let keys = self.keys.ok_or_else(|| {
             ConfigError::new("keys", "there are none", "give the builder Keys::from_env(\"SIGNIN_KEYS\")?")
         })?;
@@ -398,11 +408,11 @@ impl Builder {
             None => default_http_client(&endpoints)?,
         };
         Ok(SignIn(Arc::new(Inner {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             seal: Seal::new(&keys, &redirect.text)?,
             cookies: Cookies::new(&self.cookie_prefix, redirect.loopback_port),
             provider: self.provider,
             http,
+            registry: Arc::new(Registry::new(Arc::clone(&self.clock))),
             clock: self.clock,
             redirect,
             paths,
@@ -410,7 +420,7 @@ impl Builder {
             hook: self.hook,
             pages: self.pages,
             keep_fragment: self.keep_fragment,
-            session_lifetime: self.session_lifetime,
+            lifetimes: self.lifetimes,
             attempts: Attempts::default(),
         })))
     }

@@ -7,20 +7,24 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{REFERER, SET_COOKIE};
+use http::header::REFERER;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::body::ResponseBody;
-use crate::config::SignIn;
+use crate::config::{Inner, SignIn};
 use crate::cookies::Cookies;
 use crate::error::ErrorKind;
+use crate::flow::append_cookies;
 use crate::flow::attempt::{Completed, Outcome, Waiter};
 use crate::flow::callback::Aftermath;
 use crate::http_client::BoxFuture;
+use crate::identity::Identity;
 use crate::oauth::callback::single;
+use crate::session::SessionId;
+use crate::session::sealed::{renew, set_cookie};
 use crate::{refusal, respond};
 
 pin_project! {
@@ -49,12 +53,21 @@ pin_project! {
 /// What happens to the inner service's response.
 pub(crate) struct After {
     sign_in: SignIn,
-    /// Deletes a session cookie of ours that is over.
-    pub(crate) expire: Option<HeaderValue>,
+    pub(crate) is_signed_in: bool,
+    /// What becomes of the session cookie.
+    pub(crate) cookie: Option<Change>,
     /// The page that a person asked for, before any router shortened its address. What a guard or an extractor answers
     /// leads back to it.
     pub(crate) page: Option<PathAndQuery>,
     forwarded: Option<Box<Forwarded>>,
+}
+
+/// What a response does to the session cookie of its request.
+pub(crate) enum Change {
+    /// Brings it anew.
+    Renew(Identity),
+    /// Deletes one of ours that is over.
+    Delete(SessionId),
 }
 
 /// A callback that the inner service answers.
@@ -146,7 +159,7 @@ where
                 // A fragment is lost here, which only matters to somebody who is turned away at the callback.
                 let page = completed.signed_in.return_to().parse().ok();
                 let forwarded = Some(Box::new(Forwarded { completed, aftermath: self.aftermath }));
-                State::Inner { future, after: Some(After { sign_in: self.sign_in, expire: None, page, forwarded }) }
+                State::Inner { future, after: Some(After { page, forwarded, ..After::new(&self.sign_in) }) }
             }
             (outcome, _) => State::Own { response: Some(self.aftermath.respond(&outcome)) },
         }
@@ -177,19 +190,44 @@ fn remove_code_and_state<B>(request: &mut Request<B>) {
 
 impl After {
     pub(crate) fn new(sign_in: &SignIn) -> Self {
-        Self { sign_in: sign_in.clone(), expire: None, page: None, forwarded: None }
+        Self { sign_in: sign_in.clone(), is_signed_in: false, cookie: None, page: None, forwarded: None }
     }
 
     fn apply<R>(self, response: &mut Response<ResponseBody<R>>) {
         refusal::finish(&self.sign_in.0, self.page.as_ref(), self.forwarded.is_some(), response);
-        if let Some(cookie) = self.expire {
-            let headers = response.headers_mut();
-            if respond::make_private(headers) {
-                headers.append(SET_COOKIE, cookie);
-            }
+        let headers = response.headers_mut();
+        if self.is_signed_in {
+            respond::keep_out_of_shared_caches(headers);
+        }
+        if let Some(change) = self.cookie
+            && respond::make_private(headers)
+        {
+            append_cookies(headers, change.cookie(&self.sign_in.0));
         }
         if let Some(forwarded) = self.forwarded {
             forwarded.apply(response);
+        }
+    }
+}
+
+impl Change {
+    /// Nothing where the session has ended while the response was made: the cookie that the browser holds by now may be
+    /// another one.
+    fn cookie(self, inner: &Inner) -> Option<HeaderValue> {
+        let id = match &self {
+            Self::Renew(identity) => identity.session().id(),
+            Self::Delete(id) => id,
+        };
+        if inner.registry.has_ended(id) {
+            return None;
+        }
+        match self {
+            Self::Delete(_) => inner.cookies.expire(inner.cookies.session_name()),
+            Self::Renew(identity) => {
+                let session = renew(inner, identity.session());
+                inner.registry.renewed(&session);
+                set_cookie(inner, &session).ok()
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Who is signed in.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -8,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::from_unix_seconds;
 use crate::session::Session;
+use crate::session::registry::{Registry, SessionEnd};
 
 /// The person a request comes from, in the request's extensions.
 ///
@@ -32,13 +34,22 @@ pub struct Identity(Arc<Known>);
 
 struct Known {
     session: Session,
-    /// Which [`SignIn`](crate::SignIn) put it there; a guard believes only its own.
-    owner: u64,
+    ends_at: u64,
+    /// Of the [`SignIn`](crate::SignIn) that put it there; a guard believes only its own.
+    registry: Arc<Registry>,
 }
 
 impl Identity {
-    pub(crate) fn new(session: Session, owner: u64) -> Self {
-        Self(Arc::new(Known { session, owner }))
+    /// `ends_at` is the session's own end, or an earlier one.
+    pub(crate) fn new(session: Session, ends_at: u64, registry: &Arc<Registry>) -> Self {
+        Self(Arc::new(Known { session, ends_at, registry: Arc::clone(registry) }))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test(session: Session) -> Self {
+        let registry = Registry::new(Arc::new(crate::clock::SystemClock));
+        let ends_at = session.ends_at();
+        Self::new(session, ends_at, &Arc::new(registry))
     }
 
     /// Who vouches for the person: `https://bitbadges.io` for BitBadges.
@@ -82,10 +93,38 @@ impl Identity {
         from_unix_seconds(self.0.session.authenticated_at())
     }
 
-    /// When the session ends unless it is ended before.
+    /// When the session ends unless it is ended or renewed before.
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
-        from_unix_seconds(self.0.session.ends_at())
+        from_unix_seconds(self.0.ends_at)
+    }
+
+    /// Waits until the session is over, for what outlives its request: a WebSocket, a stream of events, a gRPC stream.
+    ///
+    /// It ends when its time is up; with an idle timeout, other requests of the same session put that off. It ends at once
+    /// where somebody signs out or signs in anew in the same browser, as far as this process hears of it: another node's
+    /// sign-out is not seen while sessions live in their cookies.
+    ///
+    /// ```
+    /// # async fn example(identity: tower_signin::Identity, mut messages: tokio::sync::mpsc::Receiver<String>) {
+    /// let ended = identity.ended();
+    /// tokio::pin!(ended);
+    /// loop {
+    ///     tokio::select! {
+    ///         reason = &mut ended => {
+    ///             println!("closing: {}", reason.code());
+    ///             break;
+    ///         }
+    ///         message = messages.recv() => {
+    ///             // serve it
+    /// #           if message.is_none() { break }
+    ///         }
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn ended(&self) -> impl Future<Output = SessionEnd> + Send + 'static {
+        Arc::clone(&self.0.registry).ended(*self.session().id(), self.0.ends_at)
     }
 
     pub(crate) fn session(&self) -> &Session {
@@ -93,7 +132,7 @@ impl Identity {
     }
 
     pub(crate) fn owner(&self) -> u64 {
-        self.0.owner
+        self.0.registry.id()
     }
 }
 

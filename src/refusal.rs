@@ -62,7 +62,7 @@ impl Refusal {
             who: who.cloned(),
             requester,
             method: method.clone(),
-            owner: inner.map(|inner| inner.id),
+            owner: inner.map(|inner| inner.registry.id()),
         };
         // Only a page has more to say once the layer has its word; and where that is missing, none stands outside.
         if inner.is_some() && !(is_navigation && kind != ErrorKind::LayerMissing) {
@@ -183,7 +183,7 @@ pub(crate) fn finish<R>(
     is_forwarded: bool,
     response: &mut Response<ResponseBody<R>>,
 ) {
-    let is_ours = |refusal: &&Refusal| refusal.owner.is_none_or(|owner| owner == inner.id);
+    let is_ours = |refusal: &&Refusal| refusal.owner.is_none_or(|owner| owner == inner.registry.id());
     let Some(refusal) = response.extensions().get::<Refusal>().filter(is_ours) else { return };
     let mut refusal = refusal.clone();
     response.extensions_mut().remove::<Refusal>();

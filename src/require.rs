@@ -122,7 +122,7 @@ impl RequireLayer {
     fn refuse<B>(&self, request: &Request<B>) -> Option<Response<Bytes>> {
         let inner = &self.sign_in.0;
         let (method, headers) = (request.method(), request.headers());
-        let who = request.extensions().get::<Identity>().filter(|identity| identity.owner() == inner.id);
+        let who = request.extensions().get::<Identity>().filter(|identity| identity.owner() == inner.registry.id());
         let is_allowed = |identity: &Identity| self.predicate.as_ref().is_none_or(|predicate| predicate(identity));
         let kind = match who {
             // What a preflight asks about must not run, even where a client sends cookies with it.
@@ -141,7 +141,7 @@ impl RequireLayer {
         if inner.paths.route(request.method(), request.uri()) != Route::Other {
             return true;
         }
-        let is_seen = request.extensions().get::<Unrecognised>().is_some_and(|seen| seen.0 == inner.id);
+        let is_seen = request.extensions().get::<Unrecognised>().is_some_and(|seen| seen.0 == inner.registry.id());
         !is_seen && find(request.headers(), inner.cookies.session_name()) != Found::Nothing
     }
 }

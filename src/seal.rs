@@ -194,6 +194,11 @@ impl Seal {
 
     /// Opens what [`seal`](Self::seal) made, with the one key its id names.
     pub(crate) fn open(&self, purpose: Purpose, name: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.open_dated(purpose, name, sealed).map(|(plain, _)| plain)
+    }
+
+    /// The same, and whether a newer key is there to seal it anew.
+    pub(crate) fn open_dated(&self, purpose: Purpose, name: &str, sealed: &[u8]) -> Result<(Vec<u8>, bool), SealError> {
         let mut bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| SealError::Unknown)?;
         let (header, body) = bytes.split_at_mut_checked(HEADER).ok_or(SealError::Unknown)?;
         let (format, rest) = header.split_first().ok_or(SealError::Unknown)?;
@@ -201,7 +206,7 @@ impl Seal {
             return Err(SealError::Unknown);
         }
         let (id, nonce) = rest.split_at(KEY_ID);
-        let key = self.0.iter().find(|key| key.id == id).ok_or(SealError::Unknown)?;
+        let (index, key) = self.0.iter().enumerate().find(|(_, key)| key.id == id).ok_or(SealError::Unknown)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Unknown)?;
         let length = key
             .for_purpose(purpose)
@@ -210,7 +215,7 @@ impl Seal {
             .len();
         bytes.truncate(HEADER + length);
         bytes.drain(..HEADER);
-        Ok(bytes)
+        Ok((bytes, index > 0))
     }
 }
 
@@ -322,8 +327,15 @@ mod tests {
         let origin = "https://a.example";
         let sealed_before = seal(&old, origin).seal(Purpose::Session, "n", b"old").unwrap();
         let rotated = seal(&both, origin);
-        assert_eq!(rotated.open(Purpose::Session, "n", sealed_before.as_bytes()).unwrap(), b"old");
+        assert_eq!(
+            rotated.open_dated(Purpose::Session, "n", sealed_before.as_bytes()).unwrap(),
+            (b"old".to_vec(), true)
+        );
         let sealed_after = rotated.seal(Purpose::Session, "n", b"new").unwrap();
+        assert_eq!(
+            rotated.open_dated(Purpose::Session, "n", sealed_after.as_bytes()).unwrap(),
+            (b"new".to_vec(), false)
+        );
         assert!(seal(&new, origin).open(Purpose::Session, "n", sealed_after.as_bytes()).is_ok());
     }
 

@@ -14,12 +14,12 @@ use crate::flow::callback::{Callback, callback};
 use crate::flow::login::login;
 use crate::flow::logout::logout;
 use crate::flow::signed_in::SignedIn;
-use crate::future::{After, ResponseFuture};
+use crate::future::{After, Change, ResponseFuture};
 use crate::identity::{Identity, Unrecognised};
 use crate::oauth::token::Tokens;
 use crate::respond::without_body_for_head;
 use crate::route::Route;
-use crate::session::sealed::{Presented, open};
+use crate::session::sealed::{Current, Presented, open};
 
 /// A service behind a [`SignInLayer`](crate::SignInLayer).
 #[derive(Clone, Debug)]
@@ -91,14 +91,15 @@ impl<S> SignInService<S> {
         }
         match presented {
             Presented::Nothing => {}
-            Presented::Session(session) => {
-                request.extensions_mut().insert(Identity::new(session, inner.id));
+            Presented::Session(Current { session, ends_at, is_renewal_due }) => {
+                let identity = Identity::new(session, ends_at, &inner.registry);
+                after.is_signed_in = true;
+                after.cookie = is_renewal_due.then(|| Change::Renew(identity.clone()));
+                request.extensions_mut().insert(identity);
             }
             Presented::Refused { delete } => {
-                request.extensions_mut().insert(Unrecognised(inner.id));
-                if delete {
-                    after.expire = inner.cookies.expire(inner.cookies.session_name());
-                }
+                request.extensions_mut().insert(Unrecognised(inner.registry.id()));
+                after.cookie = delete.map(Change::Delete);
             }
         }
         ResponseFuture::inner(self.inner.call(request), after)

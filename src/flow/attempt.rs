@@ -19,6 +19,7 @@ use crate::config::Inner;
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::oauth::callback::ValidatedCode;
+use crate::oauth::token::Tokens;
 use crate::provider::{Context, Grant};
 use crate::requester::Requester;
 use crate::return_to::ReturnTo;
@@ -253,7 +254,12 @@ async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
     random(&mut id).map_err(|_| ErrorKind::Internal)?;
     let session = |data: &str| new_session(inner, &grant, id, ticket.made_by, data);
     let signed_in = |session: Session| {
-        SignedIn::new(Identity::new(session, inner.id), grant.tokens().cloned(), ticket.return_to.clone())
+        let ends_at = session.ends_at();
+        SignedIn::new(
+            Identity::new(session, ends_at, &inner.registry),
+            grant.tokens().cloned(),
+            ticket.return_to.clone(),
+        )
     };
     let session = match &inner.hook {
         None => session("")?,
@@ -281,6 +287,12 @@ pub(crate) fn new_session(
     data: &str,
 ) -> Result<Session, Error> {
     let now = unix_seconds(inner.clock.now());
+    let mut token_ends_at = grant.tokens().and_then(Tokens::access_expires_at).map(unix_seconds);
+    if token_ends_at.is_some_and(|token_ends_at| token_ends_at <= now) {
+        tracing::warn!("an access token had ended when it came; its end is ignored, and a clock may be wrong");
+        token_ends_at = None;
+    }
+    let absolute_end = inner.lifetimes.absolute_end(now, token_ends_at);
     let new = NewSession {
         id,
         issuer: inner.provider.issuer(),
@@ -288,7 +300,8 @@ pub(crate) fn new_session(
         claims: grant.claims(),
         data,
         authenticated_at: now,
-        ends_at: now.saturating_add(inner.session_lifetime.as_secs()),
+        idle_end: inner.lifetimes.idle_end(now, absolute_end),
+        absolute_end,
         fingerprint,
     };
     Session::new(&new).ok_or_else(|| ErrorKind::Internal.into())

@@ -19,7 +19,9 @@ use crate::page::{Advice, Page, PageAction, PageLink};
 use crate::requester::Requester;
 use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
-use crate::session::sealed::{Presented, present};
+use crate::session::SessionId;
+use crate::session::registry::SessionEnd;
+use crate::session::sealed::{Current, Presented, present};
 
 /// What a callback comes to.
 pub(crate) enum Callback {
@@ -38,6 +40,8 @@ pub(crate) struct Aftermath {
     own_flow: Option<HeaderValue>,
     dead_flows: Vec<HeaderValue>,
     rounds: Rounds,
+    /// The sessions that this browser had at login and now.
+    former: [Option<SessionId>; 2],
 }
 
 pub(crate) fn callback(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: &HeaderMap) -> Callback {
@@ -96,6 +100,7 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
         CallbackResult::Error(error) => return Err(end(authorization_error(error))),
     };
     let return_to = flow.return_to.clone();
+    let session_before = flow.session_before;
     let requester = Requester::of(headers);
     let ticket = Ticket {
         state: hash(&[query.state.as_bytes()]),
@@ -115,6 +120,7 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
                 own_flow,
                 dead_flows: expire_dead_flows(inner, headers),
                 rounds: Rounds::of(inner, headers),
+                former: [session_before, presented_id(inner, headers)],
             };
             Ok((waiter, aftermath))
         }
@@ -123,6 +129,15 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
             let advice = start_over(inner, error.kind(), &return_to);
             Err(Box::new(failure_with(inner, headers, &error, &advice)))
         }
+    }
+}
+
+/// By what the registry knows the session cookie of this request.
+fn presented_id(inner: &Inner, headers: &HeaderMap) -> Option<SessionId> {
+    match present(inner, headers) {
+        Presented::Nothing => None,
+        Presented::Session(Current { session, .. }) => Some(*session.id()),
+        Presented::Refused { delete } => delete,
     }
 }
 
@@ -164,7 +179,7 @@ fn flow_is_gone(
     return_to: &ReturnTo,
 ) -> Response<Bytes> {
     let login = login_link(inner, return_to);
-    let Presented::Session(session) = present(inner, headers) else {
+    let Presented::Session(Current { session, .. }) = present(inner, headers) else {
         let ours = inner.cookies.scan(headers);
         let has_none = ours.session == Found::Nothing && !ours.has_other;
         let kind = if kind == ErrorKind::FlowNotFound && has_none { ErrorKind::CookiesRefused } else { kind };
@@ -220,6 +235,11 @@ impl Aftermath {
     pub(crate) fn set_cookies(self, headers: &mut HeaderMap, completed: Option<&Completed>) {
         append_cookies(headers, self.own_flow);
         if let Some(completed) = completed {
+            // A response that is still being made must not bring the cookie of a former session back over this one's.
+            let new = completed.signed_in.identity().session().id();
+            for former in self.former.into_iter().flatten().filter(|former| former != new) {
+                self.inner.registry.end(former, SessionEnd::Replaced);
+            }
             append_cookies(headers, self.dead_flows);
             append_cookies(headers, [completed.session_cookie.clone()]);
             append_cookies(headers, self.rounds.completed(&self.inner));

@@ -24,7 +24,7 @@ use crate::return_to::ReturnTo;
 use crate::route::Site;
 use crate::seal::{Purpose, random};
 use crate::session::Session;
-use crate::session::sealed::{Presented, present};
+use crate::session::sealed::{Current, Presented, present};
 
 /// More flow cookies than this push the oldest out.
 const MOST_FLOWS: usize = 4;
@@ -45,18 +45,18 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
     }
     let came_from = Site::of(headers);
     let session = match present(inner, headers) {
-        Presented::Session(session) if came_from == Site::Foreign && select_account => {
+        Presented::Session(Current { session, .. }) if came_from == Site::Foreign && select_account => {
             return already_signed_in(inner, headers, &session, &return_to, again);
         }
         // The browser carries a fragment over this redirect by itself, and still says that another site began it.
-        Presented::Session(session) if came_from == Site::Foreign => {
+        Presented::Session(Current { session, .. }) if came_from == Site::Foreign => {
             return match Rounds::of(inner, headers).sent_back(inner) {
                 AtLogin::Stop(reset) => stop(inner, headers, Some(&session), again, reset),
                 AtLogin::Count(counted) => go_on(&return_to, Some(counted)),
                 AtLogin::GoOn => go_on(&return_to, None),
             };
         }
-        Presented::Session(session) => Some(session),
+        Presented::Session(Current { session, .. }) => Some(session),
         Presented::Nothing | Presented::Refused { .. } => None,
     };
     let site = fragment::answered(query, came_from);

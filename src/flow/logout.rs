@@ -12,6 +12,8 @@ use crate::error::ErrorKind;
 use crate::requester::Requester;
 use crate::respond;
 use crate::route::Site;
+use crate::session::registry::SessionEnd;
+use crate::session::sealed::{Current, Presented, present};
 
 /// Deletes the session and every other cookie of ours, for a POST from a page of ours.
 pub(crate) fn logout(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> {
@@ -23,6 +25,9 @@ pub(crate) fn logout(inner: &Inner, method: &Method, uri: &Uri, headers: &Header
     }
     let session = inner.cookies.session_name();
     let has_session = find(headers, session) != Found::Nothing;
+    if let Presented::Session(Current { session, .. }) = present(inner, headers) {
+        inner.registry.end(*session.id(), SessionEnd::SignedOut);
+    }
     let mut flows = inner.cookies.flows(headers);
     flows.dedup_by_key(|flow| flow.public);
     let flows = flows.into_iter().map(|flow| inner.cookies.flow_name(flow.public));

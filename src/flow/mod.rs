@@ -214,7 +214,7 @@ fn log(error: &Error, requester: &Requester) {
     }
 }
 
-fn append_cookies(headers: &mut HeaderMap, cookies: impl IntoIterator<Item = HeaderValue>) {
+pub(crate) fn append_cookies(headers: &mut HeaderMap, cookies: impl IntoIterator<Item = HeaderValue>) {
     for cookie in cookies {
         headers.append(SET_COOKIE, cookie);
     }

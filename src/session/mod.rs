@@ -1,10 +1,16 @@
 //! One signed-in browser.
 
+pub(crate) mod lifetime;
+pub(crate) mod registry;
 pub(crate) mod sealed;
 
 use std::ops::Range;
 
 use crate::wire::{Reader, Writer};
+
+/// Where the renewal stands among the bytes, and the idle end behind it.
+const RENEWED_AT: Range<usize> = 25..33;
+const IDLE_END: Range<usize> = 33..41;
 
 /// Of the bytes inside the seal; another one is not read, and its cookie left alone.
 const LAYOUT: u8 = 1;
@@ -25,7 +31,8 @@ pub(crate) struct NewSession<'a> {
     /// What the application attached, as JSON; empty if nothing.
     pub(crate) data: &'a str,
     pub(crate) authenticated_at: u64,
-    pub(crate) ends_at: u64,
+    pub(crate) idle_end: u64,
+    pub(crate) absolute_end: u64,
     pub(crate) fingerprint: Fingerprint,
 }
 
@@ -40,12 +47,13 @@ pub(crate) struct Session {
     data: Range<usize>,
 }
 
-/// The part of fixed length. Idle end, renewal, generation and gate check are kept from the first version on, so that
-/// a later one can act on sessions made by this one.
+/// The part of fixed length. Generation and gate check are kept from the first version on, so that a later one can act on
+/// sessions made by this one.
 #[derive(Clone)]
 struct Fixed {
     id: SessionId,
     authenticated_at: u64,
+    renewed_at: u64,
     idle_end: u64,
     absolute_end: u64,
     fingerprint: Fingerprint,
@@ -59,8 +67,8 @@ impl Session {
             .fixed(&new.id)
             .u64(new.authenticated_at)
             .u64(new.authenticated_at) // renewed at
-            .u64(new.ends_at) // idle end
-            .u64(new.ends_at) // absolute end
+            .u64(new.idle_end)
+            .u64(new.absolute_end)
             .u64(0) // generation
             .u64(new.authenticated_at) // last gate check
             .fixed(&new.fingerprint)
@@ -78,7 +86,7 @@ impl Session {
         }
         let id = reader.fixed()?;
         let authenticated_at = reader.u64()?;
-        let _renewed_at = reader.u64()?;
+        let renewed_at = reader.u64()?;
         let idle_end = reader.u64()?;
         let absolute_end = reader.u64()?;
         let _generation = reader.u64()?;
@@ -95,8 +103,21 @@ impl Session {
         let claims = data.start - PREFIX - claims..data.start - PREFIX;
         let subject = claims.start - PREFIX - subject..claims.start - PREFIX;
         let issuer = subject.start - PREFIX - issuer..subject.start - PREFIX;
-        let fixed = Fixed { id, authenticated_at, idle_end, absolute_end, fingerprint };
+        let fixed = Fixed { id, authenticated_at, renewed_at, idle_end, absolute_end, fingerprint };
         Some(Self { fixed, issuer, subject, claims, data, bytes })
+    }
+
+    /// The same session, used now.
+    pub(crate) fn renewed(&self, now: u64, idle_end: u64) -> Self {
+        let mut renewed = self.clone();
+        renewed.fixed.renewed_at = now;
+        renewed.fixed.idle_end = idle_end;
+        for (range, value) in [(RENEWED_AT, now), (IDLE_END, idle_end)] {
+            if let Some(bytes) = renewed.bytes.get_mut(range) {
+                bytes.copy_from_slice(&value.to_be_bytes());
+            }
+        }
+        renewed
     }
 
     pub(crate) fn encoded(&self) -> &[u8] {
@@ -127,6 +148,14 @@ impl Session {
         self.fixed.authenticated_at
     }
 
+    pub(crate) fn renewed_at(&self) -> u64 {
+        self.fixed.renewed_at
+    }
+
+    pub(crate) fn absolute_end(&self) -> u64 {
+        self.fixed.absolute_end
+    }
+
     pub(crate) fn ends_at(&self) -> u64 {
         self.fixed.idle_end.min(self.fixed.absolute_end)
     }
@@ -153,7 +182,8 @@ mod tests {
             claims: r#"{"a":1}"#,
             data: "",
             authenticated_at: 10,
-            ends_at: 20,
+            idle_end: 20,
+            absolute_end: 30,
             fingerprint: [9; 16],
         })
         .unwrap()
@@ -169,6 +199,17 @@ mod tests {
         assert_eq!(session.data(), "");
         assert_eq!((session.authenticated_at(), session.ends_at()), (10, 20));
         assert_eq!(session.fingerprint(), &[9; 16]);
+    }
+
+    #[test]
+    fn a_renewal_changes_its_times_and_nothing_else() {
+        let before = session();
+        let after = before.renewed(15, 25);
+        assert_eq!((after.renewed_at(), after.ends_at(), before.ends_at()), (15, 25, 20));
+        let read = Session::decode(after.encoded().to_vec()).unwrap();
+        assert_eq!((read.renewed_at(), read.ends_at(), read.absolute_end()), (15, 25, 30));
+        assert_eq!((read.id(), read.authenticated_at(), read.subject()), (&[7; 16], 10, "bb1…"));
+        assert_eq!(read.renewed(10, 20).encoded(), before.encoded());
     }
 
     #[test]

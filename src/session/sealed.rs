@@ -2,11 +2,12 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use super::Session;
+use super::{Session, SessionId};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::cookies::{self, Found};
 use crate::error::{Error, ErrorKind};
+use crate::flow::attempt::fingerprint;
 use crate::seal::{Purpose, SealError};
 
 /// What the request's session cookie says.
@@ -14,9 +15,19 @@ pub(crate) enum Presented {
     /// There is none.
     Nothing,
     /// A session that holds.
-    Session(Session),
-    /// One that does not count. It is deleted only where it is proven to be ours and over, or forged under a key of ours.
-    Refused { delete: bool },
+    Session(Current),
+    /// One that does not count. It is deleted only where it is proven to be ours and over, or forged under a key of ours; the
+    /// registry knows it by this.
+    Refused { delete: Option<SessionId> },
+}
+
+/// A session that holds, as its cookie brought it.
+pub(crate) struct Current {
+    pub(crate) session: Session,
+    /// Its own end, or an earlier one that the settings ask for by now.
+    pub(crate) ends_at: u64,
+    /// Whether a response should bring its cookie anew: it was used, or a newer key is there.
+    pub(crate) is_renewal_due: bool,
 }
 
 /// Browsers drop a cookie whose name and value take more (RFC 6265bis section 5).
@@ -32,19 +43,31 @@ pub(crate) fn open(inner: &Inner, found: &Found<'_>) -> Presented {
     let name = inner.cookies.session_name();
     let value = match found {
         Found::Nothing => return Presented::Nothing,
-        Found::Several => return Presented::Refused { delete: false },
+        Found::Several => return Presented::Refused { delete: None },
         Found::One(value) => value,
     };
-    let bytes = match inner.seal.open(Purpose::Session, name, value) {
-        Ok(bytes) => bytes,
-        Err(error) => return Presented::Refused { delete: error == SealError::Forged },
+    let (bytes, is_outdated) = match inner.seal.open_dated(Purpose::Session, name, value) {
+        Ok(opened) => opened,
+        Err(SealError::Unknown) => return Presented::Refused { delete: None },
+        Err(SealError::Forged) => return Presented::Refused { delete: Some(fingerprint(&[value])) },
     };
-    match Session::decode(bytes) {
-        Some(session) if session.issuer() != inner.provider.issuer() => Presented::Refused { delete: false },
-        Some(session) if session.ends_at() <= unix_seconds(inner.clock.now()) => Presented::Refused { delete: true },
-        Some(session) => Presented::Session(session),
-        None => Presented::Refused { delete: false },
+    let Some(session) = Session::decode(bytes) else { return Presented::Refused { delete: None } };
+    if session.issuer() != inner.provider.issuer() {
+        return Presented::Refused { delete: None };
     }
+    let now = unix_seconds(inner.clock.now());
+    let ends_at = session.ends_at().min(inner.lifetimes.latest_end(session.authenticated_at(), session.renewed_at()));
+    if ends_at <= now {
+        return Presented::Refused { delete: Some(*session.id()) };
+    }
+    let is_renewal_due = inner.lifetimes.is_renewal_due(now, session.renewed_at()) || is_outdated;
+    Presented::Session(Current { session, ends_at, is_renewal_due })
+}
+
+/// The session as it is once it has been used now.
+pub(crate) fn renew(inner: &Inner, session: &Session) -> Session {
+    let now = unix_seconds(inner.clock.now());
+    session.renewed(now, inner.lifetimes.idle_end(now, session.absolute_end()))
 }
 
 /// The `Set-Cookie` header that carries `session` until its end.

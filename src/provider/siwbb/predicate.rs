@@ -97,10 +97,11 @@ mod tests {
             claims,
             data: "",
             authenticated_at: 0,
-            ends_at: 1,
+            idle_end: 1,
+            absolute_end: 1,
             fingerprint: [0; 16],
         });
-        Identity::new(session.unwrap(), 0)
+        Identity::for_test(session.unwrap())
     }
 
     #[test]

@@ -1,0 +1,245 @@
+//! What this process knows of sessions beyond their cookies: which have ended, and who waits for the end of which.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::{Session, SessionId};
+use crate::clock::{Clock, unix_seconds};
+
+/// Why a session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SessionEnd {
+    /// Its time is up.
+    Expired,
+    /// The person signed out.
+    SignedOut,
+    /// The same browser signed in anew.
+    Replaced,
+}
+
+impl SessionEnd {
+    /// A stable name, for logs and metrics.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::SignedOut => "signed_out",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+/// The sessions of one [`SignIn`](crate::SignIn). Bounded: what has ended is forgotten after an hour, or once many more
+/// have, and who waits holds an [`Identity`](crate::Identity).
+pub(crate) struct Registry {
+    id: u64,
+    clock: Arc<dyn Clock>,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    ended: HashMap<SessionId, SessionEnd>,
+    /// Every entry of `ended`, oldest first, with the time it came.
+    order: VecDeque<(SessionId, u64)>,
+    watched: HashMap<SessionId, Watched>,
+}
+
+struct Watched {
+    sender: watch::Sender<State>,
+    watchers: usize,
+}
+
+/// What a watcher is told.
+#[derive(Clone, Copy)]
+struct State {
+    ends_at: u64,
+    end: Option<SessionEnd>,
+}
+
+/// Responses that were begun before an end come within an hour, or never.
+const REMEMBERED: u64 = 60 * 60;
+const MOST_ENDED: usize = 65_536;
+
+/// A watcher looks at the clock at least this often: it may be set, and a machine may sleep.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
+
+impl Registry {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), clock, table: Mutex::default() }
+    }
+
+    /// Tells one `SignIn` from every other in the process.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// From now on no response brings this session back.
+    pub(crate) fn end(&self, id: SessionId, end: SessionEnd) {
+        let now = unix_seconds(self.clock.now());
+        let mut table = self.lock();
+        if table.ended.insert(id, end).is_none() {
+            table.order.push_back((id, now));
+            table.forget_old(now);
+        }
+        if let Some(watched) = table.watched.get(&id) {
+            watched.sender.send_modify(|state| state.end = Some(end));
+        }
+    }
+
+    pub(crate) fn has_ended(&self, id: &SessionId) -> bool {
+        self.lock().ended.contains_key(id)
+    }
+
+    /// Whoever waits for the end of this session waits longer.
+    pub(crate) fn renewed(&self, session: &Session) {
+        if let Some(watched) = self.lock().watched.get(session.id()) {
+            watched.sender.send_modify(|state| state.ends_at = state.ends_at.max(session.ends_at()));
+        }
+    }
+
+    /// Waits until a session is over.
+    pub(crate) async fn ended(self: Arc<Self>, id: SessionId, ends_at: u64) -> SessionEnd {
+        let mut watcher = Watcher::new(self, id, ends_at);
+        loop {
+            let state = *watcher.receiver.borrow_and_update();
+            let left = state.ends_at.saturating_sub(unix_seconds(watcher.registry.clock.now()));
+            match state.end {
+                Some(end) => return end,
+                None if left == 0 => return SessionEnd::Expired,
+                None => {}
+            }
+            let _ = timeout(LOOK_AT_CLOCK.min(Duration::from_secs(left)), watcher.receiver.changed()).await;
+        }
+    }
+
+    /// No code of anyone else's runs under this lock, so a poisoned table is still whole.
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn forget_old(&mut self, now: u64) {
+        while let Some(&(id, ended)) = self.order.front() {
+            if self.order.len() <= MOST_ENDED && now < ended.saturating_add(REMEMBERED) {
+                break;
+            }
+            self.order.pop_front();
+            self.ended.remove(&id);
+        }
+    }
+}
+
+/// One who waits; the last one to go takes the entry along.
+struct Watcher {
+    registry: Arc<Registry>,
+    id: SessionId,
+    receiver: watch::Receiver<State>,
+}
+
+impl Watcher {
+    fn new(registry: Arc<Registry>, id: SessionId, ends_at: u64) -> Self {
+        let mut table = registry.lock();
+        let end = table.ended.get(&id).copied();
+        let watched = table
+            .watched
+            .entry(id)
+            .or_insert_with(|| Watched { sender: watch::Sender::new(State { ends_at, end }), watchers: 0 });
+        watched.watchers += 1;
+        watched.sender.send_modify(|state| state.ends_at = state.ends_at.max(ends_at));
+        let receiver = watched.sender.subscribe();
+        drop(table);
+        Self { registry, id, receiver }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let mut table = self.registry.lock();
+        if let Some(watched) = table.watched.get_mut(&self.id) {
+            watched.watchers -= 1;
+            if watched.watchers == 0 {
+                table.watched.remove(&self.id);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use std::time::SystemTime;
+
+    fn registry() -> (Arc<ManualClock>, Arc<Registry>) {
+        let clock = Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1000)));
+        let registry = Arc::new(Registry::new(Arc::clone(&clock) as Arc<dyn Clock>));
+        (clock, registry)
+    }
+
+    #[test]
+    fn an_end_is_remembered_for_an_hour() {
+        let (clock, registry) = registry();
+        registry.end([1; 16], SessionEnd::SignedOut);
+        clock.advance(Duration::from_secs(REMEMBERED - 1));
+        registry.end([2; 16], SessionEnd::Replaced);
+        assert!(registry.has_ended(&[1; 16]) && registry.has_ended(&[2; 16]) && !registry.has_ended(&[3; 16]));
+        clock.advance(Duration::from_secs(1));
+        registry.end([3; 16], SessionEnd::Replaced);
+        assert!(!registry.has_ended(&[1; 16]) && registry.has_ended(&[2; 16]));
+    }
+
+    #[test]
+    fn ends_are_bounded_and_the_newest_stay() {
+        let (_, registry) = registry();
+        for number in 0..=u128::try_from(MOST_ENDED).unwrap() {
+            registry.end(number.to_be_bytes(), SessionEnd::SignedOut);
+            registry.end(number.to_be_bytes(), SessionEnd::SignedOut);
+        }
+        let table = registry.lock();
+        assert_eq!((table.ended.len(), table.order.len()), (MOST_ENDED, MOST_ENDED));
+        assert!(!table.ended.contains_key(&0_u128.to_be_bytes()) && table.ended.contains_key(&1_u128.to_be_bytes()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_is_told_and_leaves_nothing_behind() {
+        let (clock, registry) = registry();
+        let wait = |ends_at| tokio::spawn(Arc::clone(&registry).ended([1; 16], ends_at));
+        let (one, other) = (wait(2000), wait(2000));
+        tokio::task::yield_now().await;
+        assert_eq!(registry.lock().watched[&[1; 16]].watchers, 2);
+        other.abort();
+        let _ = other.await;
+        tokio::time::advance(Duration::from_secs(500)).await;
+        assert!(!one.is_finished(), "only the clock counts");
+        clock.advance(Duration::from_secs(999));
+        tokio::time::advance(LOOK_AT_CLOCK).await;
+        tokio::task::yield_now().await;
+        assert!(!one.is_finished());
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(one.await.unwrap(), SessionEnd::Expired);
+        assert!(registry.lock().watched.is_empty());
+
+        let signs_out = wait(5000);
+        tokio::task::yield_now().await;
+        registry.end([1; 16], SessionEnd::SignedOut);
+        assert_eq!(signs_out.await.unwrap(), SessionEnd::SignedOut);
+        assert_eq!(wait(5000).await.unwrap(), SessionEnd::SignedOut, "over already");
+        assert!(registry.lock().watched.is_empty());
+    }
+}
