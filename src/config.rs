@@ -24,6 +24,7 @@ use crate::return_to::ReturnTo;
 use crate::route::Paths;
 use crate::seal::{Keys, Seal};
 use crate::session::lifetime::Lifetimes;
+use crate::session::refresh::Refreshes;
 use crate::session::registry::Registry;
 
 /// The configured whole: provider, addresses, keys and rules. A cheap clone; make one for each application.
@@ -55,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) keep_fragment: bool,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) keep_tokens: bool,
+    pub(crate) refreshes: Refreshes,
     pub(crate) attempts: Attempts,
 }
 
@@ -69,6 +72,7 @@ impl SignIn {
             logout_path: None,
             cookie_prefix: "signin".to_owned(),
             lifetimes: Lifetimes::default(),
+            keep_tokens: false,
             forward: false,
             hook: None,
             pages: None,
@@ -189,6 +193,7 @@ pub struct Builder {
     logout_path: Option<String>,
     cookie_prefix: String,
     lifetimes: Lifetimes,
+    keep_tokens: bool,
     forward: bool,
     hook: Option<Hook>,
     pages: Option<Pages>,
@@ -255,6 +260,23 @@ impl Builder {
     /// provider says when that is: afterwards nobody vouches for the person.
     pub fn sessions_outlive_tokens(mut self) -> Self {
         self.lifetimes.outlive_tokens = true;
+        self
+    }
+
+    /// Keeps the provider's tokens for as long as the session lasts, in a sealed cookie of their own, and refreshes them
+    /// before they end. Off by default: who is signed in can be told without them. Each request of somebody signed in then
+    /// carries [`Tokens`](crate::Tokens) in its extensions, valid ones.
+    ///
+    /// A pair is refreshed a minute or so before it ends, by the first request that comes then, once, whoever else comes
+    /// meanwhile; all wait for the new one, for 20 seconds at most. Where the provider refuses, the session ends. Where it
+    /// can't be reached, the old pair serves to its end, and is tried again after a pause; afterwards guards and extractors
+    /// answer 503, and nobody is signed out. Signing out revokes the newest pair.
+    ///
+    /// A provider that gives a new refresh token each time, as BitBadges does, takes the old one back at once. A new pair
+    /// that doesn't reach the browser is remembered here for a minute; after that, or at another process, the person signs
+    /// in again. Several processes behind one address had better keep each session at one of them.
+    pub fn keep_tokens(mut self) -> Self {
+        self.keep_tokens = true;
         self
     }
 
@@ -421,6 +443,8 @@ impl Builder {
             pages: self.pages,
             keep_fragment: self.keep_fragment,
             lifetimes: self.lifetimes,
+            keep_tokens: self.keep_tokens,
+            refreshes: Refreshes::default(),
             attempts: Attempts::default(),
         })))
     }

@@ -16,6 +16,7 @@ pub(crate) struct Cookies {
     session: String,
     flow_prefix: String,
     rounds: String,
+    tokens: String,
     secure: bool,
 }
 
@@ -24,6 +25,9 @@ const FLOW: &str = "-flow-";
 
 /// And in that of the count of sign-ins in a row.
 const ROUNDS: &str = "-rounds";
+
+/// And in that of the tokens.
+const TOKENS: &str = "-tokens";
 
 /// What the `Cookie` headers hold under one name.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,7 +41,7 @@ pub(crate) enum Found<'a> {
 /// Our cookies in a request, seen in one pass.
 pub(crate) struct Ours<'a> {
     pub(crate) session: Found<'a>,
-    /// A flow, or the count of sign-ins in a row.
+    /// A flow, tokens, or the count of sign-ins in a row.
     pub(crate) has_other: bool,
 }
 
@@ -63,6 +67,7 @@ impl Cookies {
         Self {
             flow_prefix: format!("{session}{FLOW}"),
             rounds: format!("{session}{ROUNDS}"),
+            tokens: format!("{session}{TOKENS}"),
             session,
             secure: loopback_port.is_none(),
         }
@@ -77,6 +82,11 @@ impl Cookies {
         &self.rounds
     }
 
+    /// The name of the cookie that keeps the provider's tokens.
+    pub(crate) fn tokens_name(&self) -> &str {
+        &self.tokens
+    }
+
     pub(crate) fn flow_name(&self, public: &str) -> String {
         format!("{}{public}", self.flow_prefix)
     }
@@ -87,7 +97,10 @@ impl Cookies {
         for (name, value) in pairs(headers) {
             match name.strip_prefix(self.session.as_bytes()) {
                 Some(b"") => ours.session.add(value),
-                Some(rest) => ours.has_other |= rest.starts_with(FLOW.as_bytes()) || rest == ROUNDS.as_bytes(),
+                Some(rest) => {
+                    let is_named = rest == ROUNDS.as_bytes() || rest == TOKENS.as_bytes();
+                    ours.has_other |= is_named || rest.starts_with(FLOW.as_bytes());
+                }
                 None => {}
             }
         }
@@ -200,6 +213,7 @@ mod tests {
             ("__Host-signin=1; a=2", Found::One(&b"1"[..]), false),
             ("__Host-signin-flow-x=1", Found::Nothing, true),
             ("__Host-signin-rounds=1", Found::Nothing, true),
+            ("__Host-signin-tokens=1", Found::Nothing, true),
             (
                 "__Host-signing=1; signin=2; __Host-signin-round=3; __Host-signin-roundsman=4; a=5",
                 Found::Nothing,

@@ -10,7 +10,7 @@ use http::request::Parts;
 
 use crate::error::ErrorKind;
 use crate::flow::signed_in::SignedIn;
-use crate::identity::Identity;
+use crate::identity::{Identity, Unrecognised};
 use crate::oauth::token::Tokens;
 use crate::refusal::Refusal;
 
@@ -20,9 +20,10 @@ use crate::refusal::Refusal;
 /// |---|---|---|
 /// | [`Identity`] | where somebody is signed in | 401, in the words of [`RequireLayer`](crate::RequireLayer), with a link to sign in; nobody is redirected |
 /// | [`SignedIn`] | at a forwarded callback | 500 and `callback_not_forwarded` |
-/// | [`Tokens`] | at a forwarded callback, where the provider gave some | 401 where nobody is signed in, else 500 and `tokens_missing` |
+/// | [`Tokens`] | where [`Builder::keep_tokens`](crate::Builder::keep_tokens) has them kept, and at a forwarded callback | 401 where nobody is signed in, else 500 and `tokens_missing` |
 ///
-/// Each is an argument as an `Option`, too, which never rejects. The guard runs before any handler and sees every method,
+/// Each is an argument as an `Option`, too, which rejects only where it is unknown whether somebody is signed in: 503 and
+/// `session_unavailable`. The guard runs before any handler and sees every method,
 /// preflights too; an argument only says what its handler needs.
 pub struct SignInRejection(Box<(ErrorKind, http::Response<Bytes>)>);
 
@@ -54,7 +55,7 @@ impl<S: Sync> FromRequestParts<S> for Identity {
     type Rejection = SignInRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SignInRejection> {
-        parts.extensions.get().cloned().ok_or_else(|| SignInRejection::new(ErrorKind::NotSignedIn, parts))
+        parts.extensions.get().cloned().ok_or_else(|| SignInRejection::new(nobody(parts), parts))
     }
 }
 
@@ -71,21 +72,46 @@ impl<S: Sync> FromRequestParts<S> for Tokens {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SignInRejection> {
         let is_signed_in = parts.extensions.get::<Identity>().is_some();
-        let kind = if is_signed_in { ErrorKind::TokensMissing } else { ErrorKind::NotSignedIn };
+        let kind = if is_signed_in { ErrorKind::TokensMissing } else { nobody(parts) };
         parts.extensions.get().cloned().ok_or_else(|| SignInRejection::new(kind, parts))
     }
 }
 
-macro_rules! optional {
-    ($($argument:ty),*) => {$(
-        impl<S: Sync> OptionalFromRequestParts<S> for $argument {
-            type Rejection = Infallible;
+impl<S: Sync> OptionalFromRequestParts<S> for Identity {
+    type Rejection = SignInRejection;
 
-            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-                Ok(parts.extensions.get::<Self>().cloned())
-            }
-        }
-    )*};
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SignInRejection> {
+        or_unavailable(parts)
+    }
 }
 
-optional!(Identity, SignedIn, Tokens);
+impl<S: Sync> OptionalFromRequestParts<S> for Tokens {
+    type Rejection = SignInRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SignInRejection> {
+        or_unavailable(parts)
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for SignedIn {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+/// `None` says that nobody is signed in, so it must not be said where that is unknown.
+fn or_unavailable<T: Clone + Send + Sync + 'static>(parts: &Parts) -> Result<Option<T>, SignInRejection> {
+    let found = parts.extensions.get::<T>().cloned();
+    match nobody(parts) {
+        kind @ ErrorKind::SessionUnavailable if found.is_none() => Err(SignInRejection::new(kind, parts)),
+        _ => Ok(found),
+    }
+}
+
+/// Why nobody is there.
+fn nobody(parts: &Parts) -> ErrorKind {
+    let is_unavailable = parts.extensions.get::<Unrecognised>().is_some_and(|seen| seen.is_unavailable);
+    if is_unavailable { ErrorKind::SessionUnavailable } else { ErrorKind::NotSignedIn }
+}

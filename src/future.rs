@@ -8,24 +8,19 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::REFERER;
-use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use crate::after::After;
 use crate::body::ResponseBody;
-use crate::config::{Inner, SignIn};
+use crate::config::SignIn;
 use crate::cookies::Cookies;
-use crate::error::ErrorKind;
-use crate::flow::append_cookies;
-use crate::flow::attempt::{Completed, Outcome, Waiter};
+use crate::flow::attempt::{Outcome, Waiter};
 use crate::flow::callback::Aftermath;
 use crate::http_client::BoxFuture;
-use crate::identity::Identity;
 use crate::oauth::callback::single;
-use crate::session::SessionId;
-use crate::session::sealed::{renew, set_cookie};
-use crate::{refusal, respond};
+use crate::session::entrance::Entrance;
 
 pin_project! {
     /// The response of a [`SignInService`](crate::SignInService).
@@ -47,33 +42,8 @@ pin_project! {
         Inner { #[pin] future: S::Future, after: Option<After> },
         Own { response: Option<Response<Bytes>> },
         Attempt { attempt: Option<Box<Attempt<S, B>>> },
+        Entering { entering: Option<Box<Entering<S, B>>> },
     }
-}
-
-/// What happens to the inner service's response.
-pub(crate) struct After {
-    sign_in: SignIn,
-    pub(crate) is_signed_in: bool,
-    /// What becomes of the session cookie.
-    pub(crate) cookie: Option<Change>,
-    /// The page that a person asked for, before any router shortened its address. What a guard or an extractor answers
-    /// leads back to it.
-    pub(crate) page: Option<PathAndQuery>,
-    forwarded: Option<Box<Forwarded>>,
-}
-
-/// What a response does to the session cookie of its request.
-pub(crate) enum Change {
-    /// Brings it anew.
-    Renew(Identity),
-    /// Deletes one of ours that is over.
-    Delete(SessionId),
-}
-
-/// A callback that the inner service answers.
-struct Forwarded {
-    completed: Completed,
-    aftermath: Aftermath,
 }
 
 /// A callback that waits for its attempt.
@@ -85,9 +55,27 @@ struct Attempt<S, B> {
     forward: Option<(S, Request<B>)>,
 }
 
+/// A request that waits to be told as whom it goes on.
+struct Entering<S, B> {
+    entrance: BoxFuture<'static, Entrance>,
+    service: S,
+    request: Request<B>,
+    after: After,
+}
+
 impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
     pub(crate) fn inner(future: S::Future, after: After) -> Self {
         Self { state: State::Inner { future, after: Some(after) } }
+    }
+
+    pub(crate) fn entering(
+        entrance: BoxFuture<'static, Entrance>,
+        service: S,
+        request: Request<B>,
+        after: After,
+    ) -> Self {
+        let entering = Entering { entrance, service, request, after };
+        Self { state: State::Entering { entering: Some(Box::new(entering)) } }
     }
 
     pub(crate) fn own(response: Response<Bytes>) -> Self {
@@ -133,6 +121,14 @@ where
                     let attempt = attempt.take().expect("it was there a moment ago");
                     attempt.ended(outcome)
                 }
+                StateProjection::Entering { entering } => {
+                    let waiting = entering.as_mut().expect("ResponseFuture polled after completion");
+                    let entrance = ready!(waiting.entrance.as_mut().poll(cx));
+                    let mut entering = entering.take().expect("it was there a moment ago");
+                    entering.after.enter(entrance, &mut entering.request);
+                    let future = entering.service.call(entering.request);
+                    State::Inner { future, after: Some(entering.after) }
+                }
             };
             this.state.set(next);
         }
@@ -158,8 +154,8 @@ where
                 let future = inner.call(request);
                 // A fragment is lost here, which only matters to somebody who is turned away at the callback.
                 let page = completed.signed_in.return_to().parse().ok();
-                let forwarded = Some(Box::new(Forwarded { completed, aftermath: self.aftermath }));
-                State::Inner { future, after: Some(After { page, forwarded, ..After::new(&self.sign_in) }) }
+                let after = After::forwarded(&self.sign_in, page, completed, self.aftermath);
+                State::Inner { future, after: Some(after) }
             }
             (outcome, _) => State::Own { response: Some(self.aftermath.respond(&outcome)) },
         }
@@ -186,71 +182,6 @@ fn remove_code_and_state<B>(request: &mut Request<B>) {
         }
     }
     Cookies::mark_sensitive(headers);
-}
-
-impl After {
-    pub(crate) fn new(sign_in: &SignIn) -> Self {
-        Self { sign_in: sign_in.clone(), is_signed_in: false, cookie: None, page: None, forwarded: None }
-    }
-
-    fn apply<R>(self, response: &mut Response<ResponseBody<R>>) {
-        refusal::finish(&self.sign_in.0, self.page.as_ref(), self.forwarded.is_some(), response);
-        let headers = response.headers_mut();
-        if self.is_signed_in {
-            respond::keep_out_of_shared_caches(headers);
-        }
-        if let Some(change) = self.cookie
-            && respond::make_private(headers)
-        {
-            append_cookies(headers, change.cookie(&self.sign_in.0));
-        }
-        if let Some(forwarded) = self.forwarded {
-            forwarded.apply(response);
-        }
-    }
-}
-
-impl Change {
-    /// Nothing where the session has ended while the response was made: the cookie that the browser holds by now may be
-    /// another one.
-    fn cookie(self, inner: &Inner) -> Option<HeaderValue> {
-        let id = match &self {
-            Self::Renew(identity) => identity.session().id(),
-            Self::Delete(id) => id,
-        };
-        if inner.registry.has_ended(id) {
-            return None;
-        }
-        match self {
-            Self::Delete(_) => inner.cookies.expire(inner.cookies.session_name()),
-            Self::Renew(identity) => {
-                let session = renew(inner, identity.session());
-                inner.registry.renewed(&session);
-                set_cookie(inner, &session).ok()
-            }
-        }
-    }
-}
-
-impl Forwarded {
-    fn apply<R>(self, response: &mut Response<R>) {
-        let (refusal, status) = (self.completed.signed_in.refusal(), response.status().as_u16());
-        let is_success = refusal.is_none() && status < 400;
-        let request_id = self.aftermath.request_id();
-        if let Some(reason) = refusal {
-            tracing::info!(code = ErrorKind::RefusedByApp.code(), request_id, reason, "sign-in refused");
-            response.extensions_mut().insert(ErrorKind::RefusedByApp);
-        } else if is_success {
-            tracing::info!(request_id, "signed in");
-        } else if status < 500 {
-            tracing::info!(request_id, status, "not signed in: the handler of the callback refused");
-        } else {
-            tracing::warn!(request_id, status, "not signed in: the handler of the callback failed");
-        }
-        let headers = response.headers_mut();
-        respond::keep_private(headers);
-        self.aftermath.set_cookies(headers, is_success.then_some(&self.completed));
-    }
 }
 
 impl<S: Service<Request<B>>, B> fmt::Debug for ResponseFuture<S, B> {

@@ -139,7 +139,11 @@ impl Identity {
 /// Left in the extensions where a session cookie came but nobody is signed in by it, so that a guard can tell this from a
 /// layer that is missing. Says which [`SignIn`](crate::SignIn) looked.
 #[derive(Clone, Copy)]
-pub(crate) struct Unrecognised(pub(crate) u64);
+pub(crate) struct Unrecognised {
+    pub(crate) owner: u64,
+    /// What the session depends on did not answer: perhaps somebody is signed in.
+    pub(crate) is_unavailable: bool,
+}
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -100,6 +100,7 @@ struct Readme;
 #[doc = include_str!("../docs/errors.md")]
 pub mod error_reference {}
 
+mod after;
 mod body;
 mod caller;
 mod clock;

@@ -79,6 +79,7 @@ mod tests {
             authenticated_at: 0,
             idle_end: 1,
             absolute_end: 1,
+            generation: 0,
             fingerprint: [0; 16],
         });
         Identity::for_test(session.unwrap())

@@ -33,6 +33,9 @@ pub(crate) struct Refusal {
     owner: Option<u64>,
 }
 
+/// Seconds after which a session that could not be checked is worth another try.
+const RETRY_AFTER: u32 = 5;
+
 /// Headers that speak of one body and are wrong beside another.
 const DESCRIBES_THE_BODY: [&str; 7] =
     ["content-length", "content-encoding", "etag", "last-modified", "content-digest", "repr-digest", "digest"];
@@ -93,7 +96,10 @@ impl Refusal {
     }
 
     fn failure(&self, advice: &Advice, origin: &str, pages: Option<&Pages>) -> Response<Bytes> {
-        let error = Error::from(self.kind);
+        let mut error = Error::from(self.kind);
+        if self.kind == ErrorKind::SessionUnavailable {
+            error = error.with_retry_after(RETRY_AFTER);
+        }
         let page = Page::new(&error, advice, &self.requester).with_origin(origin);
         respond::without_body_for_head(&self.method, respond::failure(self.audience, &page, pages))
     }
@@ -128,6 +134,7 @@ impl Refusal {
                     ..Advice::default()
                 }
             }
+            ErrorKind::SessionUnavailable => Advice::reload(login_link(inner, return_to)),
             _ => Advice::go_home(),
         }
     }
@@ -151,7 +158,10 @@ fn log(caller: &Caller, kind: ErrorKind, requester: &Requester, who: Option<&Ide
     };
     let code = kind.code();
     match kind {
-        ErrorKind::NotSignedIn | ErrorKind::Prefetch => tracing::debug!(code, request_id = %requester, "turned away"),
+        // Why is in the log already.
+        ErrorKind::NotSignedIn | ErrorKind::Prefetch | ErrorKind::SessionUnavailable => {
+            tracing::debug!(code, request_id = %requester, "turned away")
+        }
         ErrorKind::NotAllowed => {
             let subject = who.map(Identity::subject).unwrap_or_default();
             tracing::info!(code, request_id = %requester, subject, "turned away");

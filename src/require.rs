@@ -129,20 +129,26 @@ impl RequireLayer {
             Some(_) if is_preflight(method, headers) => ErrorKind::NotSignedIn,
             Some(identity) if is_allowed(identity) => return None,
             Some(_) => ErrorKind::NotAllowed,
-            None if self.is_layer_missing(request) => ErrorKind::LayerMissing,
-            None => ErrorKind::NotSignedIn,
+            None => match self.seen(request) {
+                Some(seen) if seen.is_unavailable => ErrorKind::SessionUnavailable,
+                None if self.is_layer_missing(request) => ErrorKind::LayerMissing,
+                _ => ErrorKind::NotSignedIn,
+            },
         };
         Some(Refusal::response(Some(inner), kind, who, method, headers))
+    }
+
+    /// What the layer left that looked at the session cookie.
+    fn seen<B>(&self, request: &Request<B>) -> Option<Unrecognised> {
+        let seen = request.extensions().get::<Unrecognised>().copied();
+        seen.filter(|seen| seen.owner == self.sign_in.0.registry.id())
     }
 
     /// A session cookie came, and nobody looked at it; or the address is one that the layer answers.
     fn is_layer_missing<B>(&self, request: &Request<B>) -> bool {
         let inner = &self.sign_in.0;
-        if inner.paths.route(request.method(), request.uri()) != Route::Other {
-            return true;
-        }
-        let is_seen = request.extensions().get::<Unrecognised>().is_some_and(|seen| seen.0 == inner.registry.id());
-        !is_seen && find(request.headers(), inner.cookies.session_name()) != Found::Nothing
+        inner.paths.route(request.method(), request.uri()) != Route::Other
+            || find(request.headers(), inner.cookies.session_name()) != Found::Nothing
     }
 }
 

@@ -139,6 +139,7 @@ pub(crate) fn grpc(content_type: &HeaderValue, kind: ErrorKind) -> Response<Byte
     let status = match kind.status().as_u16() {
         401 => "16", // UNAUTHENTICATED
         403 => "7",  // PERMISSION_DENIED
+        503 => "14", // UNAVAILABLE
         _ => "13",   // INTERNAL
     };
     let mut response = answer(StatusCode::OK, Bytes::new());

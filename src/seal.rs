@@ -124,6 +124,7 @@ fn parse_key(part: &str) -> Result<Zeroizing<[u8; 32]>, KeyProblem> {
 pub(crate) enum Purpose {
     Flow,
     Session,
+    Tokens,
     Rounds,
 }
 
@@ -157,6 +158,7 @@ struct RingKey {
     id: [u8; KEY_ID],
     flow: RandomizedNonceKey,
     session: RandomizedNonceKey,
+    tokens: RandomizedNonceKey,
     rounds: RandomizedNonceKey,
 }
 
@@ -228,6 +230,7 @@ impl RingKey {
             id,
             flow: purpose_key(&secret, "flow", redirect_uri)?,
             session: purpose_key(&secret, "session", redirect_uri)?,
+            tokens: purpose_key(&secret, "tokens", redirect_uri)?,
             rounds: purpose_key(&secret, "rounds", redirect_uri)?,
         })
     }
@@ -236,6 +239,7 @@ impl RingKey {
         match purpose {
             Purpose::Flow => &self.flow,
             Purpose::Session => &self.session,
+            Purpose::Tokens => &self.tokens,
             Purpose::Rounds => &self.rounds,
         }
     }
@@ -284,6 +288,7 @@ mod tests {
         assert_eq!(open(&ours, Purpose::Session, "name").unwrap(), b"who");
         assert_eq!(open(&ours, Purpose::Flow, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Rounds, "name"), Err(SealError::Forged));
+        assert_eq!(open(&ours, Purpose::Tokens, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Session, "other"), Err(SealError::Forged));
         let staging = seal(&keys, "https://staging.a.example");
         assert_eq!(open(&staging, Purpose::Session, "name"), Err(SealError::Unknown));

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
+use crate::after::After;
 use crate::body::ResponseBody;
 use crate::caller::is_page;
 use crate::config::SignIn;
@@ -14,12 +15,12 @@ use crate::flow::callback::{Callback, callback};
 use crate::flow::login::login;
 use crate::flow::logout::logout;
 use crate::flow::signed_in::SignedIn;
-use crate::future::{After, Change, ResponseFuture};
-use crate::identity::{Identity, Unrecognised};
+use crate::future::ResponseFuture;
+use crate::identity::Identity;
 use crate::oauth::token::Tokens;
 use crate::respond::without_body_for_head;
 use crate::route::Route;
-use crate::session::sealed::{Current, Presented, open};
+use crate::session::entrance::{Entrance, Told};
 
 /// A service behind a [`SignInLayer`](crate::SignInLayer).
 #[derive(Clone, Debug)]
@@ -76,12 +77,12 @@ impl<S> SignInService<S> {
     /// The ordinary request: the session is opened, the identity inserted, the inner service called.
     fn pass_on<B, R>(&mut self, mut request: Request<B>) -> ResponseFuture<S, B>
     where
-        S: Service<Request<B>, Response = Response<R>>,
+        S: Service<Request<B>, Response = Response<R>> + Clone,
     {
         let inner = &self.sign_in.0;
         let ours = inner.cookies.scan(request.headers());
         let is_marked = ours.has_other || ours.session != Found::Nothing;
-        let presented = open(inner, &ours.session);
+        let told = Entrance::of(inner, request.headers(), &ours.session);
         if is_marked {
             Cookies::mark_sensitive(request.headers_mut());
         }
@@ -89,20 +90,13 @@ impl<S> SignInService<S> {
         if is_page(request.method(), request.headers()) {
             after.page = request.uri().path_and_query().cloned();
         }
-        match presented {
-            Presented::Nothing => {}
-            Presented::Session(Current { session, ends_at, is_renewal_due }) => {
-                let identity = Identity::new(session, ends_at, &inner.registry);
-                after.is_signed_in = true;
-                after.cookie = is_renewal_due.then(|| Change::Renew(identity.clone()));
-                request.extensions_mut().insert(identity);
+        match told {
+            Told::Now(entrance) => {
+                after.enter(entrance, &mut request);
+                ResponseFuture::inner(self.inner.call(request), after)
             }
-            Presented::Refused { delete } => {
-                request.extensions_mut().insert(Unrecognised(inner.registry.id()));
-                after.cookie = delete.map(Change::Delete);
-            }
+            Told::Later(entrance) => ResponseFuture::entering(entrance, self.take_ready(), request, after),
         }
-        ResponseFuture::inner(self.inner.call(request), after)
     }
 
     /// The inner service that was polled ready; a clone that was not takes its place.

@@ -25,16 +25,19 @@ use crate::requester::Requester;
 use crate::return_to::ReturnTo;
 use crate::seal::random;
 use crate::session::sealed::set_cookie;
+use crate::session::tokens::KeptTokens;
 use crate::session::{Fingerprint, NewSession, Session};
 
 /// How an attempt ended, shared by every request that waits for it.
 pub(crate) type Outcome = Result<Completed, Arc<Error>>;
 
-/// A sign-in that succeeded, and the header that makes its session.
+/// A sign-in that succeeded, and the headers that make its session.
 #[derive(Clone)]
 pub(crate) struct Completed {
     pub(crate) signed_in: SignedIn,
     pub(crate) session_cookie: HeaderValue,
+    /// Where tokens are kept.
+    pub(crate) tokens_cookie: Option<HeaderValue>,
 }
 
 /// A callback that has passed every check.
@@ -276,7 +279,10 @@ async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
         }
     };
     let session_cookie = set_cookie(inner, &session)?;
-    Ok(Completed { signed_in: signed_in(session), session_cookie })
+    let kept = grant.tokens().filter(|_| session.has_tokens());
+    let kept = kept.map(|tokens| KeptTokens::first(id, tokens.clone(), session.authenticated_at()));
+    let tokens_cookie = kept.map(|kept| kept.set_cookie(inner, session.absolute_end())).transpose()?;
+    Ok(Completed { signed_in: signed_in(session), session_cookie, tokens_cookie })
 }
 
 pub(crate) fn new_session(
@@ -287,12 +293,14 @@ pub(crate) fn new_session(
     data: &str,
 ) -> Result<Session, Error> {
     let now = unix_seconds(inner.clock.now());
+    let kept = grant.tokens().filter(|_| inner.keep_tokens);
+    let is_refreshable = kept.is_some_and(|tokens| tokens.refresh_token().is_some());
     let mut token_ends_at = grant.tokens().and_then(Tokens::access_expires_at).map(unix_seconds);
     if token_ends_at.is_some_and(|token_ends_at| token_ends_at <= now) {
         tracing::warn!("an access token had ended when it came; its end is ignored, and a clock may be wrong");
         token_ends_at = None;
     }
-    let absolute_end = inner.lifetimes.absolute_end(now, token_ends_at);
+    let absolute_end = inner.lifetimes.absolute_end(now, token_ends_at.filter(|_| !is_refreshable));
     let new = NewSession {
         id,
         issuer: inner.provider.issuer(),
@@ -302,6 +310,7 @@ pub(crate) fn new_session(
         authenticated_at: now,
         idle_end: inner.lifetimes.idle_end(now, absolute_end),
         absolute_end,
+        generation: u64::from(kept.is_some()),
         fingerprint,
     };
     Session::new(&new).ok_or_else(|| ErrorKind::Internal.into())

@@ -40,6 +40,8 @@ pub(crate) struct Aftermath {
     own_flow: Option<HeaderValue>,
     dead_flows: Vec<HeaderValue>,
     rounds: Rounds,
+    /// Deletes the tokens of a former session, where none come with the new one.
+    stale_tokens: Option<HeaderValue>,
     /// The sessions that this browser had at login and now.
     former: [Option<SessionId>; 2],
 }
@@ -120,6 +122,7 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
                 own_flow,
                 dead_flows: expire_dead_flows(inner, headers),
                 rounds: Rounds::of(inner, headers),
+                stale_tokens: stale_tokens(inner, headers),
                 former: [session_before, presented_id(inner, headers)],
             };
             Ok((waiter, aftermath))
@@ -130,6 +133,11 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
             Err(Box::new(failure_with(inner, headers, &error, &advice)))
         }
     }
+}
+
+fn stale_tokens(inner: &Inner, headers: &HeaderMap) -> Option<HeaderValue> {
+    let name = inner.cookies.tokens_name();
+    if find(headers, name) == Found::Nothing { None } else { inner.cookies.expire(name) }
 }
 
 /// By what the registry knows the session cookie of this request.
@@ -242,6 +250,7 @@ impl Aftermath {
             }
             append_cookies(headers, self.dead_flows);
             append_cookies(headers, [completed.session_cookie.clone()]);
+            append_cookies(headers, completed.tokens_cookie.clone().or(self.stale_tokens));
             append_cookies(headers, self.rounds.completed(&self.inner));
         }
     }

@@ -1,5 +1,7 @@
 //! The end of a session.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{ORIGIN, REFERER};
 use http::{HeaderMap, Method, Response, Uri};
@@ -12,11 +14,13 @@ use crate::error::ErrorKind;
 use crate::requester::Requester;
 use crate::respond;
 use crate::route::Site;
+use crate::session::refresh::Refreshes;
 use crate::session::registry::SessionEnd;
 use crate::session::sealed::{Current, Presented, present};
+use crate::session::tokens;
 
 /// Deletes the session and every other cookie of ours, for a POST from a page of ours.
-pub(crate) fn logout(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> {
+pub(crate) fn logout(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> {
     if let Some(refusal) = refuse_method_or_prefetch(inner, &Method::POST, method, headers) {
         return refusal;
     }
@@ -27,11 +31,15 @@ pub(crate) fn logout(inner: &Inner, method: &Method, uri: &Uri, headers: &Header
     let has_session = find(headers, session) != Found::Nothing;
     if let Presented::Session(Current { session, .. }) = present(inner, headers) {
         inner.registry.end(*session.id(), SessionEnd::SignedOut);
+        if let tokens::Presented::Tokens(held) = tokens::present(inner, headers, &session) {
+            Refreshes::revoke(inner, held);
+        }
     }
     let mut flows = inner.cookies.flows(headers);
     flows.dedup_by_key(|flow| flow.public);
     let flows = flows.into_iter().map(|flow| inner.cookies.flow_name(flow.public));
-    let named = [session, inner.cookies.rounds_name()].into_iter().filter(|name| find(headers, name) != Found::Nothing);
+    let named = [session, inner.cookies.tokens_name(), inner.cookies.rounds_name()];
+    let named = named.into_iter().filter(|name| find(headers, name) != Found::Nothing);
     let ours: Vec<_> = named.map(str::to_owned).chain(flows).filter_map(|name| inner.cookies.expire(&name)).collect();
     let mut response = respond::see_other(wanted_target(inner, uri).as_str());
     append_cookies(response.headers_mut(), ours);

@@ -1,8 +1,11 @@
 //! One signed-in browser.
 
+pub(crate) mod entrance;
 pub(crate) mod lifetime;
+pub(crate) mod refresh;
 pub(crate) mod registry;
 pub(crate) mod sealed;
+pub(crate) mod tokens;
 
 use std::ops::Range;
 
@@ -33,6 +36,8 @@ pub(crate) struct NewSession<'a> {
     pub(crate) authenticated_at: u64,
     pub(crate) idle_end: u64,
     pub(crate) absolute_end: u64,
+    /// 1 where tokens are kept beside it, else 0.
+    pub(crate) generation: u64,
     pub(crate) fingerprint: Fingerprint,
 }
 
@@ -47,8 +52,8 @@ pub(crate) struct Session {
     data: Range<usize>,
 }
 
-/// The part of fixed length. Generation and gate check are kept from the first version on, so that a later one can act on
-/// sessions made by this one.
+/// The part of fixed length. The gate check is kept from the first version on, so that a later one can act on sessions made
+/// by this one.
 #[derive(Clone)]
 struct Fixed {
     id: SessionId,
@@ -56,6 +61,7 @@ struct Fixed {
     renewed_at: u64,
     idle_end: u64,
     absolute_end: u64,
+    generation: u64,
     fingerprint: Fingerprint,
 }
 
@@ -69,7 +75,7 @@ impl Session {
             .u64(new.authenticated_at) // renewed at
             .u64(new.idle_end)
             .u64(new.absolute_end)
-            .u64(0) // generation
+            .u64(new.generation)
             .u64(new.authenticated_at) // last gate check
             .fixed(&new.fingerprint)
             .prefixed(new.issuer)
@@ -89,7 +95,7 @@ impl Session {
         let renewed_at = reader.u64()?;
         let idle_end = reader.u64()?;
         let absolute_end = reader.u64()?;
-        let _generation = reader.u64()?;
+        let generation = reader.u64()?;
         let _gate_checked_at = reader.u64()?;
         let fingerprint = reader.fixed()?;
         let issuer = reader.prefixed_str()?.len();
@@ -103,7 +109,7 @@ impl Session {
         let claims = data.start - PREFIX - claims..data.start - PREFIX;
         let subject = claims.start - PREFIX - subject..claims.start - PREFIX;
         let issuer = subject.start - PREFIX - issuer..subject.start - PREFIX;
-        let fixed = Fixed { id, authenticated_at, renewed_at, idle_end, absolute_end, fingerprint };
+        let fixed = Fixed { id, authenticated_at, renewed_at, idle_end, absolute_end, generation, fingerprint };
         Some(Self { fixed, issuer, subject, claims, data, bytes })
     }
 
@@ -160,6 +166,11 @@ impl Session {
         self.fixed.idle_end.min(self.fixed.absolute_end)
     }
 
+    /// Whether the tokens it was made with are kept beside it.
+    pub(crate) fn has_tokens(&self) -> bool {
+        self.fixed.generation > 0
+    }
+
     pub(crate) fn fingerprint(&self) -> &Fingerprint {
         &self.fixed.fingerprint
     }
@@ -184,6 +195,7 @@ mod tests {
             authenticated_at: 10,
             idle_end: 20,
             absolute_end: 30,
+            generation: 0,
             fingerprint: [9; 16],
         })
         .unwrap()

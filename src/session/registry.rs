@@ -22,6 +22,8 @@ pub enum SessionEnd {
     SignedOut,
     /// The same browser signed in anew.
     Replaced,
+    /// The provider stands by it no longer.
+    Revoked,
 }
 
 impl SessionEnd {
@@ -32,6 +34,7 @@ impl SessionEnd {
             Self::Expired => "expired",
             Self::SignedOut => "signed_out",
             Self::Replaced => "replaced",
+            Self::Revoked => "revoked",
         }
     }
 }
@@ -96,7 +99,11 @@ impl Registry {
     }
 
     pub(crate) fn has_ended(&self, id: &SessionId) -> bool {
-        self.lock().ended.contains_key(id)
+        self.end_of(id).is_some()
+    }
+
+    pub(crate) fn end_of(&self, id: &SessionId) -> Option<SessionEnd> {
+        self.lock().ended.get(id).copied()
     }
 
     /// Whoever waits for the end of this session waits longer.

@@ -31,7 +31,7 @@ pub(crate) struct Current {
 }
 
 /// Browsers drop a cookie whose name and value take more (RFC 6265bis section 5).
-const COOKIE_LIMIT: usize = 4096;
+pub(super) const COOKIE_LIMIT: usize = 4096;
 
 /// Opens the session that the request's cookies hold.
 pub(crate) fn present(inner: &Inner, headers: &HeaderMap) -> Presented {

@@ -1,0 +1,166 @@
+//! What the layer does to the inner service's response.
+
+use std::error::Error as _;
+use std::sync::Arc;
+
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, Response};
+
+use crate::body::ResponseBody;
+use crate::config::{Inner, SignIn};
+use crate::error::{Error, ErrorKind};
+use crate::flow::append_cookies;
+use crate::flow::attempt::Completed;
+use crate::flow::callback::Aftermath;
+use crate::identity::{Identity, Unrecognised};
+use crate::session::SessionId;
+use crate::session::entrance::Entrance;
+use crate::session::registry::SessionEnd;
+use crate::session::sealed::{Current, renew, set_cookie};
+use crate::session::tokens::KeptTokens;
+use crate::{refusal, respond};
+
+/// What happens to the inner service's response.
+pub(crate) struct After {
+    sign_in: SignIn,
+    is_signed_in: bool,
+    /// What becomes of the session cookie.
+    cookie: Option<Change>,
+    /// Tokens that are newer than the request's cookie, and the latest end of their session.
+    tokens: Option<(Arc<KeptTokens>, u64)>,
+    /// The page that a person asked for, before any router shortened its address. What a guard or an extractor answers
+    /// leads back to it.
+    pub(crate) page: Option<PathAndQuery>,
+    forwarded: Option<Box<Forwarded>>,
+}
+
+/// What a response does to the session cookie of its request.
+enum Change {
+    /// Brings it anew.
+    Renew(Identity),
+    /// Deletes one of ours that is over.
+    Delete(SessionId),
+}
+
+/// A callback that the inner service answers.
+struct Forwarded {
+    completed: Completed,
+    aftermath: Aftermath,
+}
+
+impl After {
+    pub(crate) fn new(sign_in: &SignIn) -> Self {
+        let sign_in = sign_in.clone();
+        Self { sign_in, is_signed_in: false, cookie: None, tokens: None, page: None, forwarded: None }
+    }
+
+    pub(crate) fn forwarded(
+        sign_in: &SignIn,
+        page: Option<PathAndQuery>,
+        completed: Completed,
+        aftermath: Aftermath,
+    ) -> Self {
+        let forwarded = Some(Box::new(Forwarded { completed, aftermath }));
+        Self { page, forwarded, ..Self::new(sign_in) }
+    }
+
+    /// Puts into the request who it comes from.
+    pub(crate) fn enter<B>(&mut self, entrance: Entrance, request: &mut Request<B>) {
+        let registry = &self.sign_in.0.registry;
+        let extensions = request.extensions_mut();
+        let mut unrecognised = |is_unavailable| {
+            extensions.insert(Unrecognised { owner: registry.id(), is_unavailable });
+        };
+        match entrance {
+            Entrance::Nobody => {}
+            Entrance::Unavailable => unrecognised(true),
+            Entrance::Unrecognised { delete } => {
+                unrecognised(false);
+                self.cookie = delete.map(Change::Delete);
+            }
+            Entrance::SignedIn(Current { session, ends_at, is_renewal_due }, carried) => {
+                let absolute_end = session.absolute_end();
+                let identity = Identity::new(session, ends_at, registry);
+                self.is_signed_in = true;
+                self.cookie = is_renewal_due.then(|| Change::Renew(identity.clone()));
+                extensions.insert(identity);
+                if let Some(carried) = carried {
+                    extensions.insert(carried.tokens.tokens().clone());
+                    self.tokens = carried.is_fresh.then_some((carried.tokens, absolute_end));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn apply<R>(self, response: &mut Response<ResponseBody<R>>) {
+        refusal::finish(&self.sign_in.0, self.page.as_ref(), self.forwarded.is_some(), response);
+        let headers = response.headers_mut();
+        if self.is_signed_in {
+            respond::keep_out_of_shared_caches(headers);
+        }
+        if (self.cookie.is_some() || self.tokens.is_some()) && respond::make_private(headers) {
+            let inner = &self.sign_in.0;
+            append_cookies(headers, self.cookie.map(|change| change.cookies(inner)).into_iter().flatten());
+            append_cookies(headers, self.tokens.and_then(|(tokens, ends_at)| newest_cookie(inner, tokens, ends_at)));
+        }
+        if let Some(forwarded) = self.forwarded {
+            forwarded.apply(response);
+        }
+    }
+}
+
+impl Change {
+    /// Nothing where the session has ended while the response was made: the cookie that the browser holds by now may be
+    /// another one.
+    fn cookies(self, inner: &Inner) -> Vec<HeaderValue> {
+        match self {
+            Self::Delete(id) => {
+                let is_replaced =
+                    matches!(inner.registry.end_of(&id), Some(SessionEnd::SignedOut | SessionEnd::Replaced));
+                let tokens = inner.keep_tokens.then(|| inner.cookies.tokens_name());
+                let names = [inner.cookies.session_name()].into_iter().chain(tokens).filter(|_| !is_replaced);
+                names.filter_map(|name| inner.cookies.expire(name)).collect()
+            }
+            Self::Renew(identity) if inner.registry.has_ended(identity.session().id()) => Vec::new(),
+            Self::Renew(identity) => {
+                let session = renew(inner, identity.session());
+                inner.registry.renewed(&session);
+                set_cookie(inner, &session).into_iter().collect()
+            }
+        }
+    }
+}
+
+/// The cookie of these tokens, or of newer ones that have come while the response was made.
+fn newest_cookie(inner: &Inner, tokens: Arc<KeptTokens>, session_ends_at: u64) -> Option<HeaderValue> {
+    if inner.registry.has_ended(&tokens.session) {
+        return None;
+    }
+    let newest = inner.refreshes.newer(&tokens.session, tokens.generation).unwrap_or(tokens);
+    newest.set_cookie(inner, session_ends_at).inspect_err(log_tokens_lost).ok()
+}
+
+fn log_tokens_lost(error: &Error) {
+    tracing::error!(code = error.kind().code(), source = error.source(), "refreshed tokens could not be kept");
+}
+
+impl Forwarded {
+    fn apply<R>(self, response: &mut Response<R>) {
+        let (refusal, status) = (self.completed.signed_in.refusal(), response.status().as_u16());
+        let is_success = refusal.is_none() && status < 400;
+        let request_id = self.aftermath.request_id();
+        if let Some(reason) = refusal {
+            tracing::info!(code = ErrorKind::RefusedByApp.code(), request_id, reason, "sign-in refused");
+            response.extensions_mut().insert(ErrorKind::RefusedByApp);
+        } else if is_success {
+            tracing::info!(request_id, "signed in");
+        } else if status < 500 {
+            tracing::info!(request_id, status, "not signed in: the handler of the callback refused");
+        } else {
+            tracing::warn!(request_id, status, "not signed in: the handler of the callback failed");
+        }
+        let headers = response.headers_mut();
+        respond::keep_private(headers);
+        self.aftermath.set_cookies(headers, is_success.then_some(&self.completed));
+    }
+}

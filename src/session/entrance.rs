@@ -1,0 +1,73 @@
+//! As whom a request is let in: told at once where its cookies say all, later where somebody has to be asked.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::SessionId;
+use super::refresh::{Outcome, Refreshes};
+use super::sealed::{self, Current};
+use super::tokens::{self, KeptTokens};
+use crate::clock::unix_seconds;
+use crate::config::Inner;
+use crate::cookies::Found;
+use crate::http_client::BoxFuture;
+
+/// As whom.
+pub(crate) enum Entrance {
+    /// Nobody, and nobody was claimed.
+    Nobody,
+    /// Nobody: what came does not count. It is deleted where that is proven; the registry knows it by this.
+    Unrecognised { delete: Option<SessionId> },
+    /// Perhaps somebody: what the session depends on did not answer.
+    Unavailable,
+    /// Somebody.
+    SignedIn(Current, Option<CarriedTokens>),
+}
+
+/// The tokens of who is let in.
+pub(crate) struct CarriedTokens {
+    pub(crate) tokens: Arc<KeptTokens>,
+    /// Newer than the request's cookie.
+    pub(crate) is_fresh: bool,
+}
+
+/// When it is told.
+pub(crate) enum Told {
+    Now(Entrance),
+    Later(BoxFuture<'static, Entrance>),
+}
+
+impl Entrance {
+    /// Opens what the request's cookies hold.
+    pub(crate) fn of(inner: &Arc<Inner>, headers: &HeaderMap, session: &Found<'_>) -> Told {
+        let current = match sealed::open(inner, session) {
+            sealed::Presented::Nothing => return Told::Now(Self::Nobody),
+            sealed::Presented::Refused { delete } => return Told::Now(Self::Unrecognised { delete }),
+            sealed::Presented::Session(current) => current,
+        };
+        let kept = match tokens::present(inner, headers, &current.session) {
+            tokens::Presented::None => return Told::Now(Self::SignedIn(current, None)),
+            tokens::Presented::Missing => return Told::Now(Self::Unrecognised { delete: None }),
+            tokens::Presented::Tokens(kept) => Arc::new(kept),
+        };
+        if kept.is_refresh_due(unix_seconds(inner.clock.now())) {
+            return Told::Later(Box::pin(with_newest_tokens(Arc::clone(inner), current, kept)));
+        }
+        Told::Now(Self::SignedIn(current, Some(CarriedTokens { tokens: kept, is_fresh: false })))
+    }
+}
+
+async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptTokens>) -> Entrance {
+    let subject = current.session.subject().to_owned();
+    let outcome = Refreshes::newest(Arc::clone(&inner), Arc::clone(&held), subject).await;
+    match outcome {
+        Outcome::Fresh(tokens) => Entrance::SignedIn(current, Some(CarriedTokens { tokens, is_fresh: true })),
+        Outcome::Refused => Entrance::Unrecognised { delete: Some(*current.session.id()) },
+        Outcome::Unreachable if !held.have_ended(unix_seconds(inner.clock.now())) => {
+            Entrance::SignedIn(current, Some(CarriedTokens { tokens: held, is_fresh: false }))
+        }
+        Outcome::Unreachable if inner.lifetimes.outlive_tokens => Entrance::SignedIn(current, None),
+        Outcome::Unreachable => Entrance::Unavailable,
+    }
+}

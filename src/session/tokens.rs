@@ -1,0 +1,198 @@
+//! The provider's tokens, where the application asked to keep them: sealed in a cookie of their own, and bound to the
+//! session they came with.
+
+use http::{HeaderMap, HeaderValue};
+use secrecy::zeroize::Zeroizing;
+
+use super::sealed::COOKIE_LIMIT;
+use super::{Session, SessionId};
+use crate::clock::{from_unix_seconds, unix_seconds};
+use crate::config::Inner;
+use crate::cookies::{Found, find};
+use crate::error::{Error, ErrorKind};
+use crate::oauth::token::Tokens;
+use crate::seal::Purpose;
+use crate::wire::{Reader, Writer};
+
+/// A pair of tokens of one session. Each refresh makes the next generation.
+pub(crate) struct KeptTokens {
+    pub(crate) session: SessionId,
+    pub(crate) generation: u64,
+    received_at: u64,
+    tokens: Tokens,
+}
+
+/// What the request brings of the tokens that belong to its session.
+pub(crate) enum Presented {
+    /// The session was made without any to keep.
+    None,
+    Tokens(KeptTokens),
+    /// The session was made with some, and they are not there. Without them nothing tells whether the provider still stands
+    /// by it.
+    Missing,
+}
+
+/// Refreshed this many seconds before their end, and up to half as many more, so that not all sessions of one moment come
+/// back at one moment. Tokens that live for minutes only: in the last quarter of their life.
+const MARGIN: u64 = 60;
+
+/// Of the bytes inside the seal.
+const LAYOUT: u8 = 1;
+
+pub(crate) fn present(inner: &Inner, headers: &HeaderMap, session: &Session) -> Presented {
+    if !inner.keep_tokens || !session.has_tokens() {
+        return Presented::None;
+    }
+    let name = inner.cookies.tokens_name();
+    let Found::One(sealed) = find(headers, name) else { return Presented::Missing };
+    let opened = inner.seal.open(Purpose::Tokens, name, sealed).ok().map(Zeroizing::new);
+    match opened.and_then(|bytes| KeptTokens::decode(&bytes)).filter(|kept| &kept.session == session.id()) {
+        Some(kept) => Presented::Tokens(kept),
+        None => Presented::Missing,
+    }
+}
+
+impl KeptTokens {
+    /// Those that came with the session.
+    pub(crate) fn first(session: SessionId, tokens: Tokens, now: u64) -> Self {
+        Self { session, generation: 1, received_at: now, tokens }
+    }
+
+    /// Those that a refresh brought. A server may leave the refresh token as it is (RFC 6749 section 6).
+    pub(crate) fn next(&self, mut tokens: Tokens, now: u64) -> Self {
+        if let (None, Some(refresh_token)) = (tokens.refresh_token(), self.tokens.refresh_token()) {
+            let access_expires_at = tokens.access_expires_at();
+            tokens = tokens
+                .with_refresh_token(refresh_token)
+                .with_expiries(access_expires_at, self.tokens.refresh_expires_at());
+        }
+        Self { session: self.session, generation: self.generation.saturating_add(1), received_at: now, tokens }
+    }
+
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// Whether it is time for new ones.
+    pub(crate) fn is_refresh_due(&self, now: u64) -> bool {
+        let Some(ends_at) = self.ends_at().filter(|_| self.tokens.refresh_token().is_some()) else { return false };
+        let jitter = u64::from(self.session.first().copied().unwrap_or_default()) % (MARGIN / 2);
+        let margin = (MARGIN + jitter).min(ends_at.saturating_sub(self.received_at) / 4);
+        now.saturating_add(margin) >= ends_at
+    }
+
+    pub(crate) fn have_ended(&self, now: u64) -> bool {
+        self.ends_at().is_some_and(|ends_at| ends_at <= now)
+    }
+
+    fn ends_at(&self) -> Option<u64> {
+        self.tokens.access_expires_at().map(unix_seconds)
+    }
+
+    /// The `Set-Cookie` header that keeps them until the session's end.
+    pub(crate) fn set_cookie(&self, inner: &Inner, session_ends_at: u64) -> Result<HeaderValue, Error> {
+        let name = inner.cookies.tokens_name();
+        let sealed = inner.seal.seal(Purpose::Tokens, name, &self.encode()).map_err(|_| ErrorKind::Internal)?;
+        let size = name.len() + sealed.len();
+        if size > COOKIE_LIMIT {
+            let source = format!("the tokens would take a cookie of {size} bytes");
+            return Err(Error::new(ErrorKind::SessionTooLarge).with_source(source));
+        }
+        let max_age = session_ends_at.saturating_sub(unix_seconds(inner.clock.now()));
+        inner.cookies.set(name, &sealed, max_age).ok_or_else(|| ErrorKind::Internal.into())
+    }
+
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let seconds = |time: Option<_>| time.map(unix_seconds).unwrap_or_default();
+        let mut writer = Writer::default();
+        writer
+            .fixed(&[LAYOUT])
+            .fixed(&self.session)
+            .u64(self.generation)
+            .u64(self.received_at)
+            .u64(seconds(self.tokens.access_expires_at()))
+            .u64(seconds(self.tokens.refresh_expires_at()))
+            .prefixed(self.tokens.access_token())
+            .prefixed(self.tokens.refresh_token().unwrap_or_default());
+        Zeroizing::new(writer.into_bytes())
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        if reader.fixed()? != [LAYOUT] {
+            return None;
+        }
+        let session = reader.fixed()?;
+        let (generation, received_at) = (reader.u64()?, reader.u64()?);
+        let mut time = || reader.u64().map(|seconds| Some(seconds).filter(|at| *at > 0).map(from_unix_seconds));
+        let (access_expires_at, refresh_expires_at) = (time()?, time()?);
+        let mut tokens = Tokens::new(reader.prefixed_str()?).with_expiries(access_expires_at, refresh_expires_at);
+        let refresh_token = reader.prefixed_str()?;
+        reader.end()?;
+        if !refresh_token.is_empty() {
+            tokens = tokens.with_refresh_token(refresh_token);
+        }
+        Some(Self { session, generation, received_at, tokens })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(session: u8, received_at: u64, ends_at: u64) -> KeptTokens {
+        let tokens = Tokens::new("access").with_refresh_token("refresh");
+        let tokens = tokens.with_expiries(Some(from_unix_seconds(ends_at)), Some(from_unix_seconds(9999)));
+        KeptTokens::first([session; 16], tokens, received_at)
+    }
+
+    #[test]
+    fn come_back_as_they_went() {
+        for before in [kept(7, 10, 5000), KeptTokens::first([0; 16], Tokens::new("alone"), 3)] {
+            let bytes = before.encode();
+            let after = KeptTokens::decode(&bytes).unwrap();
+            assert_eq!((after.session, after.generation, after.received_at), (before.session, 1, before.received_at));
+            assert_eq!(after.tokens.access_token(), before.tokens.access_token());
+            assert_eq!(after.tokens.refresh_token(), before.tokens.refresh_token());
+            assert_eq!(after.tokens.access_expires_at(), before.tokens.access_expires_at());
+            assert_eq!(after.tokens.refresh_expires_at(), before.tokens.refresh_expires_at());
+            for length in 0..bytes.len() {
+                assert!(KeptTokens::decode(&bytes[..length]).is_none(), "length {length}");
+            }
+            assert!(KeptTokens::decode(&[&bytes[..], &[0]].concat()).is_none());
+            assert!(KeptTokens::decode(&[&[LAYOUT + 1], &bytes[1..]].concat()).is_none());
+        }
+    }
+
+    #[test]
+    fn a_refresh_is_due_a_minute_or_more_before_the_end() {
+        for (session, margin) in [(0, 60), (29, 89), (30, 60)] {
+            let kept = kept(session, 0, 10_000);
+            assert!(!kept.is_refresh_due(10_000 - margin - 1) && kept.is_refresh_due(10_000 - margin), "{session}");
+            assert!(kept.is_refresh_due(20_000));
+        }
+        let short = kept(0, 1000, 1100);
+        assert!(!short.is_refresh_due(1074) && short.is_refresh_due(1075), "a quarter of a hundred seconds");
+        assert!(!short.have_ended(1099) && short.have_ended(1100));
+    }
+
+    #[test]
+    fn what_can_t_be_refreshed_or_has_no_end_is_never_due() {
+        let no_refresh = Tokens::new("a").with_expiries(Some(from_unix_seconds(5)), None);
+        let no_end = Tokens::new("a").with_refresh_token("b");
+        for tokens in [no_refresh, no_end] {
+            assert!(!KeptTokens::first([0; 16], tokens, 0).is_refresh_due(u64::MAX));
+        }
+    }
+
+    #[test]
+    fn a_refresh_may_leave_the_refresh_token_as_it_is() {
+        let next = kept(1, 0, 100).next(Tokens::new("new").with_expiries(Some(from_unix_seconds(200)), None), 50);
+        assert_eq!((next.generation, next.received_at, next.tokens.access_token()), (2, 50, "new"));
+        assert_eq!(next.tokens.refresh_token(), Some("refresh"));
+        assert_eq!(next.tokens.access_expires_at(), Some(from_unix_seconds(200)));
+        assert_eq!(next.tokens.refresh_expires_at(), Some(from_unix_seconds(9999)));
+        let rotated = kept(1, 0, 100).next(Tokens::new("new").with_refresh_token("newer"), 50);
+        assert_eq!((rotated.tokens.refresh_token(), rotated.tokens.refresh_expires_at()), (Some("newer"), None));
+    }
+}
