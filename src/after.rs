@@ -18,7 +18,7 @@ use crate::session::entrance::Entrance;
 use crate::session::registry::SessionEnd;
 use crate::session::sealed::{Current, renew, set_cookie};
 use crate::session::tokens::KeptTokens;
-use crate::{refusal, respond};
+use crate::{refusal, respond, telemetry};
 
 /// What happens to the inner service's response.
 pub(crate) struct After {
@@ -125,6 +125,7 @@ impl Change {
             Self::Renew(identity) => {
                 let session = renew(inner, identity.session());
                 inner.registry.renewed(&session);
+                telemetry::session_renewed();
                 set_cookie(inner, &session).into_iter().collect()
             }
         }
@@ -152,12 +153,19 @@ impl Forwarded {
         if let Some(reason) = refusal {
             tracing::info!(code = ErrorKind::RefusedByApp.code(), request_id, reason, "sign-in refused");
             response.extensions_mut().insert(ErrorKind::RefusedByApp);
+            telemetry::sign_in_ended(ErrorKind::RefusedByApp.code());
         } else if is_success {
-            tracing::info!(request_id, "signed in");
-        } else if status < 500 {
-            tracing::info!(request_id, status, "not signed in: the handler of the callback refused");
+            let identity = self.completed.signed_in.identity();
+            let (issuer, subject) = (identity.issuer(), identity.subject());
+            tracing::info!(request_id, session = %identity.session().log_id(), issuer, subject, "signed in");
+            telemetry::sign_in_ended("success");
         } else {
-            tracing::warn!(request_id, status, "not signed in: the handler of the callback failed");
+            telemetry::sign_in_ended("refused_by_handler");
+            if status < 500 {
+                tracing::info!(request_id, status, "not signed in: the handler of the callback refused");
+            } else {
+                tracing::warn!(request_id, status, "not signed in: the handler of the callback failed");
+            }
         }
         let headers = response.headers_mut();
         respond::keep_private(headers);

@@ -26,6 +26,7 @@ use crate::seal::{Keys, Seal};
 use crate::session::lifetime::Lifetimes;
 use crate::session::refresh::Refreshes;
 use crate::session::registry::Registry;
+use crate::telemetry;
 
 /// The configured whole: provider, addresses, keys and rules. A cheap clone; make one for each application.
 ///
@@ -429,6 +430,7 @@ impl Builder {
             Some(http) => http,
             None => default_http_client(&endpoints)?,
         };
+        telemetry::describe();
         Ok(SignIn(Arc::new(Inner {
             seal: Seal::new(&keys, &redirect.text)?,
             cookies: Cookies::new(&self.cookie_prefix, redirect.loopback_port),

@@ -85,7 +85,8 @@
 //!
 //! # Features
 //!
-//! `reqwest` (default): the HTTP client. `axum`: extractors. `dev`: a stand-in for BitBadges on loopback.
+//! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `dev`: a stand-in for
+//! BitBadges on loopback.
 //!
 //! Every error is in the [error reference](error_reference).
 
@@ -130,6 +131,7 @@ mod route;
 mod seal;
 mod service;
 mod session;
+mod telemetry;
 mod wire;
 
 pub use self::body::ResponseBody;

@@ -18,6 +18,7 @@ use crate::page::{Advice, Page, PageAction, PageLink, Pages};
 use crate::requester::Requester;
 use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
+use crate::telemetry;
 
 /// What was answered, for the layer to finish.
 #[derive(Clone)]
@@ -156,6 +157,7 @@ fn log(caller: &Caller, kind: ErrorKind, requester: &Requester, who: Option<&Ide
         Caller::Prefetch => ErrorKind::Prefetch,
         _ => kind,
     };
+    telemetry::refused(kind);
     let code = kind.code();
     match kind {
         // Why is in the log already.

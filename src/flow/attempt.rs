@@ -27,6 +27,7 @@ use crate::seal::random;
 use crate::session::sealed::set_cookie;
 use crate::session::tokens::KeptTokens;
 use crate::session::{Fingerprint, NewSession, Session};
+use crate::telemetry::{self, Call, timed};
 
 /// How an attempt ended, shared by every request that waits for it.
 pub(crate) type Outcome = Result<Completed, Arc<Error>>;
@@ -237,21 +238,29 @@ async fn supervise(mut end: End, ticket: Ticket) {
     match &outcome {
         // In forward mode the application's handler has the last word.
         Ok(_) if end.inner.forward => tracing::debug!(request_id = %requester, "sign-in handed on"),
-        Ok(_) => tracing::info!(request_id = %requester, "signed in"),
-        Err(error) => super::log(error, &requester),
+        Ok(completed) => {
+            let identity = completed.signed_in.identity();
+            let (issuer, subject) = (identity.issuer(), identity.subject());
+            tracing::info!(request_id = %requester, session = %identity.session().log_id(), issuer, subject, "signed in");
+            telemetry::sign_in_ended("success");
+        }
+        Err(error) => {
+            super::log(error, &requester);
+            telemetry::sign_in_ended(error.kind().code());
+        }
     }
     end.outcome = Some(outcome.map_err(Arc::new));
 }
 
 async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
     let context = Context::new(&*inner.http, inner.clock.now(), &inner.redirect.text);
-    let grant = timeout(PROVIDER_TIME, async {
+    let exchange = async {
         let grant = inner.provider.redeem(context, ticket.code).await?;
         inner.provider.admit(context, &grant).await?;
         Ok::<_, Error>(grant)
-    })
-    .await
-    .map_err(|_| ErrorKind::ProviderTimeout)??;
+    };
+    let exchange = async { timeout(PROVIDER_TIME, exchange).await.map_err(|_| ErrorKind::ProviderTimeout)? };
+    let grant = timed(Call::Exchange, exchange).await?;
 
     let mut id = [0; 16];
     random(&mut id).map_err(|_| ErrorKind::Internal)?;

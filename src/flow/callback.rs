@@ -8,7 +8,9 @@ use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use super::attempt::{Attempts, Completed, Outcome, Ticket, Waiter, fingerprint, hash};
 use super::rounds::Rounds;
 use super::switch_link;
-use super::{Flow, append_cookies, expire_dead_flows, failure, failure_with, login_link, refuse_method_or_prefetch};
+use super::{
+    Flow, FlowId, append_cookies, expire_dead_flows, failure, failure_with, login_link, refuse_method_or_prefetch,
+};
 use crate::config::Inner;
 use crate::cookies::{Found, find};
 use crate::error::{Error, ErrorKind};
@@ -22,6 +24,7 @@ use crate::return_to::ReturnTo;
 use crate::session::SessionId;
 use crate::session::registry::SessionEnd;
 use crate::session::sealed::{Current, Presented, present};
+use crate::telemetry;
 
 /// What a callback comes to.
 pub(crate) enum Callback {
@@ -63,6 +66,7 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
 
     let query = CallbackQuery::parse(query).ok_or_else(|| refuse(ErrorKind::CallbackMalformed))?;
     let state = PresentedState::parse(&query.state).ok_or_else(|| refuse(ErrorKind::CallbackMalformed))?;
+    let _span = tracing::info_span!("sign_in", flow_id = %FlowId(state.public)).entered();
     let gone = |kind, return_to: &ReturnTo| Box::new(flow_is_gone(inner, headers, &query, kind, return_to));
     let nowhere = ReturnTo::root();
 
@@ -230,6 +234,7 @@ impl Aftermath {
             Err(error) => {
                 // What was underneath is logged by the attempt, once for all who wait for it.
                 tracing::info!(code = error.kind().code(), request_id = %self.requester, "sign-in not completed");
+                telemetry::refused(error.kind());
                 let advice = start_over(&self.inner, error.kind(), &self.return_to);
                 let page = Page::new(error, &advice, &self.requester).with_origin(&self.inner.redirect.origin);
                 let mut response = respond::failure(self.audience, &page, self.inner.pages.as_ref());
@@ -248,6 +253,7 @@ impl Aftermath {
             for former in self.former.into_iter().flatten().filter(|former| former != new) {
                 self.inner.registry.end(former, SessionEnd::Replaced);
             }
+            telemetry::session_opened();
             append_cookies(headers, self.dead_flows);
             append_cookies(headers, [completed.session_cookie.clone()]);
             append_cookies(headers, completed.tokens_cookie.clone().or(self.stale_tokens));

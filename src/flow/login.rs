@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
 
 use super::rounds::{AtLogin, Rounds};
-use super::{FLOW_LIFETIME, Flow, PROMPT, append_cookies, expire_dead_flows, failure, failure_with, fragment};
+use super::{FLOW_LIFETIME, Flow, FlowId, PROMPT, append_cookies, expire_dead_flows, failure, failure_with, fragment};
 use super::{login_link, refuse_method_or_prefetch, respond, switch_link, wanted_target};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
@@ -260,5 +260,6 @@ fn start(
     };
     let sealed = inner.seal.seal(Purpose::Flow, &name, &flow.encode()).map_err(|_| ErrorKind::Internal)?;
     let cookie = inner.cookies.set(&name, &sealed, FLOW_LIFETIME).ok_or(ErrorKind::Internal)?;
+    tracing::debug!(flow_id = %FlowId(state.public()), "sign-in started");
     Ok((location, cookie))
 }

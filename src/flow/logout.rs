@@ -28,8 +28,8 @@ pub(crate) fn logout(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: &H
         return failure(inner, headers, &ErrorKind::LogoutForeign.into());
     }
     let session = inner.cookies.session_name();
-    let has_session = find(headers, session) != Found::Nothing;
     if let Presented::Session(Current { session, .. }) = present(inner, headers) {
+        tracing::info!(request_id = %Requester::of(headers), session = %session.log_id(), "signed out");
         inner.registry.end(*session.id(), SessionEnd::SignedOut);
         if let tokens::Presented::Tokens(held) = tokens::present(inner, headers, &session) {
             Refreshes::revoke(inner, held);
@@ -43,9 +43,6 @@ pub(crate) fn logout(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: &H
     let ours: Vec<_> = named.map(str::to_owned).chain(flows).filter_map(|name| inner.cookies.expire(&name)).collect();
     let mut response = respond::see_other(wanted_target(inner, uri).as_str());
     append_cookies(response.headers_mut(), ours);
-    if has_session {
-        tracing::info!(request_id = %Requester::of(headers), "signed out");
-    }
     response
 }
 

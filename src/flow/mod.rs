@@ -9,6 +9,8 @@ pub(crate) mod logout;
 mod rounds;
 pub(crate) mod signed_in;
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::header::{ALLOW, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
@@ -26,7 +28,7 @@ use crate::return_to::ReturnTo;
 use crate::route::is_prefetch;
 use crate::seal::{Purpose, Seal};
 use crate::session::SessionId;
-use crate::wire;
+use crate::{telemetry, wire};
 
 /// How long a person may take between login and callback, in seconds.
 pub(crate) const FLOW_LIFETIME: u64 = 600;
@@ -161,6 +163,7 @@ fn failure(inner: &Inner, headers: &HeaderMap, error: &Error) -> Response<Bytes>
 fn failure_with(inner: &Inner, headers: &HeaderMap, error: &Error, advice: &Advice) -> Response<Bytes> {
     let requester = Requester::of(headers);
     log(error, &requester);
+    telemetry::refused(error.kind());
     let page = Page::new(error, advice, &requester).with_origin(&inner.redirect.origin);
     respond::failure(Audience::of(headers), &page, inner.pages.as_ref())
 }
@@ -195,6 +198,15 @@ fn link(inner: &Inner, first: Option<(&str, &str)>, return_to: &ReturnTo) -> Str
 fn wanted_target(inner: &Inner, uri: &Uri) -> ReturnTo {
     let wanted = single(uri.query().unwrap_or_default(), "return_to");
     wanted.map_or_else(ReturnTo::root, |wanted| ReturnTo::new(&wanted, &inner.paths.all()))
+}
+
+/// Names a flow in the log, on its way out and back, without telling any of its state.
+struct FlowId<'a>(&'a str);
+
+impl fmt::Display for FlowId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&attempt::hash(&[b"flow id", self.0.as_bytes()])[..8]))
+    }
 }
 
 fn log(error: &Error, requester: &Requester) {

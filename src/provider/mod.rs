@@ -102,8 +102,8 @@ pub trait Provider: Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// Exchanges the refresh token of `subject` for a new pair. The old pair may be dead as soon as this was sent. For
-    /// applications that keep tokens themselves; the layer does not call it yet, nor the two below.
+    /// Exchanges the refresh token of `subject` for a new pair. The old pair may be dead as soon as this was sent. The
+    /// layer calls it where it [keeps tokens](crate::Builder::keep_tokens), once for each pair.
     ///
     /// [`ErrorKind::Unsupported`] by default.
     fn refresh<'a>(

@@ -7,8 +7,10 @@ pub(crate) mod registry;
 pub(crate) mod sealed;
 pub(crate) mod tokens;
 
+use std::fmt;
 use std::ops::Range;
 
+use crate::flow::attempt::hash;
 use crate::wire::{Reader, Writer};
 
 /// Where the renewal stands among the bytes, and the idle end behind it.
@@ -23,6 +25,15 @@ pub(crate) type SessionId = [u8; 16];
 
 /// The first 128 bits of a hash over the state and code that made a session.
 pub(crate) type Fingerprint = [u8; 16];
+
+/// Names a session in the log, and nowhere else.
+pub(crate) struct LogId<'a>(pub(crate) &'a SessionId);
+
+impl fmt::Display for LogId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&hash(&[b"log id", self.0])[..8]))
+    }
+}
 
 /// What a new session holds. Times are whole seconds since 1970.
 pub(crate) struct NewSession<'a> {
@@ -132,6 +143,10 @@ impl Session {
 
     pub(crate) fn id(&self) -> &SessionId {
         &self.fixed.id
+    }
+
+    pub(crate) fn log_id(&self) -> LogId<'_> {
+        LogId(self.id())
     }
 
     pub(crate) fn issuer(&self) -> &str {

@@ -10,13 +10,15 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
-use super::SessionId;
 use super::registry::SessionEnd;
 use super::tokens::KeptTokens;
+use super::{LogId, SessionId};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::error::{Error, ErrorKind};
+use crate::http_client::BoxFuture;
 use crate::provider::Context;
+use crate::telemetry::{Call, timed};
 
 /// How a refresh ended, shared by every request that waits for it.
 #[derive(Clone)]
@@ -129,7 +131,8 @@ impl Refreshes {
         drop(table);
 
         let end = End { inner: Arc::clone(inner), session: held.session, sender, outcome: Outcome::Unreachable };
-        runtime.spawn(refresh(end, Arc::clone(held), subject).in_current_span());
+        let span = tracing::info_span!("refresh", session = %LogId(&held.session));
+        runtime.spawn(refresh(end, Arc::clone(held), subject).instrument(span));
         Err(receiver)
     }
 
@@ -158,7 +161,8 @@ impl Refreshes {
             }
         };
         let inner = Arc::clone(inner);
-        runtime.spawn(async move { revoke(&inner, &newest).await }.in_current_span());
+        let span = tracing::info_span!("revoke", session = %LogId(&newest.session));
+        runtime.spawn(async move { revoke(&inner, &newest).await }.instrument(span));
     }
 
     /// No code of anyone else's runs under this lock, so a poisoned table is still whole.
@@ -257,8 +261,8 @@ impl Drop for End {
 async fn refresh(mut end: End, held: Arc<KeptTokens>, subject: String) {
     let inner = Arc::clone(&end.inner);
     let context = Context::new(&*inner.http, inner.clock.now(), &inner.redirect.text);
-    let answer = timeout(PROVIDER_TIME, inner.provider.refresh(context, &subject, held.tokens())).await;
-    match answer.unwrap_or_else(|_| Err(ErrorKind::ProviderTimeout.into())) {
+    let answer = within_time(inner.provider.refresh(context, &subject, held.tokens()));
+    match timed(Call::Refresh, answer).await {
         Ok(refreshed) => {
             let fresh = Arc::new(held.next(refreshed.tokens().clone(), unix_seconds(inner.clock.now())));
             tracing::debug!(generation = fresh.generation, "tokens refreshed");
@@ -291,12 +295,15 @@ fn is_refusal(error: &Error) -> bool {
 /// As well as it can be had: nobody waits for it, and the session is over either way.
 async fn revoke(inner: &Inner, tokens: &KeptTokens) {
     let context = Context::new(&*inner.http, inner.clock.now(), &inner.redirect.text);
-    let answer = timeout(PROVIDER_TIME, inner.provider.revoke(context, tokens.tokens())).await;
-    match answer.unwrap_or_else(|_| Err(ErrorKind::ProviderTimeout.into())) {
+    match timed(Call::Revoke, within_time(inner.provider.revoke(context, tokens.tokens()))).await {
         Ok(()) => tracing::debug!("tokens revoked"),
         Err(error) if error.kind() == ErrorKind::Unsupported => {}
         Err(error) => {
             tracing::warn!(code = error.kind().code(), reason = error.reason(), "tokens could not be revoked");
         }
     }
+}
+
+async fn within_time<T>(answer: BoxFuture<'_, Result<T, Error>>) -> Result<T, Error> {
+    timeout(PROVIDER_TIME, answer).await.unwrap_or_else(|_| Err(ErrorKind::ProviderTimeout.into()))
 }

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::{Session, SessionId};
 use crate::clock::{Clock, unix_seconds};
+use crate::telemetry;
 
 /// Why a session is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,12 +90,17 @@ impl Registry {
     pub(crate) fn end(&self, id: SessionId, end: SessionEnd) {
         let now = unix_seconds(self.clock.now());
         let mut table = self.lock();
-        if table.ended.insert(id, end).is_none() {
+        let is_new = table.ended.insert(id, end).is_none();
+        if is_new {
             table.order.push_back((id, now));
             table.forget_old(now);
         }
         if let Some(watched) = table.watched.get(&id) {
             watched.sender.send_modify(|state| state.end = Some(end));
+        }
+        drop(table);
+        if is_new {
+            telemetry::session_ended(end);
         }
     }
 

@@ -1,0 +1,212 @@
+//! What an operator sees of one whole life of a session: every metric and span, by name, unit and label, and no secret.
+
+#![allow(missing_docs, reason = "tests")]
+
+#[path = "support/site.rs"]
+mod site;
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Response};
+use metrics::{
+    Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
+use site::{CODE, NOW, Site};
+use support::{Browser, navigation};
+
+/// Units by name, and values by name and labels.
+#[derive(Clone, Default)]
+struct Recorded(Arc<Mutex<Tables>>);
+
+#[derive(Default)]
+struct Tables {
+    units: BTreeMap<String, (Option<Unit>, String)>,
+    values: BTreeMap<String, f64>,
+}
+
+struct Value(Recorded, String);
+
+impl Value {
+    fn new(recorded: &Recorded, key: &Key) -> Arc<Self> {
+        let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        Arc::new(Self(recorded.clone(), format!("{}{{{}}}", key.name(), labels.join(","))))
+    }
+
+    fn add(&self, value: f64) {
+        *self.0.0.lock().unwrap().values.entry(self.1.clone()).or_default() += value;
+    }
+}
+
+impl CounterFn for Value {
+    fn increment(&self, value: u64) {
+        self.add(f64::from(u32::try_from(value).unwrap()));
+    }
+
+    fn absolute(&self, _: u64) {
+        unreachable!("nothing is set");
+    }
+}
+
+impl HistogramFn for Value {
+    fn record(&self, value: f64) {
+        assert!((0.0..60.0).contains(&value), "{}: {value} seconds", self.1);
+        self.add(1.0);
+    }
+}
+
+impl Recorder for Recorded {
+    fn describe_counter(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
+        self.0.lock().unwrap().units.insert(key.as_str().to_owned(), (unit, description.into_owned()));
+    }
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+        unreachable!("there is none");
+    }
+
+    fn describe_histogram(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
+        self.0.lock().unwrap().units.insert(key.as_str().to_owned(), (unit, description.into_owned()));
+    }
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(Value::new(self, key))
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        unreachable!("there is none");
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(Value::new(self, key))
+    }
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A token answer whose tokens end after this many seconds of 2026-09-06.
+fn pair(number: u32, ends_in: u64) -> String {
+    let ends = (NOW + ends_in) * 1000;
+    format!(
+        r#"{{"address":"0x092bb4851ae26850588243e7bef22a56287f4739","chain":"ETH",
+        "bitbadgesAddress":"{}","verificationResponse":{{"success":true}},"token_type":"Bearer",
+        "access_token":"access-secret-{number}","access_token_expires_at":{ends},
+        "refresh_token":"refresh-secret-{number}","refresh_token_expires_at":{ends}}}"#,
+        site::BOB
+    )
+}
+
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn one_whole_life_is_seen_by_its_names_and_no_secret_is() {
+    let recorded = Recorded::default();
+    let _recorder = metrics::set_default_local_recorder(&recorded);
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::NEW)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _subscriber = tracing::subscriber::set_default(subscriber);
+
+    let site = Site::with(|builder| builder.keep_tokens().session_idle_timeout(Duration::from_secs(6000)));
+    let mut browser = Browser::new();
+    let refused = site.get(&mut browser, "/api/callback").await;
+    assert_eq!(refused.status(), 400);
+    site.upstream.answer(500, "{}");
+    let started = site.start(&mut browser, "/").await;
+    assert_eq!(site.get(&mut browser, &started.callback("bad")).await.status(), 502);
+    site.upstream.answer(200, pair(1, 3600));
+    let started = site.start(&mut browser, "/").await;
+    assert_eq!(site.get(&mut browser, &started.callback(CODE)).await.status(), 303);
+    site.clock.advance(Duration::from_secs(1000));
+    assert_eq!(site.get(&mut browser, "/").await.headers().get_all("set-cookie").iter().count(), 1, "renewed");
+    site.upstream.answer(503, "{}");
+    site.clock.advance(Duration::from_secs(2560));
+    site.get(&mut browser, "/").await;
+    site.upstream.answer(200, pair(2, 90_000));
+    site.clock.advance(Duration::from_secs(30));
+    site.get(&mut browser, "/").await;
+    let started = site.start(&mut browser, "/").await;
+    assert_eq!(site.get(&mut browser, &started.callback(CODE)).await.status(), 303, "signed in anew");
+    site.upstream.answer(200, "{}");
+    let sign_out = navigation(Method::POST, "/api/logout", "same-origin");
+    let done: Response<Bytes> = site.visit(&mut browser, sign_out).await;
+    assert_eq!(done.status(), 303);
+    settle().await;
+
+    let tables = recorded.0.lock().unwrap();
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let spans: BTreeSet<_> = text.lines().filter(|line| line.ends_with("new")).map(span_and_fields).collect();
+    println!("{:#?}\n{:#?}\n{spans:#?}\n{text}", tables.units, tables.values);
+    let expected = [
+        ("tower_signin_exchange_seconds{outcome=provider_failed}", 1.0),
+        ("tower_signin_exchange_seconds{outcome=success}", 2.0),
+        ("tower_signin_refresh_seconds{outcome=provider_failed}", 1.0),
+        ("tower_signin_refresh_seconds{outcome=success}", 1.0),
+        ("tower_signin_refusals_total{code=callback_malformed}", 1.0),
+        ("tower_signin_refusals_total{code=provider_failed}", 1.0),
+        ("tower_signin_revoke_seconds{outcome=success}", 1.0),
+        ("tower_signin_sessions_ended_total{reason=replaced}", 1.0),
+        ("tower_signin_sessions_ended_total{reason=signed_out}", 1.0),
+        ("tower_signin_sessions_opened_total{}", 2.0),
+        ("tower_signin_sessions_renewed_total{}", 2.0),
+        ("tower_signin_sign_ins_total{outcome=provider_failed}", 1.0),
+        ("tower_signin_sign_ins_total{outcome=success}", 2.0),
+    ];
+    let values: Vec<_> = tables.values.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    assert_eq!(values, expected);
+
+    let documented = include_str!("../docs/metrics.md");
+    let units: Vec<_> = tables.units.iter().map(|(name, (unit, _))| (name.as_str(), *unit)).collect();
+    assert_eq!(units.len(), 8);
+    for (name, unit) in units {
+        let expected = if name.ends_with("_seconds") { Unit::Seconds } else { Unit::Count };
+        assert_eq!(unit, Some(expected), "{name}");
+        assert!(documented.contains(&format!("| `{name}` |")), "{name} is not in docs/metrics.md");
+        assert!(values.iter().any(|(seen, _)| seen.starts_with(name)), "{name} was never seen");
+    }
+    let expected = [("refresh", "session"), ("revoke", "session"), ("sign_in", "flow_id")];
+    assert_eq!(spans.iter().map(|(span, fields)| (span.as_str(), fields.as_str())).collect::<Vec<_>>(), expected);
+    for (span, field) in expected {
+        assert!(documented.contains(&format!("| `{span}` | INFO | `{field}` |")), "{span} is not in docs/metrics.md");
+    }
+
+    let seen = format!("{text}{:?}", tables.values);
+    for secret in ["access-secret", "refresh-secret", CODE, &started.state, &started.state[..26], site::SECRET] {
+        assert!(!seen.contains(secret), "{secret} is seen: {seen}");
+    }
+    let id = text.lines().find_map(|line| line.split("flow_id=").nth(1)).unwrap()[..16].to_owned();
+    assert!(text.matches(&id).count() >= 2, "the same at login and at the callback");
+}
+
+/// `sign_in{flow_id=…}: … new` as the span's name and its fields' names.
+fn span_and_fields(line: &str) -> (String, String) {
+    let start = line.find(" INFO ").expect("every span is INFO") + 6;
+    let last = line[start..].split("}: ").next().unwrap();
+    let (name, fields) = last.rsplit_once('{').expect("fields");
+    let fields: Vec<_> = fields.split(' ').filter_map(|field| field.split('=').next()).collect();
+    (name.trim().to_owned(), fields.join(" "))
+}
