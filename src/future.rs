@@ -23,7 +23,7 @@ use crate::flow::callback::Aftermath;
 use crate::http_client::BoxFuture;
 use crate::identity::Identity;
 use crate::oauth::callback::single;
-use crate::session::SessionId;
+use crate::session::registry::Registry;
 use crate::session::sealed::{renew, set_cookie};
 use crate::{refusal, respond};
 
@@ -66,8 +66,8 @@ pub(crate) struct After {
 pub(crate) enum Change {
     /// Brings it anew.
     Renew(Identity),
-    /// Deletes one of ours that is over.
-    Delete(SessionId),
+    /// Deletes one of ours that is over, unless more have signed in by then than at its request.
+    Delete { sign_ins: u64 },
 }
 
 /// A callback that the inner service answers.
@@ -161,7 +161,12 @@ where
                 let forwarded = Some(Box::new(Forwarded { completed, aftermath: self.aftermath }));
                 State::Inner { future, after: Some(After { page, forwarded, ..After::new(&self.sign_in) }) }
             }
-            (outcome, _) => State::Own { response: Some(self.aftermath.respond(&outcome)) },
+            (outcome, _) => {
+                if outcome.is_ok() {
+                    self.sign_in.0.registry.signed_in();
+                }
+                State::Own { response: Some(self.aftermath.respond(&outcome)) }
+            }
         }
     }
 }
@@ -205,35 +210,35 @@ impl After {
             append_cookies(headers, change.cookie(&self.sign_in.0));
         }
         if let Some(forwarded) = self.forwarded {
-            forwarded.apply(response);
+            forwarded.apply(&self.sign_in.0.registry, response);
         }
     }
 }
 
 impl Change {
-    /// Nothing where the session has ended while the response was made: the cookie that the browser holds by now may be
-    /// another one.
+    /// Nothing where the cookie that the browser holds by now may be another one: the session has ended while the response
+    /// was made, or, where there was none, the browser may be the one that has signed in since. Nothing is lost by leaving
+    /// that to the next response.
     fn cookie(self, inner: &Inner) -> Option<HeaderValue> {
-        let id = match &self {
-            Self::Renew(identity) => identity.session().id(),
-            Self::Delete(id) => id,
-        };
-        if inner.registry.has_ended(id) {
-            return None;
-        }
         match self {
-            Self::Delete(_) => inner.cookies.expire(inner.cookies.session_name()),
-            Self::Renew(identity) => {
-                let session = renew(inner, identity.session());
-                inner.registry.renewed(&session);
-                set_cookie(inner, &session).ok()
+            Self::Delete { sign_ins } if sign_ins == inner.registry.sign_ins() => {
+                inner.cookies.expire(inner.cookies.session_name())
             }
+            Self::Renew(identity)
+                if inner.clock.now() < identity.expires_at() && !inner.registry.has_ended(identity.session().id()) =>
+            {
+                let session = renew(inner, identity.session());
+                let cookie = set_cookie(inner, &session).ok()?;
+                inner.registry.renewed(&session);
+                Some(cookie)
+            }
+            Self::Delete { .. } | Self::Renew(_) => None,
         }
     }
 }
 
 impl Forwarded {
-    fn apply<R>(self, response: &mut Response<R>) {
+    fn apply<R>(self, registry: &Registry, response: &mut Response<R>) {
         let (refusal, status) = (self.completed.signed_in.refusal(), response.status().as_u16());
         let is_success = refusal.is_none() && status < 400;
         let request_id = self.aftermath.request_id();
@@ -249,7 +254,12 @@ impl Forwarded {
         }
         let headers = response.headers_mut();
         respond::keep_private(headers);
-        self.aftermath.set_cookies(headers, is_success.then_some(&self.completed));
+        // The handler of a double may answer after the session of the first has ended.
+        let is_over = registry.has_ended(self.completed.signed_in.identity().session().id());
+        if is_success && !is_over {
+            registry.signed_in();
+        }
+        self.aftermath.set_cookies(headers, (is_success && !is_over).then_some(&self.completed));
     }
 }
 

@@ -99,7 +99,7 @@ impl<S> SignInService<S> {
             }
             Presented::Refused { delete } => {
                 request.extensions_mut().insert(Unrecognised(inner.registry.id()));
-                after.cookie = delete.map(Change::Delete);
+                after.cookie = delete.map(|_| Change::Delete { sign_ins: inner.registry.sign_ins() });
             }
         }
         ResponseFuture::inner(self.inner.call(request), after)

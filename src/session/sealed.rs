@@ -56,18 +56,25 @@ pub(crate) fn open(inner: &Inner, found: &Found<'_>) -> Presented {
         return Presented::Refused { delete: None };
     }
     let now = unix_seconds(inner.clock.now());
-    let ends_at = session.ends_at().min(inner.lifetimes.latest_end(session.authenticated_at(), session.renewed_at()));
+    let allowed = latest_end(inner, &session, session.renewed_at());
+    let ends_at = session.ends_at().min(allowed);
     if ends_at <= now {
         return Presented::Refused { delete: Some(*session.id()) };
     }
-    let is_renewal_due = inner.lifetimes.is_renewal_due(now, session.renewed_at()) || is_outdated;
+    // Where the settings allow more than is sealed, they have been loosened since.
+    let is_renewal_due = inner.lifetimes.is_renewal_due(now, session.renewed_at()) || is_outdated || ends_at < allowed;
     Presented::Session(Current { session, ends_at, is_renewal_due })
 }
 
-/// The session as it is once it has been used now.
+/// The session as it is once it has been used now. A clock that is behind takes no time away from it.
 pub(crate) fn renew(inner: &Inner, session: &Session) -> Session {
-    let now = unix_seconds(inner.clock.now());
-    session.renewed(now, inner.lifetimes.idle_end(now, session.absolute_end()))
+    let now = unix_seconds(inner.clock.now()).max(session.renewed_at());
+    session.renewed(now, latest_end(inner, session, now))
+}
+
+/// The end of a session that was used at `used_at`, by its own absolute end and the settings.
+fn latest_end(inner: &Inner, session: &Session, used_at: u64) -> u64 {
+    session.absolute_end().min(inner.lifetimes.latest_end(session.authenticated_at(), used_at))
 }
 
 /// The `Set-Cookie` header that carries `session` until its end.
