@@ -13,9 +13,7 @@ use crate::flow::append_cookies;
 use crate::flow::attempt::Completed;
 use crate::flow::callback::Aftermath;
 use crate::identity::{Identity, Unrecognised};
-use crate::session::SessionId;
 use crate::session::entrance::Entrance;
-use crate::session::registry::SessionEnd;
 use crate::session::sealed::{Current, renew, set_cookie};
 use crate::session::tokens::KeptTokens;
 use crate::{refusal, respond, telemetry};
@@ -38,8 +36,8 @@ pub(crate) struct After {
 enum Change {
     /// Brings it anew.
     Renew(Identity),
-    /// Deletes one of ours that is over.
-    Delete(SessionId),
+    /// Deletes one of ours that is over, unless more have signed in by then than when its request came.
+    Delete { sign_ins: u64 },
 }
 
 /// A callback that the inner service answers.
@@ -76,7 +74,7 @@ impl After {
             Entrance::Unavailable => unrecognised(true),
             Entrance::Unrecognised { delete } => {
                 unrecognised(false);
-                self.cookie = delete.map(Change::Delete);
+                self.cookie = delete.map(|sign_ins| Change::Delete { sign_ins });
             }
             Entrance::SignedIn(Current { session, ends_at, is_renewal_due }, carried) => {
                 let absolute_end = session.absolute_end();
@@ -104,30 +102,32 @@ impl After {
             append_cookies(headers, self.tokens.and_then(|(tokens, ends_at)| newest_cookie(inner, tokens, ends_at)));
         }
         if let Some(forwarded) = self.forwarded {
-            forwarded.apply(response);
+            forwarded.apply(&self.sign_in.0, response);
         }
     }
 }
 
 impl Change {
-    /// Nothing where the session has ended while the response was made: the cookie that the browser holds by now may be
-    /// another one.
+    /// Nothing where the cookie that the browser holds by now may be another one: the session has ended while the response
+    /// was made, or, where there was none, the browser may be the one that has signed in since. Nothing is lost by leaving
+    /// that to the next response.
     fn cookies(self, inner: &Inner) -> Vec<HeaderValue> {
         match self {
-            Self::Delete(id) => {
-                let is_replaced =
-                    matches!(inner.registry.end_of(&id), Some(SessionEnd::SignedOut | SessionEnd::Replaced));
+            Self::Delete { sign_ins } if sign_ins == inner.registry.sign_ins() => {
                 let tokens = inner.keep_tokens.then(|| inner.cookies.tokens_name());
-                let names = [inner.cookies.session_name()].into_iter().chain(tokens).filter(|_| !is_replaced);
+                let names = [inner.cookies.session_name()].into_iter().chain(tokens);
                 names.filter_map(|name| inner.cookies.expire(name)).collect()
             }
-            Self::Renew(identity) if inner.registry.has_ended(identity.session().id()) => Vec::new(),
-            Self::Renew(identity) => {
+            Self::Renew(identity)
+                if inner.clock.now() < identity.expires_at() && !inner.registry.has_ended(identity.session().id()) =>
+            {
                 let session = renew(inner, identity.session());
+                let Ok(cookie) = set_cookie(inner, &session) else { return Vec::new() };
                 inner.registry.renewed(&session);
                 telemetry::session_renewed();
-                set_cookie(inner, &session).into_iter().collect()
+                vec![cookie]
             }
+            Self::Delete { .. } | Self::Renew(_) => Vec::new(),
         }
     }
 }
@@ -146,7 +146,7 @@ fn log_tokens_lost(error: &Error) {
 }
 
 impl Forwarded {
-    fn apply<R>(self, response: &mut Response<R>) {
+    fn apply<R>(self, inner: &Inner, response: &mut Response<R>) {
         let (refusal, status) = (self.completed.signed_in.refusal(), response.status().as_u16());
         let is_success = refusal.is_none() && status < 400;
         let request_id = self.aftermath.request_id();
@@ -169,6 +169,8 @@ impl Forwarded {
         }
         let headers = response.headers_mut();
         respond::keep_private(headers);
-        self.aftermath.set_cookies(headers, is_success.then_some(&self.completed));
+        // The handler of a double may answer after the session of the first has ended.
+        let is_over = inner.registry.has_ended(self.completed.signed_in.identity().session().id());
+        self.aftermath.set_cookies(headers, (is_success && !is_over).then_some(&self.completed));
     }
 }

@@ -1,6 +1,6 @@
 //! What an operator sees of one whole life of a session: every metric and span, by name, unit and label, and no secret.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, clippy::print_stdout, reason = "tests; what is printed is there to be read")]
 
 #[path = "support/site.rs"]
 mod site;

@@ -147,9 +147,8 @@ fn stale_tokens(inner: &Inner, headers: &HeaderMap) -> Option<HeaderValue> {
 /// By what the registry knows the session cookie of this request.
 fn presented_id(inner: &Inner, headers: &HeaderMap) -> Option<SessionId> {
     match present(inner, headers) {
-        Presented::Nothing => None,
+        Presented::Nothing | Presented::Refused { .. } => None,
         Presented::Session(Current { session, .. }) => Some(*session.id()),
-        Presented::Refused { delete } => delete,
     }
 }
 
@@ -253,6 +252,7 @@ impl Aftermath {
             for former in self.former.into_iter().flatten().filter(|former| former != new) {
                 self.inner.registry.end(former, SessionEnd::Replaced);
             }
+            self.inner.registry.signed_in();
             telemetry::session_opened();
             append_cookies(headers, self.dead_flows);
             append_cookies(headers, [completed.session_cookie.clone()]);

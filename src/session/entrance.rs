@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::SessionId;
 use super::refresh::{Outcome, Refreshes};
 use super::sealed::{self, Current};
 use super::tokens::{self, KeptTokens};
@@ -17,8 +16,8 @@ use crate::http_client::BoxFuture;
 pub(crate) enum Entrance {
     /// Nobody, and nobody was claimed.
     Nobody,
-    /// Nobody: what came does not count. It is deleted where that is proven; the registry knows it by this.
-    Unrecognised { delete: Option<SessionId> },
+    /// Nobody: what came does not count. Where that is proven it is deleted, unless more have signed in by then than these.
+    Unrecognised { delete: Option<u64> },
     /// Perhaps somebody: what the session depends on did not answer.
     Unavailable,
     /// Somebody.
@@ -43,7 +42,10 @@ impl Entrance {
     pub(crate) fn of(inner: &Arc<Inner>, headers: &HeaderMap, session: &Found<'_>) -> Told {
         let current = match sealed::open(inner, session) {
             sealed::Presented::Nothing => return Told::Now(Self::Nobody),
-            sealed::Presented::Refused { delete } => return Told::Now(Self::Unrecognised { delete }),
+            sealed::Presented::Refused { delete } => {
+                let delete = delete.then(|| inner.registry.sign_ins());
+                return Told::Now(Self::Unrecognised { delete });
+            }
             sealed::Presented::Session(current) => current,
         };
         let kept = match tokens::present(inner, headers, &current.session) {
@@ -59,11 +61,12 @@ impl Entrance {
 }
 
 async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptTokens>) -> Entrance {
+    let sign_ins = inner.registry.sign_ins();
     let subject = current.session.subject().to_owned();
     let outcome = Refreshes::newest(Arc::clone(&inner), Arc::clone(&held), subject).await;
     match outcome {
         Outcome::Fresh(tokens) => Entrance::SignedIn(current, Some(CarriedTokens { tokens, is_fresh: true })),
-        Outcome::Refused => Entrance::Unrecognised { delete: Some(*current.session.id()) },
+        Outcome::Refused => Entrance::Unrecognised { delete: Some(sign_ins) },
         Outcome::Unreachable if !held.have_ended(unix_seconds(inner.clock.now())) => {
             Entrance::SignedIn(current, Some(CarriedTokens { tokens: held, is_fresh: false }))
         }

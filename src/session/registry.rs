@@ -45,6 +45,7 @@ impl SessionEnd {
 pub(crate) struct Registry {
     id: u64,
     clock: Arc<dyn Clock>,
+    sign_ins: AtomicU64,
     table: Mutex<Table>,
 }
 
@@ -78,12 +79,27 @@ const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
 impl Registry {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-        Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), clock, table: Mutex::default() }
+        Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            clock,
+            sign_ins: AtomicU64::new(0),
+            table: Mutex::default(),
+        }
     }
 
     /// Tells one `SignIn` from every other in the process.
     pub(crate) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Somebody has signed in.
+    pub(crate) fn signed_in(&self) {
+        self.sign_ins.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How many have signed in. While this stays the same, no browser has got a new session.
+    pub(crate) fn sign_ins(&self) -> u64 {
+        self.sign_ins.load(Ordering::Acquire)
     }
 
     /// From now on no response brings this session back.
@@ -119,18 +135,20 @@ impl Registry {
         }
     }
 
-    /// Waits until a session is over.
-    pub(crate) async fn ended(self: Arc<Self>, id: SessionId, ends_at: u64) -> SessionEnd {
+    /// Waits until a session is over. Renewals count from the call on, not from the first poll.
+    pub(crate) fn ended(self: Arc<Self>, id: SessionId, ends_at: u64) -> impl Future<Output = SessionEnd> + Send {
         let mut watcher = Watcher::new(self, id, ends_at);
-        loop {
-            let state = *watcher.receiver.borrow_and_update();
-            let left = state.ends_at.saturating_sub(unix_seconds(watcher.registry.clock.now()));
-            match state.end {
-                Some(end) => return end,
-                None if left == 0 => return SessionEnd::Expired,
-                None => {}
+        async move {
+            loop {
+                let state = *watcher.receiver.borrow_and_update();
+                let left = state.ends_at.saturating_sub(unix_seconds(watcher.registry.clock.now()));
+                match state.end {
+                    Some(end) => return end,
+                    None if left == 0 => return SessionEnd::Expired,
+                    None => {}
+                }
+                let _ = timeout(LOOK_AT_CLOCK.min(Duration::from_secs(left)), watcher.receiver.changed()).await;
             }
-            let _ = timeout(LOOK_AT_CLOCK.min(Duration::from_secs(left)), watcher.receiver.changed()).await;
         }
     }
 

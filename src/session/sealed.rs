@@ -2,12 +2,11 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use super::{Session, SessionId};
+use super::Session;
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::cookies::{self, Found};
 use crate::error::{Error, ErrorKind};
-use crate::flow::attempt::fingerprint;
 use crate::seal::{Purpose, SealError};
 
 /// What the request's session cookie says.
@@ -16,9 +15,8 @@ pub(crate) enum Presented {
     Nothing,
     /// A session that holds.
     Session(Current),
-    /// One that does not count. It is deleted only where it is proven to be ours and over, or forged under a key of ours; the
-    /// registry knows it by this.
-    Refused { delete: Option<SessionId> },
+    /// One that does not count. It is deleted only where it is proven to be ours and over, or forged under a key of ours.
+    Refused { delete: bool },
 }
 
 /// A session that holds, as its cookie brought it.
@@ -43,31 +41,37 @@ pub(crate) fn open(inner: &Inner, found: &Found<'_>) -> Presented {
     let name = inner.cookies.session_name();
     let value = match found {
         Found::Nothing => return Presented::Nothing,
-        Found::Several => return Presented::Refused { delete: None },
+        Found::Several => return Presented::Refused { delete: false },
         Found::One(value) => value,
     };
     let (bytes, is_outdated) = match inner.seal.open_dated(Purpose::Session, name, value) {
         Ok(opened) => opened,
-        Err(SealError::Unknown) => return Presented::Refused { delete: None },
-        Err(SealError::Forged) => return Presented::Refused { delete: Some(fingerprint(&[value])) },
+        Err(error) => return Presented::Refused { delete: error == SealError::Forged },
     };
-    let Some(session) = Session::decode(bytes) else { return Presented::Refused { delete: None } };
+    let Some(session) = Session::decode(bytes) else { return Presented::Refused { delete: false } };
     if session.issuer() != inner.provider.issuer() {
-        return Presented::Refused { delete: None };
+        return Presented::Refused { delete: false };
     }
     let now = unix_seconds(inner.clock.now());
-    let ends_at = session.ends_at().min(inner.lifetimes.latest_end(session.authenticated_at(), session.renewed_at()));
+    let allowed = latest_end(inner, &session, session.renewed_at());
+    let ends_at = session.ends_at().min(allowed);
     if ends_at <= now {
-        return Presented::Refused { delete: Some(*session.id()) };
+        return Presented::Refused { delete: true };
     }
-    let is_renewal_due = inner.lifetimes.is_renewal_due(now, session.renewed_at()) || is_outdated;
+    // Where the settings allow more than is sealed, they have been loosened since.
+    let is_renewal_due = inner.lifetimes.is_renewal_due(now, session.renewed_at()) || is_outdated || ends_at < allowed;
     Presented::Session(Current { session, ends_at, is_renewal_due })
 }
 
-/// The session as it is once it has been used now.
+/// The session as it is once it has been used now. A clock that is behind takes no time away from it.
 pub(crate) fn renew(inner: &Inner, session: &Session) -> Session {
-    let now = unix_seconds(inner.clock.now());
-    session.renewed(now, inner.lifetimes.idle_end(now, session.absolute_end()))
+    let now = unix_seconds(inner.clock.now()).max(session.renewed_at());
+    session.renewed(now, latest_end(inner, session, now))
+}
+
+/// The end of a session that was used at `used_at`, by its own absolute end and the settings.
+fn latest_end(inner: &Inner, session: &Session, used_at: u64) -> u64 {
+    session.absolute_end().min(inner.lifetimes.latest_end(session.authenticated_at(), used_at))
 }
 
 /// The `Set-Cookie` header that carries `session` until its end.
