@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use crate::body::ResponseBody;
 use crate::config::{Inner, SignIn};
-use crate::cookies::Cookies;
+use crate::cookies::{Cookies, Further};
 use crate::error::ErrorKind;
 use crate::flow::append_cookies;
 use crate::flow::attempt::{Completed, Outcome, Waiter};
@@ -24,7 +24,7 @@ use crate::http_client::BoxFuture;
 use crate::identity::Identity;
 use crate::oauth::callback::single;
 use crate::session::SessionId;
-use crate::session::sealed::{renew, set_cookie};
+use crate::session::sealed::{renew, set_cookies};
 use crate::{refusal, respond};
 
 pin_project! {
@@ -54,7 +54,7 @@ pin_project! {
 pub(crate) struct After {
     sign_in: SignIn,
     pub(crate) is_signed_in: bool,
-    /// What becomes of the session cookie.
+    /// What becomes of the session cookies.
     pub(crate) cookie: Option<Change>,
     /// The page that a person asked for, before any router shortened its address. What a guard or an extractor answers
     /// leads back to it.
@@ -62,12 +62,12 @@ pub(crate) struct After {
     forwarded: Option<Box<Forwarded>>,
 }
 
-/// What a response does to the session cookie of its request.
+/// What a response does to the session cookies of its request, further ones that came with it included.
 pub(crate) enum Change {
-    /// Brings it anew.
-    Renew(Identity),
-    /// Deletes one of ours that is over.
-    Delete(SessionId),
+    /// Brings them anew.
+    Renew(Identity, Further),
+    /// Deletes those of a session of ours that is over.
+    Delete(SessionId, Further),
 }
 
 /// A callback that the inner service answers.
@@ -202,7 +202,7 @@ impl After {
         if let Some(change) = self.cookie
             && respond::make_private(headers)
         {
-            append_cookies(headers, change.cookie(&self.sign_in.0));
+            append_cookies(headers, change.cookies(&self.sign_in.0));
         }
         if let Some(forwarded) = self.forwarded {
             forwarded.apply(response);
@@ -213,20 +213,24 @@ impl After {
 impl Change {
     /// Nothing where the session has ended while the response was made: the cookie that the browser holds by now may be
     /// another one.
-    fn cookie(self, inner: &Inner) -> Option<HeaderValue> {
+    fn cookies(self, inner: &Inner) -> Vec<HeaderValue> {
         let id = match &self {
-            Self::Renew(identity) => identity.session().id(),
-            Self::Delete(id) => id,
+            Self::Renew(identity, _) => identity.session().id(),
+            Self::Delete(id, _) => id,
         };
         if inner.registry.has_ended(id) {
-            return None;
+            return Vec::new();
         }
         match self {
-            Self::Delete(_) => inner.cookies.expire(inner.cookies.session_name()),
-            Self::Renew(identity) => {
+            Self::Delete(_, came) => inner.cookies.expire_session(came).collect(),
+            Self::Renew(identity, came) => {
                 let session = renew(inner, identity.session());
                 inner.registry.renewed(&session);
-                set_cookie(inner, &session).ok()
+                let mut cookies = set_cookies(inner, &session).unwrap_or_default();
+                if !cookies.is_empty() {
+                    cookies.extend(inner.cookies.expire_further(came, cookies.len()));
+                }
+                cookies
             }
         }
     }

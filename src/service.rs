@@ -80,8 +80,8 @@ impl<S> SignInService<S> {
     {
         let inner = &self.sign_in.0;
         let ours = inner.cookies.scan(request.headers());
-        let is_marked = ours.has_other || ours.session != Found::Nothing;
-        let presented = open(inner, &ours.session);
+        let is_marked = ours.has_other || ours.session.first != Found::Nothing;
+        let (presented, came) = (open(inner, &ours.session), ours.session.came());
         if is_marked {
             Cookies::mark_sensitive(request.headers_mut());
         }
@@ -94,12 +94,12 @@ impl<S> SignInService<S> {
             Presented::Session(Current { session, ends_at, is_renewal_due }) => {
                 let identity = Identity::new(session, ends_at, &inner.registry);
                 after.is_signed_in = true;
-                after.cookie = is_renewal_due.then(|| Change::Renew(identity.clone()));
+                after.cookie = is_renewal_due.then(|| Change::Renew(identity.clone(), came));
                 request.extensions_mut().insert(identity);
             }
             Presented::Refused { delete } => {
                 request.extensions_mut().insert(Unrecognised(inner.registry.id()));
-                after.cookie = delete.map(Change::Delete);
+                after.cookie = delete.map(|id| Change::Delete(id, came));
             }
         }
         ResponseFuture::inner(self.inner.call(request), after)

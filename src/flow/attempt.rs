@@ -24,17 +24,17 @@ use crate::provider::{Context, Grant};
 use crate::requester::Requester;
 use crate::return_to::ReturnTo;
 use crate::seal::random;
-use crate::session::sealed::set_cookie;
+use crate::session::sealed::new_cookies;
 use crate::session::{Fingerprint, NewSession, Session};
 
 /// How an attempt ended, shared by every request that waits for it.
 pub(crate) type Outcome = Result<Completed, Arc<Error>>;
 
-/// A sign-in that succeeded, and the header that makes its session.
+/// A sign-in that succeeded, and the headers that make its session.
 #[derive(Clone)]
 pub(crate) struct Completed {
     pub(crate) signed_in: SignedIn,
-    pub(crate) session_cookie: HeaderValue,
+    pub(crate) session_cookies: Vec<HeaderValue>,
 }
 
 /// A callback that has passed every check.
@@ -275,8 +275,8 @@ async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
             session(admission.data())?
         }
     };
-    let session_cookie = set_cookie(inner, &session)?;
-    Ok(Completed { signed_in: signed_in(session), session_cookie })
+    let session_cookies = new_cookies(inner, &session)?;
+    Ok(Completed { signed_in: signed_in(session), session_cookies })
 }
 
 pub(crate) fn new_session(

@@ -23,18 +23,19 @@ pub(crate) fn logout(inner: &Inner, method: &Method, uri: &Uri, headers: &Header
     if !is_from_here(inner, headers) {
         return failure(inner, headers, &ErrorKind::LogoutForeign.into());
     }
-    let session = inner.cookies.session_name();
-    let has_session = find(headers, session) != Found::Nothing;
+    let session = inner.cookies.scan(headers).session;
+    let has_session = session.first != Found::Nothing;
     if let Presented::Session(Current { session, .. }) = present(inner, headers) {
         inner.registry.end(*session.id(), SessionEnd::SignedOut);
     }
     let mut flows = inner.cookies.flows(headers);
     flows.dedup_by_key(|flow| flow.public);
     let flows = flows.into_iter().map(|flow| inner.cookies.flow_name(flow.public));
-    let named = [session, inner.cookies.rounds_name()].into_iter().filter(|name| find(headers, name) != Found::Nothing);
-    let ours: Vec<_> = named.map(str::to_owned).chain(flows).filter_map(|name| inner.cookies.expire(&name)).collect();
+    let rounds = Some(inner.cookies.rounds_name()).filter(|name| find(headers, name) != Found::Nothing);
+    let others = rounds.map(str::to_owned).into_iter().chain(flows).filter_map(|name| inner.cookies.expire(&name));
     let mut response = respond::see_other(wanted_target(inner, uri).as_str());
-    append_cookies(response.headers_mut(), ours);
+    append_cookies(response.headers_mut(), inner.cookies.expire_found_session(&session));
+    append_cookies(response.headers_mut(), others);
     if has_session {
         tracing::info!(request_id = %Requester::of(headers), "signed out");
     }
