@@ -8,13 +8,14 @@ use http::{HeaderValue, Request, Response};
 
 use crate::body::ResponseBody;
 use crate::config::{Inner, SignIn};
+use crate::cookies::Further;
 use crate::error::{Error, ErrorKind};
 use crate::flow::append_cookies;
 use crate::flow::attempt::Completed;
 use crate::flow::callback::Aftermath;
 use crate::identity::{Identity, Unrecognised};
 use crate::session::entrance::Entrance;
-use crate::session::sealed::{Current, renew, set_cookie};
+use crate::session::sealed::{Current, renew, set_cookies};
 use crate::session::tokens::KeptTokens;
 use crate::{refusal, respond, telemetry};
 
@@ -22,7 +23,9 @@ use crate::{refusal, respond, telemetry};
 pub(crate) struct After {
     sign_in: SignIn,
     is_signed_in: bool,
-    /// What becomes of the session cookie.
+    /// The further session cookies that came with the request.
+    came: Further,
+    /// What becomes of the session cookies.
     cookie: Option<Change>,
     /// Tokens that are newer than the request's cookie, and the latest end of their session.
     tokens: Option<(Arc<KeptTokens>, u64)>,
@@ -32,11 +35,11 @@ pub(crate) struct After {
     forwarded: Option<Box<Forwarded>>,
 }
 
-/// What a response does to the session cookie of its request.
+/// What a response does to the session cookies of its request, further ones that came with it included.
 enum Change {
-    /// Brings it anew.
+    /// Brings them anew.
     Renew(Identity),
-    /// Deletes one of ours that is over, unless more have signed in by then than when its request came.
+    /// Deletes those of a session of ours that is over, unless more have signed in by then than when its request came.
     Delete { sign_ins: u64 },
 }
 
@@ -47,9 +50,9 @@ struct Forwarded {
 }
 
 impl After {
-    pub(crate) fn new(sign_in: &SignIn) -> Self {
+    pub(crate) fn new(sign_in: &SignIn, came: Further) -> Self {
         let sign_in = sign_in.clone();
-        Self { sign_in, is_signed_in: false, cookie: None, tokens: None, page: None, forwarded: None }
+        Self { sign_in, is_signed_in: false, came, cookie: None, tokens: None, page: None, forwarded: None }
     }
 
     pub(crate) fn forwarded(
@@ -59,7 +62,7 @@ impl After {
         aftermath: Aftermath,
     ) -> Self {
         let forwarded = Some(Box::new(Forwarded { completed, aftermath }));
-        Self { page, forwarded, ..Self::new(sign_in) }
+        Self { page, forwarded, ..Self::new(sign_in, Further::default()) }
     }
 
     /// Puts into the request who it comes from.
@@ -98,7 +101,7 @@ impl After {
         }
         if (self.cookie.is_some() || self.tokens.is_some()) && respond::make_private(headers) {
             let inner = &self.sign_in.0;
-            append_cookies(headers, self.cookie.map(|change| change.cookies(inner)).into_iter().flatten());
+            append_cookies(headers, self.cookie.map(|change| change.cookies(inner, self.came)).into_iter().flatten());
             append_cookies(headers, self.tokens.and_then(|(tokens, ends_at)| newest_cookie(inner, tokens, ends_at)));
         }
         if let Some(forwarded) = self.forwarded {
@@ -111,21 +114,22 @@ impl Change {
     /// Nothing where the cookie that the browser holds by now may be another one: the session has ended while the response
     /// was made, or, where there was none, the browser may be the one that has signed in since. Nothing is lost by leaving
     /// that to the next response.
-    fn cookies(self, inner: &Inner) -> Vec<HeaderValue> {
+    fn cookies(self, inner: &Inner, came: Further) -> Vec<HeaderValue> {
         match self {
             Self::Delete { sign_ins } if sign_ins == inner.registry.sign_ins() => {
                 let tokens = inner.keep_tokens.then(|| inner.cookies.tokens_name());
-                let names = [inner.cookies.session_name()].into_iter().chain(tokens);
-                names.filter_map(|name| inner.cookies.expire(name)).collect()
+                let tokens = tokens.and_then(|name| inner.cookies.expire(name));
+                inner.cookies.expire_session(came).chain(tokens).collect()
             }
             Self::Renew(identity)
                 if inner.clock.now() < identity.expires_at() && !inner.registry.has_ended(identity.session().id()) =>
             {
                 let session = renew(inner, identity.session());
-                let Ok(cookie) = set_cookie(inner, &session) else { return Vec::new() };
+                let Ok(mut cookies) = set_cookies(inner, &session) else { return Vec::new() };
                 inner.registry.renewed(&session);
                 telemetry::session_renewed();
-                vec![cookie]
+                cookies.extend(inner.cookies.expire_further(came, cookies.len()));
+                cookies
             }
             Self::Delete { .. } | Self::Renew(_) => Vec::new(),
         }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
 use crate::clock::{Clock, SystemClock};
-use crate::cookies::Cookies;
+use crate::cookies::{COOKIE_LIMIT, Cookies, MOST_CHUNKS};
 use crate::flow::attempt::Attempts;
 use crate::flow::hook::{Admission, Hook, Rejection};
 use crate::flow::signed_in::SignedIn;
@@ -50,6 +51,7 @@ pub(crate) struct Inner {
     pub(crate) redirect: RedirectUri,
     pub(crate) paths: Paths,
     pub(crate) cookies: Cookies,
+    pub(crate) session_cookie_limit: usize,
     pub(crate) seal: Seal,
     pub(crate) forward: bool,
     pub(crate) hook: Option<Hook>,
@@ -72,6 +74,7 @@ impl SignIn {
             login_path: None,
             logout_path: None,
             cookie_prefix: "signin".to_owned(),
+            session_cookie_limit: COOKIE_LIMIT,
             lifetimes: Lifetimes::default(),
             keep_tokens: false,
             forward: false,
@@ -193,6 +196,7 @@ pub struct Builder {
     login_path: Option<String>,
     logout_path: Option<String>,
     cookie_prefix: String,
+    session_cookie_limit: usize,
     lifetimes: Lifetimes,
     keep_tokens: bool,
     forward: bool,
@@ -232,9 +236,33 @@ impl Builder {
         self
     }
 
-    /// The start of our cookies' names. Two `SignIn`s on one host need different ones. `signin` by default, so `__Host-signin` and `__Host-signin-flow-…` on https.
+    /// The start of our cookies' names. Two `SignIn`s on one host need different ones. `signin` by default, so `__Host-signin`
+    /// and `__Host-signin-flow-…` on https. A dot and a digit at its end are taken: `__Host-signin.1` is the second cookie of a
+    /// [large session](Self::session_cookie_limit).
     pub fn cookie_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.cookie_prefix = prefix.into();
+        self
+    }
+
+    /// The most bytes that a session may take in cookies, their names and values together. 4096 by default, which is one
+    /// cookie at its fullest (RFC 6265bis section 5); between 1024 and 16384. A larger session is spread over `__Host-signin`,
+    /// `__Host-signin.1` and so on, up to four in all. A sign-in that would take more fails with `session_too_large`, and
+    /// the log says how much.
+    ///
+    /// Every request carries these cookies, and many servers refuse one whose headers are larger than 8 or 16 kB: nginx a
+    /// `Cookie` header that does not fit into 8 kB (`large_client_header_buffers 4 8k`), Node all headers over 16 kB. So
+    /// look at every hop before you raise it, and rather keep what is large on your side, under a key that
+    /// [`Identity::data`](crate::Identity::data) gives back.
+    ///
+    /// It counts for sessions that begin. Those that are there already keep their size.
+    ///
+    /// ```
+    /// # fn example(builder: tower_signin::Builder) -> tower_signin::Builder {
+    /// builder.session_cookie_limit(7 * 1024)
+    /// # }
+    /// ```
+    pub fn session_cookie_limit(mut self, bytes: usize) -> Self {
+        self.session_cookie_limit = bytes;
         self
     }
 
@@ -410,16 +438,25 @@ impl Builder {
             ));
         }
         let paths = Paths::new(&redirect.path, self.login_path, self.logout_path)?;
+        let is_chunk = matches!(self.cookie_prefix.as_bytes(), [.., b'.', b'0'..=b'9']);
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if self.cookie_prefix.is_empty()
             || self.cookie_prefix.starts_with("__")
             || !self.cookie_prefix.bytes().all(is_token)
             || self.cookie_prefix.len() > 64
+            || is_chunk
         {
             return Err(ConfigError::new(
                 "cookie_prefix",
                 format!("{:?} can't start a cookie's name", self.cookie_prefix),
-                "use up to 64 letters, digits, `-`, `_` and `.`; the layer itself adds `__Host-`",
+                "use up to 64 letters, digits, `-`, `_` and `.`, without `.1` at its end; the layer itself adds `__Host-`",
+            ));
+        }
+        if !SESSION_COOKIE_LIMITS.contains(&self.session_cookie_limit) {
+            return Err(ConfigError::new(
+                "session_cookie_limit",
+                format!("{} is not between 1024 and 16384 bytes", self.session_cookie_limit),
+                "choose a number in between; 4096 is one cookie",
             ));
         }
         self.lifetimes.validate()?;
@@ -434,6 +471,7 @@ impl Builder {
         Ok(SignIn(Arc::new(Inner {
             seal: Seal::new(&keys, &redirect.text)?,
             cookies: Cookies::new(&self.cookie_prefix, redirect.loopback_port),
+            session_cookie_limit: self.session_cookie_limit,
             provider: self.provider,
             http,
             registry: Arc::new(Registry::new(Arc::clone(&self.clock))),
@@ -457,6 +495,9 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
     }
 }
+
+/// From what a session with a few claims takes, to as many full cookies as it may be spread over.
+const SESSION_COOKIE_LIMITS: RangeInclusive<usize> = 1024..=MOST_CHUNKS * COOKIE_LIMIT;
 
 /// A setting that can't work. `Display` names it, what is wrong and the remedy, and shows no secret; `Debug` says the
 /// same, since that is what a `main` that returns it prints.

@@ -9,7 +9,7 @@ use crate::oauth::state::is_public_half;
 
 /// The names and attributes of our cookies.
 ///
-/// On https both are `__Host-` cookies, which no other host can plant. On a loopback redirect URI that prefix can't
+/// On https all are `__Host-` cookies, which no other host can plant. On a loopback redirect URI that prefix can't
 /// hold, and the port is in the name since cookies ignore ports.
 #[derive(Debug)]
 pub(crate) struct Cookies {
@@ -29,8 +29,14 @@ const ROUNDS: &str = "-rounds";
 /// And in that of the tokens.
 const TOKENS: &str = "-tokens";
 
+/// Browsers drop a cookie whose name and value take more bytes (RFC 6265bis section 5).
+pub(crate) const COOKIE_LIMIT: usize = 4096;
+
+/// A session takes at most this many cookies.
+pub(crate) const MOST_CHUNKS: usize = 4;
+
 /// What the `Cookie` headers hold under one name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found<'a> {
     Nothing,
     One(&'a [u8]),
@@ -40,10 +46,21 @@ pub(crate) enum Found<'a> {
 
 /// Our cookies in a request, seen in one pass.
 pub(crate) struct Ours<'a> {
-    pub(crate) session: Found<'a>,
-    /// A flow, tokens, or the count of sign-ins in a row.
+    pub(crate) session: SessionCookies<'a>,
+    /// A flow, tokens, the count of sign-ins in a row, or a further cookie of a session.
     pub(crate) has_other: bool,
 }
+
+/// The cookies that hold a session: `__Host-signin`, and `__Host-signin.1` and so on where one is too small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionCookies<'a> {
+    pub(crate) first: Found<'a>,
+    pub(crate) further: [Found<'a>; MOST_CHUNKS - 1],
+}
+
+/// Which further cookies of a session came with a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Further([bool; MOST_CHUNKS - 1]);
 
 /// A flow cookie of the request: the public half of its state, and its value.
 pub(crate) struct FlowCookie<'a> {
@@ -54,6 +71,12 @@ pub(crate) struct FlowCookie<'a> {
 impl<'a> Found<'a> {
     fn add(&mut self, value: &'a [u8]) {
         *self = if *self == Self::Nothing { Self::One(value) } else { Self::Several };
+    }
+}
+
+impl SessionCookies<'_> {
+    pub(crate) fn came(&self) -> Further {
+        Further(self.further.map(|found| found != Found::Nothing))
     }
 }
 
@@ -77,6 +100,11 @@ impl Cookies {
         &self.session
     }
 
+    /// The name of a session's cookie, counted from 0.
+    pub(crate) fn chunk_name(&self, number: usize) -> String {
+        if number == 0 { self.session.clone() } else { format!("{}.{number}", self.session) }
+    }
+
     /// The name of the cookie that counts sign-ins in a row.
     pub(crate) fn rounds_name(&self) -> &str {
         &self.rounds
@@ -93,10 +121,18 @@ impl Cookies {
 
     /// Looks for all of ours at once.
     pub(crate) fn scan<'a>(&self, headers: &'a HeaderMap) -> Ours<'a> {
-        let mut ours = Ours { session: Found::Nothing, has_other: false };
+        let session = SessionCookies { first: Found::Nothing, further: [Found::Nothing; MOST_CHUNKS - 1] };
+        let mut ours = Ours { session, has_other: false };
         for (name, value) in pairs(headers) {
             match name.strip_prefix(self.session.as_bytes()) {
-                Some(b"") => ours.session.add(value),
+                Some(b"") => ours.session.first.add(value),
+                Some([b'.', digit]) => {
+                    let further = &mut ours.session.further;
+                    if let Some(found) = further.get_mut(usize::from(digit.wrapping_sub(b'1'))) {
+                        found.add(value);
+                        ours.has_other = true;
+                    }
+                }
                 Some(rest) => {
                     let is_named = rest == ROUNDS.as_bytes() || rest == TOKENS.as_bytes();
                     ours.has_other |= is_named || rest.starts_with(FLOW.as_bytes());
@@ -146,6 +182,23 @@ impl Cookies {
     /// A `Set-Cookie` header that deletes what [`set`](Self::set) kept; a browser asks for the same attributes.
     pub(crate) fn expire(&self, name: &str) -> Option<HeaderValue> {
         self.set(name, "", 0)
+    }
+
+    /// The `Set-Cookie` headers that delete the session cookie, and what came of further ones.
+    pub(crate) fn expire_session(&self, came: Further) -> impl Iterator<Item = HeaderValue> {
+        self.expire(&self.session).into_iter().chain(self.expire_further(came, 1))
+    }
+
+    /// Those that delete whatever came of a session, the first cookie or not.
+    pub(crate) fn expire_found_session(&self, found: &SessionCookies<'_>) -> impl Iterator<Item = HeaderValue> {
+        let first = Some(&self.session).filter(|_| found.first != Found::Nothing);
+        first.and_then(|name| self.expire(name)).into_iter().chain(self.expire_further(found.came(), 1))
+    }
+
+    /// Those that delete the further cookies which came and which a session of `count` cookies does not write over.
+    pub(crate) fn expire_further(&self, came: Further, count: usize) -> impl Iterator<Item = HeaderValue> {
+        let stale = (1..).zip(came.0).filter(move |(number, came)| *came && *number >= count);
+        stale.filter_map(|(number, _)| self.expire(&self.chunk_name(number)))
     }
 
     /// Keeps our cookies out of `Debug` output and out of HTTP/2 header compression.
@@ -211,6 +264,7 @@ mod tests {
         let cookies = Cookies::new("signin", None);
         let cases = [
             ("__Host-signin=1; a=2", Found::One(&b"1"[..]), false),
+            ("__Host-signin.1=1", Found::Nothing, true),
             ("__Host-signin-flow-x=1", Found::Nothing, true),
             ("__Host-signin-rounds=1", Found::Nothing, true),
             ("__Host-signin-tokens=1", Found::Nothing, true),
@@ -219,11 +273,12 @@ mod tests {
                 Found::Nothing,
                 false,
             ),
+            ("__Host-signin.=1; __Host-signin.0=2; __Host-signin.4=3; __Host-signin.11=4", Found::Nothing, false),
         ];
         for (header, session, has_other) in cases {
             let headers = headers(&[header]);
             let ours = cookies.scan(&headers);
-            assert_eq!((ours.session, ours.has_other), (session, has_other), "{header}");
+            assert_eq!((ours.session.first, ours.has_other), (session, has_other), "{header}");
         }
     }
 
@@ -240,6 +295,22 @@ mod tests {
             "signin-3000-flow-x=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0"
         );
         assert!(https.set("n", "v", 1).unwrap().is_sensitive());
+    }
+
+    #[test]
+    fn further_cookies_of_a_session_are_told_apart_and_deleted_where_they_came() {
+        let cookies = Cookies::new("signin", Some(3000));
+        let headers = headers(&["signin-3000.3=c; signin-3000=a", "signin-3000.1=b; signin-3000.3=d"]);
+        let session = cookies.scan(&headers).session;
+        assert_eq!(session.first, Found::One(b"a"));
+        assert_eq!(session.further, [Found::One(b"b"), Found::Nothing, Found::Several]);
+        let came = session.came();
+        let names = |headers: Vec<HeaderValue>| {
+            headers.iter().map(|it| it.to_str().unwrap().split_once('=').unwrap().0.to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(cookies.expire_session(came).collect()), ["signin-3000", "signin-3000.1", "signin-3000.3"]);
+        assert_eq!(names(cookies.expire_further(came, 2).collect()), ["signin-3000.3"]);
+        assert_eq!(names(cookies.expire_further(came, 4).collect()), [""; 0]);
     }
 
     #[test]

@@ -262,8 +262,8 @@ kinds! {
         cause "A handler asked for the provider's tokens, and the request carries none: only a forwarded callback does, and only where the provider gave some.",
         remedy "Operators: take the tokens as an Option, or keep what SignedIn::tokens gives.";
     SessionTooLarge = 500 "session_too_large", "Something went wrong on this site",
-        cause "What this site wants to remember about you does not fit into one cookie of 4096 bytes.",
-        remedy "Operators: attach less data in the sign-in hook, or have the provider claim less.";
+        cause "What this site wants to remember about you takes more room in cookies than it may.",
+        remedy "Operators: attach less data in the sign-in hook, or have the provider claim less; see the log for the sizes, and the setting session_cookie_limit.";
     Unsupported = 500 "unsupported", "Something went wrong on this site",
         cause "The provider does not offer what was asked of it.",
         remedy "Operators: see the documentation of the provider.";

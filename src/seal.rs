@@ -177,14 +177,30 @@ impl Seal {
             .ok_or_else(|| ConfigError::new("keys", "key derivation failed", "use other keys"))
     }
 
+    /// How long the sealed text of so many bytes is: four characters for three bytes, without `=`.
+    pub(crate) fn sealed_length(plain: usize) -> usize {
+        ((plain + Self::OVERHEAD) * 4).div_ceil(3)
+    }
+
     /// Seals `plain` into base64url text for the cookie `name`.
     pub(crate) fn seal(&self, purpose: Purpose, name: &str, plain: &[u8]) -> Result<String, RandomnessFailed> {
+        self.seal_for(purpose, name, 1, plain)
+    }
+
+    /// The same for `count` cookies, of which `name` is the first.
+    pub(crate) fn seal_for(
+        &self,
+        purpose: Purpose,
+        name: &str,
+        count: usize,
+        plain: &[u8],
+    ) -> Result<String, RandomnessFailed> {
         let key = self.0.first().ok_or(RandomnessFailed)?;
         let mut body = Vec::with_capacity(plain.len() + AES_256_GCM_SIV.tag_len());
         body.extend_from_slice(plain);
         let nonce = key
             .for_purpose(purpose)
-            .seal_in_place_append_tag(Aad::from(associated_data(&key.id, name)), &mut body)
+            .seal_in_place_append_tag(Aad::from(associated_data(&key.id, name, count)), &mut body)
             .map_err(|_| RandomnessFailed)?;
         let mut sealed = Vec::with_capacity(HEADER + body.len());
         sealed.push(FORMAT);
@@ -196,11 +212,17 @@ impl Seal {
 
     /// Opens what [`seal`](Self::seal) made, with the one key its id names.
     pub(crate) fn open(&self, purpose: Purpose, name: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
-        self.open_dated(purpose, name, sealed).map(|(plain, _)| plain)
+        self.open_dated(purpose, name, 1, sealed).map(|(plain, _)| plain)
     }
 
-    /// The same, and whether a newer key is there to seal it anew.
-    pub(crate) fn open_dated(&self, purpose: Purpose, name: &str, sealed: &[u8]) -> Result<(Vec<u8>, bool), SealError> {
+    /// Opens what was sealed for `count` cookies, and tells whether a newer key is there to seal it anew.
+    pub(crate) fn open_dated(
+        &self,
+        purpose: Purpose,
+        name: &str,
+        count: usize,
+        sealed: &[u8],
+    ) -> Result<(Vec<u8>, bool), SealError> {
         let mut bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| SealError::Unknown)?;
         let (header, body) = bytes.split_at_mut_checked(HEADER).ok_or(SealError::Unknown)?;
         let (format, rest) = header.split_first().ok_or(SealError::Unknown)?;
@@ -212,7 +234,7 @@ impl Seal {
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Unknown)?;
         let length = key
             .for_purpose(purpose)
-            .open_in_place(nonce, Aad::from(associated_data(&key.id, name)), body)
+            .open_in_place(nonce, Aad::from(associated_data(&key.id, name, count)), body)
             .map_err(|_| SealError::Forged)?
             .len();
         bytes.truncate(HEADER + length);
@@ -264,10 +286,11 @@ fn expand(secret: &hkdf::Prk, purpose: &str, redirect_uri: &str, out: &mut [u8])
     secret.expand(&[&info], Length(out.len())).ok()?.fill(out).ok()
 }
 
-/// Binds a value to its format, key, cookie, and place among the cookie's chunks (one of one, until there are more).
-fn associated_data(key_id: &[u8; KEY_ID], name: &str) -> Vec<u8> {
+/// Binds a value to its format, key, first cookie, and the number of its cookies. They are sealed as one, so each has but
+/// one place among them.
+fn associated_data(key_id: &[u8; KEY_ID], name: &str, count: usize) -> Vec<u8> {
     let mut data = Writer::default();
-    data.fixed(&[FORMAT]).fixed(key_id).prefixed(name).fixed(&[0, 1]);
+    data.fixed(&[FORMAT]).fixed(key_id).prefixed(name).fixed(&[0, u8::try_from(count).unwrap_or(u8::MAX)]);
     data.into_bytes()
 }
 
@@ -290,6 +313,9 @@ mod tests {
         assert_eq!(open(&ours, Purpose::Rounds, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Tokens, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Session, "other"), Err(SealError::Forged));
+        let of_two = ours.open_dated(Purpose::Session, "name", 2, sealed.as_bytes());
+        assert_eq!(of_two, Err(SealError::Forged), "another number of cookies");
+        assert_eq!(sealed.len(), Seal::sealed_length(3));
         let staging = seal(&keys, "https://staging.a.example");
         assert_eq!(open(&staging, Purpose::Session, "name"), Err(SealError::Unknown));
         let stranger = seal(&Keys::generate().unwrap(), "https://a.example");
@@ -333,12 +359,12 @@ mod tests {
         let sealed_before = seal(&old, origin).seal(Purpose::Session, "n", b"old").unwrap();
         let rotated = seal(&both, origin);
         assert_eq!(
-            rotated.open_dated(Purpose::Session, "n", sealed_before.as_bytes()).unwrap(),
+            rotated.open_dated(Purpose::Session, "n", 1, sealed_before.as_bytes()).unwrap(),
             (b"old".to_vec(), true)
         );
         let sealed_after = rotated.seal(Purpose::Session, "n", b"new").unwrap();
         assert_eq!(
-            rotated.open_dated(Purpose::Session, "n", sealed_after.as_bytes()).unwrap(),
+            rotated.open_dated(Purpose::Session, "n", 1, sealed_after.as_bytes()).unwrap(),
             (b"new".to_vec(), false)
         );
         assert!(seal(&new, origin).open(Purpose::Session, "n", sealed_after.as_bytes()).is_ok());

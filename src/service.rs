@@ -81,12 +81,12 @@ impl<S> SignInService<S> {
     {
         let inner = &self.sign_in.0;
         let ours = inner.cookies.scan(request.headers());
-        let is_marked = ours.has_other || ours.session != Found::Nothing;
+        let is_marked = ours.has_other || ours.session.first != Found::Nothing;
         let told = Entrance::of(inner, request.headers(), &ours.session);
+        let mut after = After::new(&self.sign_in, ours.session.came());
         if is_marked {
             Cookies::mark_sensitive(request.headers_mut());
         }
-        let mut after = After::new(&self.sign_in);
         if is_page(request.method(), request.headers()) {
             after.page = request.uri().path_and_query().cloned();
         }

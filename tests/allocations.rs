@@ -10,11 +10,12 @@ use bytes::Bytes;
 use http::header::COOKIE;
 use http::{Request, Response, Uri};
 use tower::{Layer, Service};
+use tower_signin::dev::{Account, DevProvider};
 use tower_signin::{Identity, Keys, SignIn, Siwbb};
 
-/// Answers without allocating.
+/// Answers without allocating. It expects somebody who is signed in, or nobody.
 #[derive(Clone)]
-struct Inner;
+struct Inner(bool);
 
 impl Service<Request<()>> for Inner {
     type Response = Response<()>;
@@ -26,7 +27,7 @@ impl Service<Request<()>> for Inner {
     }
 
     fn call(&mut self, request: Request<()>) -> Self::Future {
-        assert!(request.extensions().get::<Identity>().is_none());
+        assert_eq!(request.extensions().get::<Identity>().is_some(), self.0);
         ready(Ok(Response::new(())))
     }
 }
@@ -38,7 +39,7 @@ fn a_request_of_nobody_allocates_nothing() {
         .keys(Keys::generate().unwrap())
         .build()
         .unwrap();
-    let mut service = sign_in.layer().layer(Inner);
+    let mut service = sign_in.layer().layer(Inner(false));
     let five = "a=1; theme=dark; __Host-other=xyz; _ga=GA1.2.3; lang=en";
     let twenty = [five; 4].join("; ");
     let cases = [
@@ -64,6 +65,24 @@ fn a_request_of_nobody_allocates_nothing() {
         });
         assert_eq!(counted.count_total, 0, "{name}");
     }
+}
+
+/// What a session in one cookie costs: its bytes, what the seal binds, the identity, and its place among the extensions.
+#[tokio::test]
+async fn a_session_in_one_cookie_costs_what_it_always_did() {
+    let bitbadges = DevProvider::start().await.unwrap();
+    let builder = SignIn::builder(bitbadges.siwbb()).redirect_uri("http://localhost:3000/auth/callback");
+    let sign_in = builder.keys(Keys::generate().unwrap()).build().unwrap();
+    let cookie = bitbadges.signed_in_cookie(&sign_in, &Account::alice()).unwrap();
+    let mut service = sign_in.layer().layer(Inner(true));
+    let mut request = page();
+    request.headers_mut().append(COOKIE, format!("a=1; {cookie}; b=2").parse().unwrap());
+    let mut request = Some(request);
+    let mut response = None;
+    let counted = allocation_counter::measure(|| {
+        response = Some(service.call(request.take().unwrap()));
+    });
+    assert_eq!(counted.count_total, 8);
 }
 
 /// A page as a browser asks for it. The address lies in a buffer that others share, as in hyper: it is kept for a guard, and

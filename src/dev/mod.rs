@@ -301,7 +301,7 @@ pub enum DevError {
     Random,
     /// The `SignIn` was built on another provider.
     ForeignSignIn,
-    /// The value is no JSON, or does not fit into a cookie.
+    /// The value is no JSON, or does not fit into the session's cookies.
     Data,
 }
 
@@ -312,7 +312,7 @@ impl fmt::Display for DevError {
             Self::ForeignUrl => f.write_str("not a URL of this dev provider's authorize page"),
             Self::Request(reason) => write!(f, "the authorize page refuses this: {reason}"),
             Self::Random => f.write_str("the system gave no randomness"),
-            Self::Data => f.write_str("the value is no JSON, or does not fit into a cookie"),
+            Self::Data => f.write_str("the value is no JSON, or does not fit into the session's cookies"),
             Self::ForeignSignIn => f.write_str("the SignIn was built on another provider"),
         }
     }

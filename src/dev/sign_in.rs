@@ -6,7 +6,7 @@ use crate::flow::attempt::new_session;
 use crate::provider::Grant;
 use crate::provider::siwbb::Siwbb;
 use crate::seal::random;
-use crate::session::sealed::set_cookie;
+use crate::session::sealed::new_cookies;
 
 impl DevProvider {
     /// A [`Siwbb`] that speaks to this server instead of bitbadges.io. Its issuer is this server's
@@ -50,7 +50,7 @@ impl DevProvider {
     /// # Errors
     ///
     /// [`DevError::ForeignSignIn`] where the `SignIn` was not built on this server, [`DevError::Data`] where the value is
-    /// no JSON or does not fit into a cookie.
+    /// no JSON or does not fit into the session's cookies.
     pub fn signed_in_cookie_with(
         &self,
         sign_in: &SignIn,
@@ -74,8 +74,8 @@ impl DevProvider {
         random(&mut id).map_err(|_| DevError::Random)?;
         let grant = Grant::new(&account.bitbadges_address, &claims).map_err(|_| DevError::Address)?;
         let session = new_session(inner, &grant, id, [0; 16], data).map_err(|_| DevError::Address)?;
-        let header = set_cookie(inner, &session).map_err(|_| DevError::Data)?;
-        let header = header.to_str().map_err(|_| DevError::Random)?;
-        Ok(header.split(';').next().unwrap_or_default().to_owned())
+        let cookies = new_cookies(inner, &session).map_err(|_| DevError::Data)?;
+        let pairs = cookies.iter().map(|cookie| cookie.to_str().ok()?.split(';').next());
+        Ok(pairs.collect::<Option<Vec<_>>>().ok_or(DevError::Random)?.join("; "))
     }
 }

@@ -24,7 +24,7 @@ use crate::provider::{Context, Grant};
 use crate::requester::Requester;
 use crate::return_to::ReturnTo;
 use crate::seal::random;
-use crate::session::sealed::set_cookie;
+use crate::session::sealed::new_cookies;
 use crate::session::tokens::KeptTokens;
 use crate::session::{Fingerprint, NewSession, Session};
 use crate::telemetry::{self, Call, timed};
@@ -36,7 +36,7 @@ pub(crate) type Outcome = Result<Completed, Arc<Error>>;
 #[derive(Clone)]
 pub(crate) struct Completed {
     pub(crate) signed_in: SignedIn,
-    pub(crate) session_cookie: HeaderValue,
+    pub(crate) session_cookies: Vec<HeaderValue>,
     /// Where tokens are kept.
     pub(crate) tokens_cookie: Option<HeaderValue>,
 }
@@ -287,11 +287,11 @@ async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
             session(admission.data())?
         }
     };
-    let session_cookie = set_cookie(inner, &session)?;
+    let session_cookies = new_cookies(inner, &session)?;
     let kept = grant.tokens().filter(|_| session.has_tokens());
     let kept = kept.map(|tokens| KeptTokens::first(id, tokens.clone(), session.authenticated_at()));
     let tokens_cookie = kept.map(|kept| kept.set_cookie(inner, session.absolute_end())).transpose()?;
-    Ok(Completed { signed_in: signed_in(session), session_cookie, tokens_cookie })
+    Ok(Completed { signed_in: signed_in(session), session_cookies, tokens_cookie })
 }
 
 pub(crate) fn new_session(

@@ -12,7 +12,7 @@ use super::{
     Flow, FlowId, append_cookies, expire_dead_flows, failure, failure_with, login_link, refuse_method_or_prefetch,
 };
 use crate::config::Inner;
-use crate::cookies::{Found, find};
+use crate::cookies::{Found, Further, find};
 use crate::error::{Error, ErrorKind};
 use crate::oauth::callback::{CallbackQuery, CallbackResult, ValidatedCode};
 use crate::oauth::pkce;
@@ -43,6 +43,7 @@ pub(crate) struct Aftermath {
     own_flow: Option<HeaderValue>,
     dead_flows: Vec<HeaderValue>,
     rounds: Rounds,
+    further: Further,
     /// Deletes the tokens of a former session, where none come with the new one.
     stale_tokens: Option<HeaderValue>,
     /// The sessions that this browser had at login and now.
@@ -126,6 +127,7 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
                 own_flow,
                 dead_flows: expire_dead_flows(inner, headers),
                 rounds: Rounds::of(inner, headers),
+                further: inner.cookies.scan(headers).session.came(),
                 stale_tokens: stale_tokens(inner, headers),
                 former: [session_before, presented_id(inner, headers)],
             };
@@ -192,7 +194,7 @@ fn flow_is_gone(
     let login = login_link(inner, return_to);
     let Presented::Session(Current { session, .. }) = present(inner, headers) else {
         let ours = inner.cookies.scan(headers);
-        let has_none = ours.session == Found::Nothing && !ours.has_other;
+        let has_none = ours.session.first == Found::Nothing && !ours.has_other;
         let kind = if kind == ErrorKind::FlowNotFound && has_none { ErrorKind::CookiesRefused } else { kind };
         return failure_with(inner, headers, &kind.into(), &Advice::sign_in(login));
     };
@@ -243,7 +245,7 @@ impl Aftermath {
         }
     }
 
-    /// Sets the session cookie where there is one to set; this sign-in's flow cookie goes either way.
+    /// Sets the session cookies where there is one to set; this sign-in's flow cookie goes either way.
     pub(crate) fn set_cookies(self, headers: &mut HeaderMap, completed: Option<&Completed>) {
         append_cookies(headers, self.own_flow);
         if let Some(completed) = completed {
@@ -255,7 +257,9 @@ impl Aftermath {
             self.inner.registry.signed_in();
             telemetry::session_opened();
             append_cookies(headers, self.dead_flows);
-            append_cookies(headers, [completed.session_cookie.clone()]);
+            append_cookies(headers, completed.session_cookies.iter().cloned());
+            let count = completed.session_cookies.len();
+            append_cookies(headers, self.inner.cookies.expire_further(self.further, count));
             append_cookies(headers, completed.tokens_cookie.clone().or(self.stale_tokens));
             append_cookies(headers, self.rounds.completed(&self.inner));
         }

@@ -27,8 +27,8 @@ impl Admission {
     }
 
     /// Lets the person in and keeps a small value in the session, for [`Identity::data`](crate::Identity::data) to give
-    /// back. It travels in a cookie, so a few hundred bytes are plenty; what doesn't fit fails the sign-in with
-    /// `session_too_large`.
+    /// back. It travels in a cookie, so a few hundred bytes are plenty; what doesn't fit
+    /// ([`Builder::session_cookie_limit`](crate::Builder::session_cookie_limit)) fails the sign-in with `session_too_large`.
     ///
     /// # Errors
     ///

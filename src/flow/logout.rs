@@ -27,7 +27,7 @@ pub(crate) fn logout(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: &H
     if !is_from_here(inner, headers) {
         return failure(inner, headers, &ErrorKind::LogoutForeign.into());
     }
-    let session = inner.cookies.session_name();
+    let session = inner.cookies.scan(headers).session;
     if let Presented::Session(Current { session, .. }) = present(inner, headers) {
         tracing::info!(request_id = %Requester::of(headers), session = %session.log_id(), "signed out");
         inner.registry.end(*session.id(), SessionEnd::SignedOut);
@@ -38,11 +38,12 @@ pub(crate) fn logout(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: &H
     let mut flows = inner.cookies.flows(headers);
     flows.dedup_by_key(|flow| flow.public);
     let flows = flows.into_iter().map(|flow| inner.cookies.flow_name(flow.public));
-    let named = [session, inner.cookies.tokens_name(), inner.cookies.rounds_name()];
-    let named = named.into_iter().filter(|name| find(headers, name) != Found::Nothing);
-    let ours: Vec<_> = named.map(str::to_owned).chain(flows).filter_map(|name| inner.cookies.expire(&name)).collect();
+    let named = [inner.cookies.tokens_name(), inner.cookies.rounds_name()];
+    let named = named.into_iter().filter(|name| find(headers, name) != Found::Nothing).map(str::to_owned);
+    let others = named.chain(flows).filter_map(|name| inner.cookies.expire(&name));
     let mut response = respond::see_other(wanted_target(inner, uri).as_str());
-    append_cookies(response.headers_mut(), ours);
+    append_cookies(response.headers_mut(), inner.cookies.expire_found_session(&session));
+    append_cookies(response.headers_mut(), others);
     response
 }
 

@@ -9,7 +9,7 @@ use super::sealed::{self, Current};
 use super::tokens::{self, KeptTokens};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
-use crate::cookies::Found;
+use crate::cookies::SessionCookies;
 use crate::http_client::BoxFuture;
 
 /// As whom.
@@ -39,7 +39,7 @@ pub(crate) enum Told {
 
 impl Entrance {
     /// Opens what the request's cookies hold.
-    pub(crate) fn of(inner: &Arc<Inner>, headers: &HeaderMap, session: &Found<'_>) -> Told {
+    pub(crate) fn of(inner: &Arc<Inner>, headers: &HeaderMap, session: &SessionCookies<'_>) -> Told {
         let current = match sealed::open(inner, session) {
             sealed::Presented::Nothing => return Told::Now(Self::Nobody),
             sealed::Presented::Refused { delete } => {

@@ -1,5 +1,6 @@
 //! One signed-in browser.
 
+pub(crate) mod chunks;
 pub(crate) mod entrance;
 pub(crate) mod lifetime;
 pub(crate) mod refresh;

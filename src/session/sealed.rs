@@ -1,15 +1,16 @@
-//! Sessions that live in their cookie, sealed.
+//! Sessions that live in their cookies, sealed.
 
 use http::{HeaderMap, HeaderValue};
 
 use super::Session;
+use super::chunks::{Layout, join, split};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
-use crate::cookies::{self, Found};
+use crate::cookies::{Found, MOST_CHUNKS, SessionCookies};
 use crate::error::{Error, ErrorKind};
-use crate::seal::{Purpose, SealError};
+use crate::seal::{Purpose, Seal, SealError};
 
-/// What the request's session cookie says.
+/// What the request's session cookies say.
 pub(crate) enum Presented {
     /// There is none.
     Nothing,
@@ -28,23 +29,19 @@ pub(crate) struct Current {
     pub(crate) is_renewal_due: bool,
 }
 
-/// Browsers drop a cookie whose name and value take more (RFC 6265bis section 5).
-pub(super) const COOKIE_LIMIT: usize = 4096;
-
 /// Opens the session that the request's cookies hold.
 pub(crate) fn present(inner: &Inner, headers: &HeaderMap) -> Presented {
-    open(inner, &cookies::find(headers, inner.cookies.session_name()))
+    open(inner, &inner.cookies.scan(headers).session)
 }
 
-/// Opens the session cookie that was found.
-pub(crate) fn open(inner: &Inner, found: &Found<'_>) -> Presented {
+/// Opens the session cookies that were found.
+pub(crate) fn open(inner: &Inner, cookies: &SessionCookies<'_>) -> Presented {
+    if cookies.first == Found::Nothing {
+        return Presented::Nothing;
+    }
     let name = inner.cookies.session_name();
-    let value = match found {
-        Found::Nothing => return Presented::Nothing,
-        Found::Several => return Presented::Refused { delete: false },
-        Found::One(value) => value,
-    };
-    let (bytes, is_outdated) = match inner.seal.open_dated(Purpose::Session, name, value) {
+    let Some((sealed, count)) = join(name, cookies) else { return Presented::Refused { delete: false } };
+    let (bytes, is_outdated) = match inner.seal.open_dated(Purpose::Session, name, count, &sealed) {
         Ok(opened) => opened,
         Err(error) => return Presented::Refused { delete: error == SealError::Forged },
     };
@@ -74,13 +71,31 @@ fn latest_end(inner: &Inner, session: &Session, used_at: u64) -> u64 {
     session.absolute_end().min(inner.lifetimes.latest_end(session.authenticated_at(), used_at))
 }
 
-/// The `Set-Cookie` header that carries `session` until its end.
-pub(crate) fn set_cookie(inner: &Inner, session: &Session) -> Result<HeaderValue, Error> {
+/// The `Set-Cookie` headers that carry a new session, which must keep to the limit of the settings.
+pub(crate) fn new_cookies(inner: &Inner, session: &Session) -> Result<Vec<HeaderValue>, Error> {
+    let Layout { count, size } = layout(inner, session);
+    let limit = inner.session_cookie_limit;
+    if size > limit {
+        let source = format!("it takes {size} bytes in {count} cookies, and session_cookie_limit is {limit}");
+        return Err(Error::new(ErrorKind::SessionTooLarge).with_source(source));
+    }
+    set_cookies(inner, session)
+}
+
+/// Those that carry `session` until its end. One that there is already keeps its size, whatever another node's limit was.
+pub(crate) fn set_cookies(inner: &Inner, session: &Session) -> Result<Vec<HeaderValue>, Error> {
     let name = inner.cookies.session_name();
-    let sealed = inner.seal.seal(Purpose::Session, name, session.encoded()).map_err(|_| ErrorKind::Internal)?;
-    if name.len() + sealed.len() > COOKIE_LIMIT {
+    let count = layout(inner, session).count;
+    if count > MOST_CHUNKS {
         return Err(ErrorKind::SessionTooLarge.into());
     }
+    let sealed = inner.seal.seal_for(Purpose::Session, name, count, session.encoded());
+    let values = split(name, sealed.map_err(|_| ErrorKind::Internal)?, count);
     let max_age = session.ends_at().saturating_sub(unix_seconds(inner.clock.now()));
-    inner.cookies.set(name, &sealed, max_age).ok_or_else(|| ErrorKind::Internal.into())
+    let set = |(number, value): (usize, &String)| inner.cookies.set(&inner.cookies.chunk_name(number), value, max_age);
+    values.iter().enumerate().map(set).collect::<Option<_>>().ok_or_else(|| ErrorKind::Internal.into())
+}
+
+fn layout(inner: &Inner, session: &Session) -> Layout {
+    Layout::new(inner.cookies.session_name(), Seal::sealed_length(session.encoded().len()))
 }

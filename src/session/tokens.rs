@@ -4,11 +4,10 @@
 use http::{HeaderMap, HeaderValue};
 use secrecy::zeroize::Zeroizing;
 
-use super::sealed::COOKIE_LIMIT;
 use super::{Session, SessionId};
 use crate::clock::{from_unix_seconds, unix_seconds};
 use crate::config::Inner;
-use crate::cookies::{Found, find};
+use crate::cookies::{COOKIE_LIMIT, Found, find};
 use crate::error::{Error, ErrorKind};
 use crate::oauth::token::Tokens;
 use crate::seal::Purpose;
