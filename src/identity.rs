@@ -105,6 +105,9 @@ impl Identity {
     /// where somebody signs out or signs in anew in the same browser, as far as this process hears of it: another node's
     /// sign-out is not seen while sessions live in their cookies.
     ///
+    /// Call it once, in the handler and before it answers, and keep what it gives: renewals count from the call on, and the
+    /// request of a stream may be the one that renews.
+    ///
     /// ```
     /// # async fn example(identity: tower_signin::Identity, mut messages: tokio::sync::mpsc::Receiver<String>) {
     /// let ended = identity.ended();

@@ -43,7 +43,8 @@
 //!   error; only then the *attempt*, in a task of its own: exchange, the provider's checks and gates, the application's
 //!   hook. Then a session, and 303 to the return target, or on to the application's own handler
 //!   ([`Builder::forward_callback`]).
-//! * **Logout**, `POST /auth/logout` from a page of this site: every cookie of ours is deleted.
+//! * **Logout**, `POST /auth/logout` from a page of this site: every cookie of ours is deleted, and who waits at
+//!   [`Identity::ended`] in this process is told.
 //!
 //! # Where to mount it
 //!
@@ -75,7 +76,9 @@
 //!
 //! | what | default | why |
 //! |---|---|---|
-//! | session | 24 hours, sealed in its cookie | as long as a BitBadges access token; nothing to store |
+//! | session | 24 hours, or to the end of the access token where the provider tells it; sealed in its cookie | as long as a BitBadges access token; nothing to store |
+//! | idle timeout | none; with one, renewed after a tenth of it | a renewal is a cookie on a response |
+//! | responses to somebody signed in | `Vary: Cookie`, and `private` where they say nothing | no shared cache shows one person's page to another |
 //! | pending sign-in | 10 minutes, one cookie each, at most 4 | several tabs work to the end, and the header stays small |
 //! | cookies | `__Host-`, `Secure`, `HttpOnly`, `SameSite=Lax` | no other host can plant them; `Strict` would lose the callback |
 //! | attempts | 64 at once, 30 seconds each, 10 of them the hook's | a flood does not pile up |

@@ -11,12 +11,18 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use futures_util::SinkExt as _;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::uri::PathAndQuery;
 use support::{Browser, alice, location, text};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+use tokio_stream::StreamExt as _;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
 use tonic::transport::Endpoint;
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
@@ -24,7 +30,7 @@ use tower_signin::dev::Account;
 
 const CREDENTIALS: [&str; 3] = ["BITBADGES_CLIENT_ID", "BITBADGES_CLIENT_SECRET", "BITBADGES_API_KEY"];
 
-const NAMES: [&str; 4] = ["axum", "axum_forward", "hyper", "tonic"];
+const NAMES: [&str; 5] = ["axum", "axum_forward", "hyper", "tonic", "websocket"];
 
 /// No example takes longer to start or to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -65,6 +71,35 @@ async fn a_grpc_client_is_who_the_cookie_says() {
 
     assert_eq!(client_mode(&[&example.origin, &cookie]).await, alice());
     assert!(client_mode(&[&example.origin]).await.starts_with("status 16: "));
+}
+
+#[tokio::test]
+async fn a_web_socket_is_for_who_is_signed_in_and_closes_when_their_session_ends() {
+    let example = Example::start("websocket", &[]).await;
+    for (name, cookie) in [("no cookie", None), ("a planted cookie", Some(format!("signin-{}=x", example.port)))] {
+        match open_socket(&example, cookie.as_deref()).await {
+            Err(tungstenite::Error::Http(answer)) => assert_eq!(answer.status(), 401, "{name}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    let mut browser = Browser::new();
+    browser.sign_in(&example.origin, "/").await;
+    let mut other_browser = Browser::new();
+    other_browser.sign_in(&example.origin, "/").await;
+    let mut tab = open_socket(&example, Some(&session_cookie(&browser))).await.unwrap();
+    let mut other = open_socket(&example, Some(&session_cookie(&other_browser))).await.unwrap();
+    for socket in [&mut tab, &mut other] {
+        assert_eq!(hear(socket).await, Message::text(format!("hello {}", alice())));
+        socket.send(Message::text("one")).await.unwrap();
+        assert_eq!(hear(socket).await, Message::text("one"));
+    }
+
+    assert_eq!(browser.post(&format!("{}/auth/logout", example.origin), "").await.status(), 303);
+    assert_eq!(closed_because(&mut tab).await, "signed_out");
+    other.send(Message::text("two")).await.unwrap();
+    assert_eq!(hear(&mut other).await, Message::text("two"), "another browser's goes on");
+    other_browser.sign_in(&example.origin, "/").await;
+    assert_eq!(closed_because(&mut other).await, "replaced");
 }
 
 #[tokio::test]
@@ -164,6 +199,27 @@ async fn signed_out(browser: &mut Browser, origin: &str) {
 fn session_cookie(browser: &Browser) -> String {
     let (name, value) = browser.jar.first_key_value().expect("a session");
     format!("{name}={value}")
+}
+
+/// The handshake of a real WebSocket client.
+async fn open_socket(example: &Example, cookie: Option<&str>) -> tungstenite::Result<WebSocketStream<TcpStream>> {
+    let mut request = format!("ws://localhost:{}/echo", example.port).into_client_request()?;
+    if let Some(cookie) = cookie {
+        request.headers_mut().insert("cookie", cookie.parse().unwrap());
+    }
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, example.port)).await.unwrap();
+    Ok(client_async(request, stream).await?.0)
+}
+
+async fn hear(socket: &mut WebSocketStream<TcpStream>) -> Message {
+    timeout(PATIENCE, socket.next()).await.expect("it says something soon").expect("it is open").unwrap()
+}
+
+async fn closed_because(socket: &mut WebSocketStream<TcpStream>) -> String {
+    match hear(socket).await {
+        Message::Close(Some(frame)) => frame.reason.to_string(),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// One unary call of a real gRPC client.
