@@ -15,7 +15,6 @@ use crate::flow::callback::Aftermath;
 use crate::identity::{Identity, Unrecognised};
 use crate::session::SessionId;
 use crate::session::entrance::Entrance;
-use crate::session::registry::SessionEnd;
 use crate::session::sealed::{Current, renew, set_cookie};
 use crate::session::tokens::KeptTokens;
 use crate::{refusal, respond};
@@ -114,11 +113,10 @@ impl Change {
     /// another one.
     fn cookies(self, inner: &Inner) -> Vec<HeaderValue> {
         match self {
-            Self::Delete(id) => {
-                let is_replaced =
-                    matches!(inner.registry.end_of(&id), Some(SessionEnd::SignedOut | SessionEnd::Replaced));
+            Self::Delete(id) if !inner.registry.may_delete(&id) => Vec::new(),
+            Self::Delete(_) => {
                 let tokens = inner.keep_tokens.then(|| inner.cookies.tokens_name());
-                let names = [inner.cookies.session_name()].into_iter().chain(tokens).filter(|_| !is_replaced);
+                let names = [inner.cookies.session_name()].into_iter().chain(tokens);
                 names.filter_map(|name| inner.cookies.expire(name)).collect()
             }
             Self::Renew(identity) if inner.registry.has_ended(identity.session().id()) => Vec::new(),
@@ -136,8 +134,7 @@ fn newest_cookie(inner: &Inner, tokens: Arc<KeptTokens>, session_ends_at: u64) -
     if inner.registry.has_ended(&tokens.session) {
         return None;
     }
-    let newest = inner.refreshes.newer(&tokens.session, tokens.generation).unwrap_or(tokens);
-    newest.set_cookie(inner, session_ends_at).inspect_err(log_tokens_lost).ok()
+    inner.refreshes.newest_known(tokens)?.set_cookie(inner, session_ends_at).inspect_err(log_tokens_lost).ok()
 }
 
 fn log_tokens_lost(error: &Error) {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -49,10 +50,16 @@ pub(crate) struct Registry {
 
 #[derive(Default)]
 struct Table {
-    ended: HashMap<SessionId, SessionEnd>,
+    ended: HashMap<SessionId, Ended>,
     /// Every entry of `ended`, oldest first, with the time it came.
     order: VecDeque<(SessionId, u64)>,
     watched: HashMap<SessionId, Watched>,
+}
+
+struct Ended {
+    end: SessionEnd,
+    /// Whether a response has deleted its cookie.
+    is_deleted: bool,
 }
 
 struct Watched {
@@ -85,13 +92,19 @@ impl Registry {
         self.id
     }
 
-    /// From now on no response brings this session back.
+    /// From now on no response brings this session back. Where it has ended already, the provider's word changes nothing:
+    /// the browser may hold another one by now.
     pub(crate) fn end(&self, id: SessionId, end: SessionEnd) {
         let now = unix_seconds(self.clock.now());
         let mut table = self.lock();
-        if table.ended.insert(id, end).is_none() {
-            table.order.push_back((id, now));
-            table.forget_old(now);
+        match table.ended.get_mut(&id) {
+            Some(_) if end == SessionEnd::Revoked => return,
+            Some(ended) => ended.end = end,
+            None => {
+                table.ended.insert(id, Ended { end, is_deleted: false });
+                table.order.push_back((id, now));
+                table.forget_old(now);
+            }
         }
         if let Some(watched) = table.watched.get(&id) {
             watched.sender.send_modify(|state| state.end = Some(end));
@@ -103,7 +116,17 @@ impl Registry {
     }
 
     pub(crate) fn end_of(&self, id: &SessionId) -> Option<SessionEnd> {
-        self.lock().ended.get(id).copied()
+        self.lock().ended.get(id).map(|ended| ended.end)
+    }
+
+    /// Whether a response may delete the cookie of a session that is over: not where the person did something about it, and
+    /// once only, since whoever lost it may have signed in again before a slow response comes.
+    pub(crate) fn may_delete(&self, id: &SessionId) -> bool {
+        match self.lock().ended.get_mut(id) {
+            None => true,
+            Some(Ended { end: SessionEnd::SignedOut | SessionEnd::Replaced, .. }) => false,
+            Some(ended) => !mem::replace(&mut ended.is_deleted, true),
+        }
     }
 
     /// Whoever waits for the end of this session waits longer.
@@ -156,7 +179,7 @@ struct Watcher {
 impl Watcher {
     fn new(registry: Arc<Registry>, id: SessionId, ends_at: u64) -> Self {
         let mut table = registry.lock();
-        let end = table.ended.get(&id).copied();
+        let end = table.ended.get(&id).map(|ended| ended.end);
         let watched = table
             .watched
             .entry(id)
