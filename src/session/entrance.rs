@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::SessionId;
 use super::refresh::{Outcome, Refreshes};
+use super::registry::SessionEnd;
 use super::sealed::{self, Current};
 use super::tokens::{self, KeptTokens};
+use super::{Session, SessionId};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::cookies::Found;
@@ -51,10 +52,13 @@ impl Entrance {
             tokens::Presented::Missing => return Told::Now(Self::Unrecognised { delete: None }),
             tokens::Presented::Tokens(kept) => Arc::new(kept),
         };
-        if kept.is_refresh_due(unix_seconds(inner.clock.now())) {
+        let now = unix_seconds(inner.clock.now());
+        if kept.is_refresh_due(now) {
             return Told::Later(Box::pin(with_newest_tokens(Arc::clone(inner), current, kept)));
         }
-        Told::Now(Self::SignedIn(current, Some(CarriedTokens { tokens: kept, is_fresh: false })))
+        // What can't be refreshed and has ended is of no use, where the session outlives it.
+        let carried = Some(CarriedTokens { tokens: kept, is_fresh: false }).filter(|it| !it.tokens.have_ended(now));
+        Told::Now(Self::SignedIn(current, carried))
     }
 }
 
@@ -62,6 +66,10 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
     let subject = current.session.subject().to_owned();
     let outcome = Refreshes::newest(Arc::clone(&inner), Arc::clone(&held), subject).await;
     match outcome {
+        // Signed out or replaced meanwhile: the tokens are being revoked.
+        _ if inner.registry.has_ended(current.session.id()) => {
+            Entrance::Unrecognised { delete: Some(*current.session.id()) }
+        }
         Outcome::Fresh(tokens) => Entrance::SignedIn(current, Some(CarriedTokens { tokens, is_fresh: true })),
         Outcome::Refused => Entrance::Unrecognised { delete: Some(*current.session.id()) },
         Outcome::Unreachable if !held.have_ended(unix_seconds(inner.clock.now())) => {
@@ -70,4 +78,10 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
         Outcome::Unreachable if inner.lifetimes.outlive_tokens => Entrance::SignedIn(current, None),
         Outcome::Unreachable => Entrance::Unavailable,
     }
+}
+
+/// Whether pages recognise a session that opens: they don't without its tokens, nor once the provider has refused them.
+pub(crate) fn is_recognised(inner: &Inner, headers: &HeaderMap, session: &Session) -> bool {
+    let is_whole = !matches!(tokens::present(inner, headers, session), tokens::Presented::Missing);
+    is_whole && inner.registry.end_of(session.id()) != Some(SessionEnd::Revoked)
 }
