@@ -54,10 +54,12 @@ async fn serve(
             }
             message = socket.recv() => match message {
                 None => return Ok(()),
-                Some(message) => match message? {
-                    message @ (Message::Text(_) | Message::Binary(_)) => socket.send(message).await?,
-                    _ => {} // axum answers pings and closes
-                },
+                Some(message) => {
+                    // axum answers pings and closes.
+                    if let message @ (Message::Text(_) | Message::Binary(_)) = message? {
+                        socket.send(message).await?;
+                    }
+                }
             },
         }
     }

@@ -14,7 +14,7 @@ use crate::flow::append_cookies;
 use crate::flow::attempt::Completed;
 use crate::flow::callback::Aftermath;
 use crate::identity::{Identity, Unrecognised};
-use crate::session::entrance::Entrance;
+use crate::session::entrance::{Deletion, Entrance};
 use crate::session::sealed::{Current, renew, set_cookies};
 use crate::session::tokens::KeptTokens;
 use crate::{refusal, respond, telemetry};
@@ -39,8 +39,8 @@ pub(crate) struct After {
 enum Change {
     /// Brings them anew.
     Renew(Identity),
-    /// Deletes those of a session of ours that is over, unless more have signed in by then than when its request came.
-    Delete { sign_ins: u64 },
+    /// Deletes those of a session of ours that is over.
+    Delete(Deletion),
 }
 
 /// A callback that the inner service answers.
@@ -77,7 +77,7 @@ impl After {
             Entrance::Unavailable => unrecognised(true),
             Entrance::Unrecognised { delete } => {
                 unrecognised(false);
-                self.cookie = delete.map(|sign_ins| Change::Delete { sign_ins });
+                self.cookie = delete.map(Change::Delete);
             }
             Entrance::SignedIn(Current { session, ends_at, is_renewal_due }, carried) => {
                 let absolute_end = session.absolute_end();
@@ -116,7 +116,7 @@ impl Change {
     /// that to the next response.
     fn cookies(self, inner: &Inner, came: Further) -> Vec<HeaderValue> {
         match self {
-            Self::Delete { sign_ins } if sign_ins == inner.registry.sign_ins() => {
+            Self::Delete(deletion) if deletion.is_safe(inner) => {
                 let tokens = inner.keep_tokens.then(|| inner.cookies.tokens_name());
                 let tokens = tokens.and_then(|name| inner.cookies.expire(name));
                 inner.cookies.expire_session(came).chain(tokens).collect()
@@ -131,7 +131,7 @@ impl Change {
                 cookies.extend(inner.cookies.expire_further(came, cookies.len()));
                 cookies
             }
-            Self::Delete { .. } | Self::Renew(_) => Vec::new(),
+            Self::Delete(_) | Self::Renew(_) => Vec::new(),
         }
     }
 }
@@ -141,8 +141,7 @@ fn newest_cookie(inner: &Inner, tokens: Arc<KeptTokens>, session_ends_at: u64) -
     if inner.registry.has_ended(&tokens.session) {
         return None;
     }
-    let newest = inner.refreshes.newer(&tokens.session, tokens.generation).unwrap_or(tokens);
-    newest.set_cookie(inner, session_ends_at).inspect_err(log_tokens_lost).ok()
+    inner.refreshes.newest_known(tokens)?.set_cookie(inner, session_ends_at).inspect_err(log_tokens_lost).ok()
 }
 
 fn log_tokens_lost(error: &Error) {

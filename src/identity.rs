@@ -126,7 +126,7 @@ impl Identity {
     /// }
     /// # }
     /// ```
-    pub fn ended(&self) -> impl Future<Output = SessionEnd> + Send + 'static {
+    pub fn ended(&self) -> impl Future<Output = SessionEnd> + Send + use<> {
         Arc::clone(&self.0.registry).ended(*self.session().id(), self.0.ends_at)
     }
 

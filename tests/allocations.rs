@@ -34,11 +34,17 @@ impl Service<Request<()>> for Inner {
 
 #[test]
 fn a_request_of_nobody_allocates_nothing() {
-    let sign_in = SignIn::builder(Siwbb::new("id", "secret", "key"))
+    for keeps_tokens in [false, true] {
+        allocates_nothing(keeps_tokens);
+    }
+}
+
+fn allocates_nothing(keeps_tokens: bool) {
+    let builder = SignIn::builder(Siwbb::new("id", "secret", "key"))
         .redirect_uri("https://app.example.com/auth/callback")
-        .keys(Keys::generate().unwrap())
-        .build()
-        .unwrap();
+        .keys(Keys::generate().unwrap());
+    let builder = if keeps_tokens { builder.keep_tokens() } else { builder };
+    let sign_in = builder.build().unwrap();
     let mut service = sign_in.layer().layer(Inner(false));
     let five = "a=1; theme=dark; __Host-other=xyz; _ga=GA1.2.3; lang=en";
     let twenty = [five; 4].join("; ");
@@ -48,6 +54,7 @@ fn a_request_of_nobody_allocates_nothing() {
         ("twenty cookies", vec![twenty.as_str()]),
         ("cookies in several headers", vec!["a=1", five, "b=2"]),
         ("a flow cookie", vec!["__Host-signin-flow-006b052a9b01989c998581fd10=AYdVA7"]),
+        ("tokens and no session", vec!["__Host-signin-tokens=AYdVA7"]),
         ("no fetch metadata", vec![five]),
         ("not cookies at all", vec!["=;;; =; ;a"]),
     ];
@@ -63,7 +70,7 @@ fn a_request_of_nobody_allocates_nothing() {
             let mut response = std::pin::pin!(service.call(request.take().unwrap()));
             assert!(response.as_mut().poll(&mut context).is_ready());
         });
-        assert_eq!(counted.count_total, 0, "{name}");
+        assert_eq!(counted.count_total, 0, "{name}, keeps tokens: {keeps_tokens}");
     }
 }
 

@@ -248,9 +248,11 @@ impl Aftermath {
     /// Sets the session cookies where there is one to set; this sign-in's flow cookie goes either way.
     pub(crate) fn set_cookies(self, headers: &mut HeaderMap, completed: Option<&Completed>) {
         append_cookies(headers, self.own_flow);
-        if let Some(completed) = completed {
+        let id = |completed: &Completed| *completed.signed_in.identity().session().id();
+        // A double of a callback may come, or be answered, once its session has been signed out of or replaced.
+        if let Some(completed) = completed.filter(|completed| !self.inner.registry.has_ended(&id(completed))) {
             // A response that is still being made must not bring the cookie of a former session back over this one's.
-            let new = completed.signed_in.identity().session().id();
+            let new = &id(completed);
             for former in self.former.into_iter().flatten().filter(|former| former != new) {
                 self.inner.registry.end(former, SessionEnd::Replaced);
             }

@@ -24,6 +24,7 @@ use crate::return_to::ReturnTo;
 use crate::route::Site;
 use crate::seal::{Purpose, random};
 use crate::session::Session;
+use crate::session::entrance::is_recognised;
 use crate::session::sealed::{Current, Presented, present};
 
 /// More flow cookies than this push the oldest out.
@@ -45,6 +46,8 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
     }
     let came_from = Site::of(headers);
     let session = match present(inner, headers) {
+        // Every page turns it away, so going on to one would lead back here.
+        Presented::Session(Current { session, .. }) if !is_recognised(inner, headers, &session) => None,
         Presented::Session(Current { session, .. }) if came_from == Site::Foreign && select_account => {
             return already_signed_in(inner, headers, &session, &return_to, again);
         }

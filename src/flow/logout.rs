@@ -30,8 +30,10 @@ pub(crate) fn logout(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: &H
     let session = inner.cookies.scan(headers).session;
     if let Presented::Session(Current { session, .. }) = present(inner, headers) {
         tracing::info!(request_id = %Requester::of(headers), session = %session.log_id(), "signed out");
+        // A second click, or a refusal that came before: there is nothing left to revoke.
+        let is_over = inner.registry.has_ended(session.id());
         inner.registry.end(*session.id(), SessionEnd::SignedOut);
-        if let tokens::Presented::Tokens(held) = tokens::present(inner, headers, &session) {
+        if !is_over && let tokens::Presented::Tokens(held) = tokens::present(inner, headers, &session) {
             Refreshes::revoke(inner, held);
         }
     }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::refresh::{Outcome, Refreshes};
+use super::registry::SessionEnd;
 use super::sealed::{self, Current};
 use super::tokens::{self, KeptTokens};
+use super::{Session, SessionId};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::cookies::SessionCookies;
@@ -16,12 +18,26 @@ use crate::http_client::BoxFuture;
 pub(crate) enum Entrance {
     /// Nobody, and nobody was claimed.
     Nobody,
-    /// Nobody: what came does not count. Where that is proven it is deleted, unless more have signed in by then than these.
-    Unrecognised { delete: Option<u64> },
+    /// Nobody: what came does not count. Where that is proven it is deleted.
+    Unrecognised { delete: Option<Deletion> },
     /// Perhaps somebody: what the session depends on did not answer.
     Unavailable,
     /// Somebody.
     SignedIn(Current, Option<CarriedTokens>),
+}
+
+/// Deletes cookies of ours. It can wait: by the time of the response the browser may hold others.
+pub(crate) struct Deletion {
+    /// How many had signed in when the request came.
+    sign_ins: u64,
+    /// The session that the provider has ended, if that is why.
+    session: Option<SessionId>,
+}
+
+impl Deletion {
+    pub(crate) fn is_safe(&self, inner: &Inner) -> bool {
+        self.sign_ins == inner.registry.sign_ins() && self.session.is_none_or(|id| inner.registry.may_delete(&id))
+    }
 }
 
 /// The tokens of who is let in.
@@ -43,7 +59,7 @@ impl Entrance {
         let current = match sealed::open(inner, session) {
             sealed::Presented::Nothing => return Told::Now(Self::Nobody),
             sealed::Presented::Refused { delete } => {
-                let delete = delete.then(|| inner.registry.sign_ins());
+                let delete = delete.then(|| Deletion { sign_ins: inner.registry.sign_ins(), session: None });
                 return Told::Now(Self::Unrecognised { delete });
             }
             sealed::Presented::Session(current) => current,
@@ -53,24 +69,43 @@ impl Entrance {
             tokens::Presented::Missing => return Told::Now(Self::Unrecognised { delete: None }),
             tokens::Presented::Tokens(kept) => Arc::new(kept),
         };
-        if kept.is_refresh_due(unix_seconds(inner.clock.now())) {
-            return Told::Later(Box::pin(with_newest_tokens(Arc::clone(inner), current, kept)));
+        let now = unix_seconds(inner.clock.now());
+        if kept.is_refresh_due(now) {
+            let sign_ins = inner.registry.sign_ins();
+            return Told::Later(Box::pin(with_newest_tokens(Arc::clone(inner), current, kept, sign_ins)));
         }
-        Told::Now(Self::SignedIn(current, Some(CarriedTokens { tokens: kept, is_fresh: false })))
+        // What can't be refreshed and has ended is of no use, where the session outlives it.
+        let carried = Some(CarriedTokens { tokens: kept, is_fresh: false }).filter(|it| !it.tokens.have_ended(now));
+        Told::Now(Self::SignedIn(current, carried))
     }
 }
 
-async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptTokens>) -> Entrance {
-    let sign_ins = inner.registry.sign_ins();
+async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptTokens>, sign_ins: u64) -> Entrance {
     let subject = current.session.subject().to_owned();
     let outcome = Refreshes::newest(Arc::clone(&inner), Arc::clone(&held), subject).await;
     match outcome {
+        // Signed out or replaced meanwhile: the tokens are being revoked, and somebody else has seen to the cookies.
+        _ if matches!(
+            inner.registry.end_of(current.session.id()),
+            Some(SessionEnd::SignedOut | SessionEnd::Replaced)
+        ) =>
+        {
+            Entrance::Unrecognised { delete: None }
+        }
         Outcome::Fresh(tokens) => Entrance::SignedIn(current, Some(CarriedTokens { tokens, is_fresh: true })),
-        Outcome::Refused => Entrance::Unrecognised { delete: Some(sign_ins) },
+        Outcome::Refused => {
+            Entrance::Unrecognised { delete: Some(Deletion { sign_ins, session: Some(*current.session.id()) }) }
+        }
         Outcome::Unreachable if !held.have_ended(unix_seconds(inner.clock.now())) => {
             Entrance::SignedIn(current, Some(CarriedTokens { tokens: held, is_fresh: false }))
         }
         Outcome::Unreachable if inner.lifetimes.outlive_tokens => Entrance::SignedIn(current, None),
         Outcome::Unreachable => Entrance::Unavailable,
     }
+}
+
+/// Whether pages recognise a session that opens: they don't without its tokens, nor once the provider has refused them.
+pub(crate) fn is_recognised(inner: &Inner, headers: &HeaderMap, session: &Session) -> bool {
+    let is_whole = !matches!(tokens::present(inner, headers, session), tokens::Presented::Missing);
+    is_whole && inner.registry.end_of(session.id()) != Some(SessionEnd::Revoked)
 }

@@ -48,6 +48,7 @@ struct Table {
 enum Entry {
     Running {
         outcome: watch::Receiver<Option<Outcome>>,
+        generation: u64,
         failures: u32,
     },
     /// Refreshed: the tokens are kept for whoever still comes with older ones.
@@ -64,6 +65,7 @@ enum Entry {
         at: u64,
     },
     Unreachable {
+        generation: u64,
         failures: u32,
         at: u64,
     },
@@ -114,19 +116,22 @@ impl Refreshes {
                 return Ok(Outcome::Fresh(Arc::clone(tokens)));
             }
             // Sent once more, the provider could take it for stolen and end the newer ones too.
-            Some(Entry::Spent { generation, .. }) if *generation > held.generation => return Ok(Outcome::Refused),
-            Some(Entry::Refused { .. }) => return Ok(Outcome::Refused),
-            Some(Entry::Unreachable { failures, at }) if now < at.saturating_add(pause(*failures)) => {
+            Some(entry) if entry.generation() > held.generation => return Ok(Outcome::Refused),
+            // A clock that was set back must not prolong the pause.
+            Some(Entry::Unreachable { failures, at, .. })
+                if (*at..at.saturating_add(pause(*failures))).contains(&now) =>
+            {
                 return Ok(Outcome::Unreachable);
             }
             Some(Entry::Unreachable { failures: before, .. }) => failures = *before,
-            Some(Entry::Fresh { .. } | Entry::Spent { .. }) | None => {}
+            Some(Entry::Fresh { .. } | Entry::Spent { .. } | Entry::Refused { .. }) | None => {}
         }
         if table.running >= MOST_RUNNING {
             return Ok(Outcome::Unreachable);
         }
         let (sender, receiver) = watch::channel(None);
-        table.entries.insert(held.session, Entry::Running { outcome: receiver.clone(), failures });
+        let running = Entry::Running { outcome: receiver.clone(), generation: held.generation, failures };
+        table.entries.insert(held.session, running);
         table.running += 1;
         drop(table);
 
@@ -136,11 +141,12 @@ impl Refreshes {
         Err(receiver)
     }
 
-    /// Newer tokens of this session than those of this generation, while they are remembered.
-    pub(crate) fn newer(&self, session: &SessionId, generation: u64) -> Option<Arc<KeptTokens>> {
-        match self.lock().entries.get(session) {
-            Some(Entry::Fresh { tokens, .. }) if tokens.generation > generation => Some(Arc::clone(tokens)),
-            _ => None,
+    /// The newest tokens of the same session; `None` where there are newer ones that only the browser has.
+    pub(crate) fn newest_known(&self, held: Arc<KeptTokens>) -> Option<Arc<KeptTokens>> {
+        match self.lock().entries.get(&held.session) {
+            Some(Entry::Fresh { tokens, .. }) if tokens.generation > held.generation => Some(Arc::clone(tokens)),
+            Some(entry) if entry.generation() > held.generation => None,
+            _ => Some(held),
         }
     }
 
@@ -152,11 +158,13 @@ impl Refreshes {
             let mut table = inner.refreshes.lock();
             match table.entries.get(&held.session) {
                 Some(Entry::Running { .. }) => return,
-                Some(Entry::Fresh { tokens, .. }) if tokens.generation > held.generation => {
+                Some(Entry::Fresh { tokens, .. }) if tokens.generation >= held.generation => {
                     let tokens = Arc::clone(tokens);
-                    table.spend(held.session, tokens.generation);
+                    table.spend(&tokens);
                     tokens
                 }
+                // Dead at the provider already.
+                Some(entry) if entry.generation() > held.generation => return,
                 _ => Arc::new(held),
             }
         };
@@ -201,19 +209,22 @@ impl Table {
         }
     }
 
-    fn spend(&mut self, session: SessionId, spent: u64) {
-        if let Some(entry) = self.entries.get_mut(&session)
-            && let Some(at) = entry.ended_at()
-        {
-            *entry = Entry::Spent { generation: spent, at };
+    /// Forgets these tokens, and tells whether they were there: each pair is revoked once.
+    fn spend(&mut self, spent: &KeptTokens) -> bool {
+        match self.entries.get_mut(&spent.session) {
+            Some(entry @ Entry::Fresh { .. }) if entry.generation() == spent.generation => {
+                *entry = Entry::Spent { generation: spent.generation, at: entry.ended_at().unwrap_or_default() };
+                true
+            }
+            _ => false,
         }
     }
 
     fn end(&mut self, session: SessionId, outcome: &Outcome, now: u64) {
         self.running = self.running.saturating_sub(1);
-        let failures = match self.entries.get(&session) {
-            Some(Entry::Running { failures, .. }) => failures.saturating_add(1),
-            _ => 1,
+        let (generation, failures) = match self.entries.get(&session) {
+            Some(Entry::Running { generation, failures, .. }) => (*generation, failures.saturating_add(1)),
+            _ => (0, 1),
         };
         let entry = match outcome {
             Outcome::Fresh(tokens) => {
@@ -221,7 +232,7 @@ impl Table {
                 Entry::Fresh { tokens: Arc::clone(tokens), at: now }
             }
             Outcome::Refused => Entry::Refused { at: now },
-            Outcome::Unreachable => Entry::Unreachable { failures, at: now },
+            Outcome::Unreachable => Entry::Unreachable { generation, failures, at: now },
         };
         self.entries.insert(session, entry);
         self.order.push_back((session, now));
@@ -229,6 +240,17 @@ impl Table {
 }
 
 impl Entry {
+    /// The newest that is known to have been issued; after a refusal none counts any more.
+    fn generation(&self) -> u64 {
+        match self {
+            Self::Fresh { tokens, .. } => tokens.generation,
+            Self::Running { generation, .. }
+            | Self::Spent { generation, .. }
+            | Self::Unreachable { generation, .. } => *generation,
+            Self::Refused { .. } => u64::MAX,
+        }
+    }
+
     fn ended_at(&self) -> Option<u64> {
         match self {
             Self::Running { .. } => None,
@@ -268,7 +290,7 @@ async fn refresh(mut end: End, held: Arc<KeptTokens>, subject: String) {
             tracing::debug!(generation = fresh.generation, "tokens refreshed");
             end.outcome = Outcome::Fresh(Arc::clone(&fresh));
             drop(end);
-            if inner.registry.has_ended(&fresh.session) {
+            if inner.registry.has_ended(&fresh.session) && inner.refreshes.lock().spend(&fresh) {
                 revoke(&inner, &fresh).await;
             }
         }
@@ -306,4 +328,145 @@ async fn revoke(inner: &Inner, tokens: &KeptTokens) {
 
 async fn within_time<T>(answer: BoxFuture<'_, Result<T, Error>>) -> Result<T, Error> {
     timeout(PROVIDER_TIME, answer).await.unwrap_or_else(|_| Err(ErrorKind::ProviderTimeout.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::token::Tokens;
+
+    fn session(number: usize) -> SessionId {
+        u128::try_from(number).unwrap().to_be_bytes()
+    }
+
+    /// The pair of this generation.
+    fn pair(session: SessionId, generation: u64) -> Arc<KeptTokens> {
+        let first = KeptTokens::first(session, Tokens::new("access").with_refresh_token("refresh"), 0);
+        Arc::new((1..generation).fold(first, |pair, _| pair.next(Tokens::new("newer"), 0)))
+    }
+
+    fn fresh(session: SessionId, generation: u64) -> Outcome {
+        Outcome::Fresh(pair(session, generation))
+    }
+
+    fn run(table: &mut Table, session: SessionId, generation: u64, failures: u32) {
+        let outcome = watch::channel(None).1;
+        table.entries.insert(session, Entry::Running { outcome, generation, failures });
+        table.running += 1;
+    }
+
+    fn is_fresh(table: &Table, session: &SessionId) -> bool {
+        matches!(table.entries.get(session), Some(Entry::Fresh { .. }))
+    }
+
+    #[test]
+    fn a_fresh_pair_is_kept_for_a_minute_and_known_to_be_spent_for_an_hour() {
+        let mut table = Table::default();
+        let id = session(1);
+        run(&mut table, id, 1, 0);
+        table.end(id, &fresh(id, 2), 1000);
+        table.forget_old(1000 + FRESH_KEPT - 1);
+        assert!(is_fresh(&table, &id));
+        table.forget_old(1000 + FRESH_KEPT);
+        assert!(matches!(table.entries.get(&id), Some(Entry::Spent { generation: 2, at: 1000 })));
+        assert!(table.fresh.is_empty());
+        table.forget_old(1000 + REMEMBERED - 1);
+        assert!(table.entries.contains_key(&id));
+        table.forget_old(1000 + REMEMBERED);
+        assert!(table.entries.is_empty() && table.order.is_empty());
+    }
+
+    #[test]
+    fn a_newer_pair_has_a_minute_of_its_own() {
+        let mut table = Table::default();
+        let id = session(1);
+        table.end(id, &fresh(id, 2), 1000);
+        run(&mut table, id, 2, 0);
+        table.end(id, &fresh(id, 3), 1030);
+        table.forget_old(1030 + FRESH_KEPT - 1);
+        assert!(is_fresh(&table, &id));
+        table.forget_old(1030 + FRESH_KEPT);
+        assert!(matches!(table.entries.get(&id), Some(Entry::Spent { generation: 3, .. })));
+        table.forget_old(1000 + REMEMBERED);
+        assert!(table.entries.contains_key(&id), "the older record is not its own");
+    }
+
+    #[test]
+    fn a_pair_is_spent_once() {
+        let mut table = Table::default();
+        let id = session(1);
+        table.end(id, &fresh(id, 2), 1000);
+        assert!(!table.spend(&pair(id, 1)) && !table.spend(&pair(id, 3)) && !table.spend(&pair(session(2), 2)));
+        assert!(is_fresh(&table, &id));
+        assert!(table.spend(&pair(id, 2)));
+        assert!(!table.spend(&pair(id, 2)));
+        assert!(matches!(table.entries.get(&id), Some(Entry::Spent { generation: 2, at: 1000 })));
+    }
+
+    #[test]
+    fn what_runs_is_never_dropped() {
+        let mut table = Table::default();
+        let id = session(0);
+        table.end(id, &Outcome::Unreachable, 1000);
+        run(&mut table, id, 1, 1);
+        table.forget_old(1000 + REMEMBERED);
+        for number in 1..=MOST_ENTRIES + 1 {
+            table.end(session(number), &Outcome::Refused, 1000 + REMEMBERED);
+        }
+        table.forget_old(1000 + 2 * REMEMBERED);
+        assert!(matches!(table.entries.get(&id), Some(Entry::Running { .. })));
+        assert_eq!((table.entries.len(), table.order.len()), (1, 0));
+        table.end(id, &Outcome::Unreachable, 9000);
+        assert!(matches!(table.entries.get(&id), Some(Entry::Unreachable { generation: 1, failures: 2, at: 9000 })));
+        assert_eq!(table.running, 0);
+    }
+
+    #[test]
+    fn is_bounded_and_the_newest_stay() {
+        let mut table = Table::default();
+        for number in 0..MOST_ENTRIES + 1000 {
+            table.forget_old(1000);
+            let id = session(number);
+            match number % 3 {
+                0 => table.end(id, &fresh(id, 2), 1000),
+                1 => table.end(id, &Outcome::Unreachable, 1000),
+                _ => table.end(id, &Outcome::Refused, 1000),
+            }
+        }
+        table.forget_old(1000);
+        assert_eq!((table.entries.len(), table.order.len()), (MOST_ENTRIES, MOST_ENTRIES));
+        assert!(!table.entries.contains_key(&session(999)) && table.entries.contains_key(&session(1000)));
+        for number in 0..2 * MOST_ENTRIES {
+            table.forget_old(1000);
+            let id = session(number);
+            table.end(id, &fresh(id, 2), 1000);
+        }
+        table.forget_old(1000);
+        assert_eq!(
+            (table.fresh.len(), table.entries.len(), table.order.len()),
+            (MOST_ENTRIES, MOST_ENTRIES, MOST_ENTRIES)
+        );
+    }
+
+    /// A pair that were dropped then would be lost.
+    #[test]
+    fn a_clock_that_steps_back_drops_nothing() {
+        let mut table = Table::default();
+        let id = session(1);
+        table.end(id, &fresh(id, 2), 10_000);
+        table.forget_old(10);
+        assert!(is_fresh(&table, &id));
+        table.end(session(2), &Outcome::Refused, 20);
+        table.forget_old(20 + REMEMBERED);
+        assert!(table.entries.contains_key(&session(2)), "it stands behind what came before");
+        table.forget_old(10_000 + REMEMBERED);
+        assert!(table.entries.is_empty());
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_minute() {
+        let pauses: Vec<_> = (0..10).map(pause).collect();
+        assert_eq!(pauses, [1, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!([64, 65, u32::MAX].map(pause), [60; 3]);
+    }
 }

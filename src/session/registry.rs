@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -51,10 +52,16 @@ pub(crate) struct Registry {
 
 #[derive(Default)]
 struct Table {
-    ended: HashMap<SessionId, SessionEnd>,
+    ended: HashMap<SessionId, Ended>,
     /// Every entry of `ended`, oldest first, with the time it came.
     order: VecDeque<(SessionId, u64)>,
     watched: HashMap<SessionId, Watched>,
+}
+
+struct Ended {
+    end: SessionEnd,
+    /// Whether a response has deleted its cookies.
+    is_deleted: bool,
 }
 
 struct Watched {
@@ -102,11 +109,15 @@ impl Registry {
         self.sign_ins.load(Ordering::Acquire)
     }
 
-    /// From now on no response brings this session back.
+    /// From now on no response brings this session back. Where it has ended already, the provider's word changes nothing.
     pub(crate) fn end(&self, id: SessionId, end: SessionEnd) {
         let now = unix_seconds(self.clock.now());
         let mut table = self.lock();
-        let is_new = table.ended.insert(id, end).is_none();
+        let is_new = !table.ended.contains_key(&id);
+        if !is_new && end == SessionEnd::Revoked {
+            return;
+        }
+        table.ended.entry(id).or_insert(Ended { end, is_deleted: false }).end = end;
         if is_new {
             table.order.push_back((id, now));
             table.forget_old(now);
@@ -125,7 +136,13 @@ impl Registry {
     }
 
     pub(crate) fn end_of(&self, id: &SessionId) -> Option<SessionEnd> {
-        self.lock().ended.get(id).copied()
+        self.lock().ended.get(id).map(|ended| ended.end)
+    }
+
+    /// Whether a response may delete the cookies of a session that the provider has ended: once only, since whoever lost it
+    /// may have signed in again before an old request comes.
+    pub(crate) fn may_delete(&self, id: &SessionId) -> bool {
+        self.lock().ended.get_mut(id).is_none_or(|ended| !mem::replace(&mut ended.is_deleted, true))
     }
 
     /// Whoever waits for the end of this session waits longer.
@@ -180,7 +197,7 @@ struct Watcher {
 impl Watcher {
     fn new(registry: Arc<Registry>, id: SessionId, ends_at: u64) -> Self {
         let mut table = registry.lock();
-        let end = table.ended.get(&id).copied();
+        let end = table.ended.get(&id).map(|ended| ended.end);
         let watched = table
             .watched
             .entry(id)

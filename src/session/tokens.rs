@@ -84,8 +84,10 @@ impl KeptTokens {
         self.ends_at().is_some_and(|ends_at| ends_at <= now)
     }
 
+    /// An end that had passed when they came is ignored, as it is for the session: a clock is wrong, and every request would
+    /// ask for new ones.
     fn ends_at(&self) -> Option<u64> {
-        self.tokens.access_expires_at().map(unix_seconds)
+        self.tokens.access_expires_at().map(unix_seconds).filter(|ends_at| *ends_at > self.received_at)
     }
 
     /// The `Set-Cookie` header that keeps them until the session's end.

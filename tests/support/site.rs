@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
+use tokio::sync::Semaphore;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_signin::{
@@ -199,14 +200,18 @@ pub struct Upstream(Arc<Mutex<Exchange>>);
 struct Exchange {
     requests: Vec<Request<Bytes>>,
     answer: Arc<dyn Fn(&Request<Bytes>) -> Answer + Send + Sync>,
+    gates: Vec<(Which, Arc<Semaphore>)>,
 }
+
+/// Tells some requests to the provider from others.
+pub type Which = fn(&Request<Bytes>) -> bool;
 
 pub type Answer = Result<Response<Bytes>, HttpErrorKind>;
 
 impl Default for Upstream {
     fn default() -> Self {
         let answer = Arc::new(|_: &Request<Bytes>| Ok(Response::new(Bytes::from_static(BOB_ANSWER.as_bytes()))));
-        Self(Arc::new(Mutex::new(Exchange { requests: Vec::new(), answer })))
+        Self(Arc::new(Mutex::new(Exchange { requests: Vec::new(), answer, gates: Vec::new() })))
     }
 }
 
@@ -225,6 +230,13 @@ impl Upstream {
         self.0.lock().unwrap().answer = Arc::new(answer);
     }
 
+    /// Has these requests wait, each for a permit of its own, before they are answered.
+    pub fn hold(&self, which: Which) -> Arc<Semaphore> {
+        let gate = Arc::new(Semaphore::new(0));
+        self.0.lock().unwrap().gates.push((which, Arc::clone(&gate)));
+        gate
+    }
+
     pub fn requests(&self) -> Vec<Request<Bytes>> {
         self.0.lock().unwrap().requests.clone()
     }
@@ -236,13 +248,17 @@ impl Upstream {
 
 impl HttpClient for Upstream {
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
-        let answer = {
+        let (answer, gate) = {
             let mut exchange = self.0.lock().unwrap();
             exchange.requests.push(request.clone());
-            Arc::clone(&exchange.answer)
+            let gate = exchange.gates.iter().rev().find(|(which, _)| which(&request)).map(|(_, gate)| Arc::clone(gate));
+            (Arc::clone(&exchange.answer), gate)
         };
         Box::pin(async move {
             tokio::task::yield_now().await;
+            if let Some(gate) = gate {
+                gate.acquire().await.unwrap().forget();
+            }
             answer(&request).map_err(HttpError::new)
         })
     }
