@@ -125,6 +125,7 @@ pub(crate) enum Purpose {
     Flow,
     Session,
     Rounds,
+    Logout,
 }
 
 /// Why a sealed value did not open.
@@ -158,6 +159,7 @@ struct RingKey {
     flow: RandomizedNonceKey,
     session: RandomizedNonceKey,
     rounds: RandomizedNonceKey,
+    logout: RandomizedNonceKey,
 }
 
 impl Seal {
@@ -251,6 +253,7 @@ impl RingKey {
             flow: purpose_key(&secret, "flow", redirect_uri)?,
             session: purpose_key(&secret, "session", redirect_uri)?,
             rounds: purpose_key(&secret, "rounds", redirect_uri)?,
+            logout: purpose_key(&secret, "logout", redirect_uri)?,
         })
     }
 
@@ -259,6 +262,7 @@ impl RingKey {
             Purpose::Flow => &self.flow,
             Purpose::Session => &self.session,
             Purpose::Rounds => &self.rounds,
+            Purpose::Logout => &self.logout,
         }
     }
 }
@@ -307,6 +311,7 @@ mod tests {
         assert_eq!(open(&ours, Purpose::Session, "name").unwrap(), b"who");
         assert_eq!(open(&ours, Purpose::Flow, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Rounds, "name"), Err(SealError::Forged));
+        assert_eq!(open(&ours, Purpose::Logout, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Session, "other"), Err(SealError::Forged));
         let of_two = ours.open_dated(Purpose::Session, "name", 2, sealed.as_bytes());
         assert_eq!(of_two, Err(SealError::Forged), "another number of cookies");

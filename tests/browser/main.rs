@@ -14,6 +14,7 @@ mod cors;
 mod example;
 mod fragments;
 mod guards;
+mod logout;
 mod look;
 mod loops;
 mod pages;
