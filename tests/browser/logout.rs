@@ -5,7 +5,7 @@ use tower_signin::dev::Account;
 use crate::app::App;
 use crate::chromium::Chromium;
 use crate::look::policy_violations;
-use crate::{approve, assert_page, assert_subject, cookie_names};
+use crate::{approve, assert_subject, cookie_names};
 
 #[tokio::test]
 #[ignore = "needs chromium"]
@@ -31,7 +31,8 @@ async fn a_site_without_referrers_behind_a_proxy_without_fetch_metadata_signs_ou
         chromium.run("localStorage.setItem('draft', 'private')").await;
         chromium.click("#signout").await;
         chromium.arrive(&app.url("/auth/logout")).await;
-        assert_page(&chromium, 403, "logout_unconfirmed").await;
+        assert_eq!(chromium.status().await, 403, "{name}");
+        assert_eq!(chromium.text("p.code").await, "logout_unconfirmed", "{name}");
         chromium.open(&app.url("/who")).await;
         assert_subject(&chromium, &Account::alice()).await;
 

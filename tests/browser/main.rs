@@ -9,6 +9,7 @@
 mod ahead;
 mod app;
 mod chromium;
+mod chunks;
 mod corners;
 mod cors;
 mod example;
