@@ -57,6 +57,7 @@ pub(crate) struct Inner {
     pub(crate) hook: Option<Hook>,
     pub(crate) pages: Option<Pages>,
     pub(crate) keep_fragment: bool,
+    pub(crate) clear_site_data: bool,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) registry: Arc<Registry>,
     pub(crate) keep_tokens: bool,
@@ -81,6 +82,7 @@ impl SignIn {
             hook: None,
             pages: None,
             keep_fragment: false,
+            clear_site_data: false,
             http: None,
             clock: Arc::new(SystemClock),
         }
@@ -165,7 +167,8 @@ impl SignIn {
     }
 
     /// Where signing out happens, for forms: `POST`, with an optional query `return_to=/path`. The request must come from
-    /// this site, which a browser tells in `Sec-Fetch-Site` or `Origin`; a test has to send one of them.
+    /// this site, which a browser tells in `Sec-Fetch-Site` or `Origin`; a test has to send one of them. A person whose
+    /// browser tells neither is asked once more, by a page with a button.
     #[must_use]
     pub fn logout_path(&self) -> &str {
         &self.0.paths.logout
@@ -203,6 +206,7 @@ pub struct Builder {
     hook: Option<Hook>,
     pages: Option<Pages>,
     keep_fragment: bool,
+    clear_site_data: bool,
     http: Option<Box<dyn HttpClient>>,
     clock: Arc<dyn Clock>,
 }
@@ -389,6 +393,9 @@ impl Builder {
     ///     for link in page.links() {
     ///         html += &format!("<a href=\"{}\">{}</a> ", Page::escape(link.href()), link.action().label());
     ///     }
+    ///     if let Some(action) = page.sign_out_action() {
+    ///         html += &format!("<form method=post action=\"{}\"><button>Sign out</button></form>", Page::escape(action));
+    ///     }
     ///     html + &format!("<small>{} {}</small>", page.kind().code(), page.request_id())
     /// })
     /// # }
@@ -404,6 +411,25 @@ impl Builder {
     /// That page shows nothing, so [`pages`](Self::pages) is not asked for it.
     pub fn keep_fragment(mut self) -> Self {
         self.keep_fragment = true;
+        self
+    }
+
+    /// Has a browser throw away what it keeps of this site when somebody signs out: the answer then carries
+    /// `Clear-Site-Data: "cache", "storage"` (W3C Clear Site Data, section 3.1). That empties the cache, and with
+    /// `localStorage`, IndexedDB and service workers all that scripts have stored for this origin, another application's on
+    /// it included. Off by default; for a site that keeps private things there, or is used on shared machines.
+    ///
+    /// It does not say `"cookies"`, which would delete those of every application on this host and its sibling and parent
+    /// domains. The layer deletes its own, and the rest is the application's. Browsers obey on https and on loopback; one
+    /// that does not know the header passes over it.
+    ///
+    /// ```
+    /// # fn example(builder: tower_signin::Builder) -> tower_signin::Builder {
+    /// builder.clear_site_data()
+    /// # }
+    /// ```
+    pub fn clear_site_data(mut self) -> Self {
+        self.clear_site_data = true;
         self
     }
 
@@ -482,6 +508,7 @@ impl Builder {
             hook: self.hook,
             pages: self.pages,
             keep_fragment: self.keep_fragment,
+            clear_site_data: self.clear_site_data,
             lifetimes: self.lifetimes,
             keep_tokens: self.keep_tokens,
             refreshes: Refreshes::default(),

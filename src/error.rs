@@ -255,6 +255,9 @@ kinds! {
     LogoutForeign = 403 "logout_from_another_site", "You were not signed out",
         cause "The request to sign out did not come from a page of this site.",
         remedy "Sign out with the button on this site.";
+    LogoutUnconfirmed = 403 "logout_unconfirmed", "Do you want to sign out?",
+        cause "You are still signed in: your browser does not tell whether a page of this site asked to sign you out.",
+        remedy "Use the button if you meant to sign out.";
     NotForwarded = 500 "callback_not_forwarded", "Something went wrong on this site",
         cause "A handler asked for a sign-in that has just been completed, but the request it got is no forwarded callback.",
         remedy "Operators: call forward_callback() on the builder, and mount the handler at the path of the redirect URI.";

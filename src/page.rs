@@ -69,6 +69,16 @@ pub(crate) struct Advice {
     pub(crate) links: Vec<PageLink>,
     /// Where signing in starts over, for a program.
     pub(crate) login: Option<String>,
+    /// The form of the page.
+    pub(crate) sign_out: Option<SignOut>,
+}
+
+/// A form that signs out.
+#[derive(Debug)]
+pub(crate) struct SignOut {
+    /// Where it posts to, the token in its query.
+    pub(crate) action: String,
+    pub(crate) token: String,
 }
 
 impl<'a> Page<'a> {
@@ -131,6 +141,15 @@ impl<'a> Page<'a> {
         &self.advice.links
     }
 
+    /// Where a form with a button to sign out posts to, on the one page that needs one (`logout_unconfirmed`):
+    /// `<form method="post" action="…"><button>Sign out</button></form>`. A path on this site whose query holds a token that
+    /// is good for ten minutes and this session. Where a page of yours leaves it out, people get the default page, since
+    /// they could not sign out otherwise.
+    #[must_use]
+    pub fn sign_out_action(&self) -> Option<&'a str> {
+        self.advice.sign_out.as_ref().map(|form| form.action.as_str())
+    }
+
     /// Names this request, here and in the log (field `request_id`): the request's own `x-request-id`, or a random one.
     #[must_use]
     pub fn request_id(&self) -> &'a str {
@@ -179,8 +198,12 @@ impl<'a> Page<'a> {
     /// The answer with this page, in the application's looks if it has any.
     pub(crate) fn respond(&self, pages: Option<&Pages>) -> Response<Bytes> {
         let status = self.status();
-        match pages.and_then(|pages| self.by(pages)) {
+        let form = self.advice.sign_out.as_ref();
+        // A template may escape the address; the token has nothing to escape.
+        let is_whole = |html: &String| form.is_none_or(|form| html.contains(&form.token));
+        match pages.and_then(|pages| self.by(pages)).filter(is_whole) {
             Some(html) => respond_html(status, html, HeaderValue::from_static(CUSTOM_POLICY)),
+            None if form.is_some() => respond_html(status, self.html(), POLICY_WITH_FORM.clone()),
             None => respond_html(status, self.html(), POLICY.clone()),
         }
     }
@@ -214,12 +237,16 @@ impl<'a> Page<'a> {
         for text in self.paragraphs() {
             let _ = write!(html, "<p>{}</p>", Self::escape(&text));
         }
-        if !self.links().is_empty() {
-            html.push_str("<p class=\"links\">");
+        if !self.links().is_empty() || self.sign_out_action().is_some() {
+            html.push_str("<div class=\"links\">");
+            if let Some(action) = self.sign_out_action() {
+                let action = Self::escape(action);
+                let _ = write!(html, "<form method=\"post\" action=\"{action}\"><button>Sign out</button></form> ");
+            }
             for link in self.links() {
                 let _ = write!(html, "<a href=\"{}\">{}</a> ", Self::escape(link.href()), link.action().label());
             }
-            html.push_str("</p>");
+            html.push_str("</div>");
         }
         let code = self.kind().code();
         let code = self.reason().map_or_else(|| code.to_owned(), |reason| format!("{code}: {reason}"));
@@ -330,19 +357,25 @@ main{width:100%;max-width:34rem;background:var(--card);border:1px solid var(--li
 h1{margin:0 0 1rem;font-size:1.5rem;line-height:1.25;text-wrap:balance}\
 p{margin:0 0 1rem;text-wrap:pretty}\
 .links{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.5rem 0}\
-.links a{display:inline-block;padding:.6rem 1.1rem;border-radius:.5rem;background:var(--act);color:#fff;text-decoration:none;font-weight:600}\
-.links a+a{background:none;color:inherit;box-shadow:inset 0 0 0 1px var(--soft)}\
-.links a:focus-visible{outline:3px solid var(--act);outline-offset:2px}\
+.links a,.links button{display:inline-block;padding:.6rem 1.1rem;border:0;border-radius:.5rem;background:var(--act);color:#fff;font:inherit;font-weight:600;text-decoration:none;cursor:pointer}\
+.links a+a,.links form+a{background:none;color:inherit;box-shadow:inset 0 0 0 1px var(--soft)}\
+.links :focus-visible{outline:3px solid var(--act);outline-offset:2px}\
 .code,.request{margin:0;color:var(--soft);font:.875rem/1.55 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}\
 .code{padding-top:1rem;border-top:1px solid var(--line)}";
 
 /// Nothing is loaded and nothing runs; the one style sheet is named by its hash.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy("'none'"));
+
+/// The same, with a form that goes to this site.
+static POLICY_WITH_FORM: LazyLock<HeaderValue> = LazyLock::new(|| policy("'self'"));
+
+fn policy(form_action: &str) -> HeaderValue {
     let hash = sha256(STYLE);
-    let policy =
-        format!("default-src 'none'; style-src '{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    let policy = format!(
+        "default-src 'none'; style-src '{hash}'; base-uri 'none'; form-action {form_action}; frame-ancestors 'none'"
+    );
     HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
-});
+}
 
 /// For pages of the application: its style sheets, pictures and fonts, forms to sign out, and no script, since the address of a callback's
 /// page holds code and state.

@@ -126,6 +126,7 @@ pub(crate) enum Purpose {
     Session,
     Tokens,
     Rounds,
+    Logout,
 }
 
 /// Why a sealed value did not open.
@@ -160,6 +161,7 @@ struct RingKey {
     session: RandomizedNonceKey,
     tokens: RandomizedNonceKey,
     rounds: RandomizedNonceKey,
+    logout: RandomizedNonceKey,
 }
 
 impl Seal {
@@ -254,6 +256,7 @@ impl RingKey {
             session: purpose_key(&secret, "session", redirect_uri)?,
             tokens: purpose_key(&secret, "tokens", redirect_uri)?,
             rounds: purpose_key(&secret, "rounds", redirect_uri)?,
+            logout: purpose_key(&secret, "logout", redirect_uri)?,
         })
     }
 
@@ -263,6 +266,7 @@ impl RingKey {
             Purpose::Session => &self.session,
             Purpose::Tokens => &self.tokens,
             Purpose::Rounds => &self.rounds,
+            Purpose::Logout => &self.logout,
         }
     }
 }
@@ -312,6 +316,7 @@ mod tests {
         assert_eq!(open(&ours, Purpose::Flow, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Rounds, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Tokens, "name"), Err(SealError::Forged));
+        assert_eq!(open(&ours, Purpose::Logout, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Session, "other"), Err(SealError::Forged));
         let of_two = ours.open_dated(Purpose::Session, "name", 2, sealed.as_bytes());
         assert_eq!(of_two, Err(SealError::Forged), "another number of cookies");

@@ -144,6 +144,7 @@ fn stop(
             signed_in_as: Some(session.subject().to_owned()),
             links: vec![PageLink::new(PageAction::Home, "/"), PageLink::new(PageAction::SignInAgain, again.as_str())],
             login: Some(again),
+            ..Advice::default()
         },
     };
     let error = Error::new(ErrorKind::SignInLoop).with_reason(cause.code);

@@ -4,31 +4,55 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ORIGIN, REFERER};
-use http::{HeaderMap, Method, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
 use url::Url;
 
-use super::{append_cookies, failure, refuse_method_or_prefetch, wanted_target};
+use super::{CLOCK_SKEW, append_cookies, failure, failure_with, link, refuse_method_or_prefetch, wanted_target};
+use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::cookies::{Found, find};
 use crate::error::ErrorKind;
+use crate::oauth::callback::single;
+use crate::page::{Advice, PageAction, PageLink, SignOut};
 use crate::requester::Requester;
-use crate::respond;
+use crate::respond::{self, Audience};
 use crate::route::Site;
+use crate::seal::Purpose;
 use crate::session::refresh::Refreshes;
 use crate::session::registry::SessionEnd;
 use crate::session::sealed::{Current, Presented, present};
-use crate::session::tokens;
+use crate::session::{Session, SessionId, tokens};
+use crate::wire::{Reader, Writer};
 
-/// Deletes the session and every other cookie of ours, for a POST from a page of ours.
+/// How long a page to sign out may stay open, in seconds.
+const TOKEN_LIFETIME: u64 = 600;
+
+/// The query parameter that holds the token, and the name it is sealed under.
+const TOKEN: &str = "token";
+
+/// Of the bytes inside the seal.
+const LAYOUT: u8 = 1;
+
+/// Deletes the session and every other cookie of ours, for a POST from a page of ours, or one that brings the token of our
+/// own page to sign out.
 pub(crate) fn logout(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> {
     if let Some(refusal) = refuse_method_or_prefetch(inner, &Method::POST, method, headers) {
         return refusal;
     }
-    if !is_from_here(inner, headers) {
-        return failure(inner, headers, &ErrorKind::LogoutForeign.into());
+    let session = match present(inner, headers) {
+        Presented::Session(Current { session, .. }) => Some(session),
+        Presented::Nothing | Presented::Refused { .. } => None,
+    };
+    match (Sender::of(inner, headers), &session) {
+        (Sender::Ours, _) => {}
+        (Sender::Unknown, Some(session)) if Audience::of(headers) == Audience::Person => {
+            if !has_token(inner, uri, session.id()) {
+                return ask(inner, uri, headers, session);
+            }
+        }
+        (Sender::Foreign | Sender::Unknown, _) => return failure(inner, headers, &ErrorKind::LogoutForeign.into()),
     }
-    let session = inner.cookies.scan(headers).session;
-    if let Presented::Session(Current { session, .. }) = present(inner, headers) {
+    if let Some(session) = session {
         tracing::info!(request_id = %Requester::of(headers), session = %session.log_id(), "signed out");
         // A second click, or a refusal that came before: there is nothing left to revoke.
         let is_over = inner.registry.has_ended(session.id());
@@ -37,6 +61,11 @@ pub(crate) fn logout(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: &H
             Refreshes::revoke(inner, held);
         }
     }
+    signed_out(inner, uri, headers)
+}
+
+fn signed_out(inner: &Inner, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> {
+    let session = inner.cookies.scan(headers).session;
     let mut flows = inner.cookies.flows(headers);
     flows.dedup_by_key(|flow| flow.public);
     let flows = flows.into_iter().map(|flow| inner.cookies.flow_name(flow.public));
@@ -46,22 +75,77 @@ pub(crate) fn logout(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: &H
     let mut response = respond::see_other(wanted_target(inner, uri).as_str());
     append_cookies(response.headers_mut(), inner.cookies.expire_found_session(&session));
     append_cookies(response.headers_mut(), others);
+    if inner.clear_site_data {
+        let data = HeaderValue::from_static("\"cache\", \"storage\"");
+        response.headers_mut().insert(HeaderName::from_static("clear-site-data"), data);
+    }
     response
 }
 
-/// `Sec-Fetch-Site` decides where the browser sends it, else `Origin`, else the origin of `Referer`. A `null` origin is
-/// what a page of ours with `Referrer-Policy: no-referrer` sends. With nothing to judge by, nobody is signed out.
-fn is_from_here(inner: &Inner, headers: &HeaderMap) -> bool {
-    match Site::of(headers) {
-        Site::Ours => return true,
-        Site::Foreign => return false,
-        Site::Unknown => {}
-    }
-    match headers.get(ORIGIN).map(|origin| origin.as_bytes()) {
-        None | Some(b"null") => {
-            let referer = headers.get(REFERER).and_then(|referer| Url::parse(referer.to_str().ok()?).ok());
-            referer.is_some_and(|referer| referer.origin().ascii_serialization() == inner.redirect.origin)
+/// Whose page sent a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    Ours,
+    Foreign,
+    /// There is nothing to judge by.
+    Unknown,
+}
+
+impl Sender {
+    /// `Sec-Fetch-Site` decides where the browser sends it, else `Origin`, else the origin of `Referer`. A `null` origin is
+    /// what a page of ours with `Referrer-Policy: no-referrer` sends, and a sandboxed frame of anybody.
+    fn of(inner: &Inner, headers: &HeaderMap) -> Self {
+        match Site::of(headers) {
+            Site::Ours => return Self::Ours,
+            Site::Foreign => return Self::Foreign,
+            Site::Unknown => {}
         }
-        Some(origin) => origin == inner.redirect.origin.as_bytes(),
+        let by = |is_ours: bool| if is_ours { Self::Ours } else { Self::Foreign };
+        match headers.get(ORIGIN).map(|origin| origin.as_bytes()) {
+            None | Some(b"null") => {
+                let referer = headers.get(REFERER).and_then(|referer| Url::parse(referer.to_str().ok()?).ok());
+                let origin = referer.map(|referer| referer.origin()).filter(url::Origin::is_tuple);
+                origin.map_or(Self::Unknown, |origin| by(origin.ascii_serialization() == inner.redirect.origin))
+            }
+            Some(origin) => by(origin == inner.redirect.origin.as_bytes()),
+        }
     }
+}
+
+/// The page that asks whether to sign out. No other site can read its token, nor click its button in a frame.
+fn ask(inner: &Inner, uri: &Uri, headers: &HeaderMap, session: &Session) -> Response<Bytes> {
+    let Some(token) = new_token(inner, session.id()) else {
+        return failure(inner, headers, &ErrorKind::Internal.into());
+    };
+    let action = link(&inner.paths.logout, Some((TOKEN, &token)), &wanted_target(inner, uri));
+    let advice = Advice {
+        signed_in_as: Some(session.subject().to_owned()),
+        links: vec![PageLink::new(PageAction::Home, "/")],
+        sign_out: Some(SignOut { action, token }),
+        ..Advice::default()
+    };
+    failure_with(inner, headers, &ErrorKind::LogoutUnconfirmed.into(), &advice)
+}
+
+fn new_token(inner: &Inner, id: &SessionId) -> Option<String> {
+    let mut writer = Writer::default();
+    writer.fixed(&[LAYOUT]).fixed(id).u64(unix_seconds(inner.clock.now()));
+    inner.seal.seal(Purpose::Logout, TOKEN, &writer.into_bytes()).ok()
+}
+
+/// Whether the address holds a token that a page made for this session not long ago.
+fn has_token(inner: &Inner, uri: &Uri, id: &SessionId) -> bool {
+    let made_at = || {
+        let token = single(uri.query()?, TOKEN)?;
+        let bytes = inner.seal.open(Purpose::Logout, TOKEN, token.as_bytes()).ok()?;
+        let mut reader = Reader::new(&bytes);
+        let is_for_session = reader.fixed()? == [LAYOUT] && reader.fixed()? == *id;
+        let made_at = reader.u64()?;
+        reader.end()?;
+        is_for_session.then_some(made_at)
+    };
+    let now = unix_seconds(inner.clock.now());
+    made_at().is_some_and(|made_at| {
+        made_at <= now.saturating_add(CLOCK_SKEW) && now < made_at.saturating_add(TOKEN_LIFETIME)
+    })
 }

@@ -174,17 +174,17 @@ const PROMPT: (&str, &str) = ("prompt", "select_account");
 
 /// The address of login with a return target.
 pub(crate) fn login_link(inner: &Inner, return_to: &ReturnTo) -> String {
-    link(inner, None, return_to)
+    link(&inner.paths.login, None, return_to)
 }
 
 /// The same, for who wants to come as somebody else.
 pub(crate) fn switch_link(inner: &Inner, return_to: &ReturnTo) -> String {
-    link(inner, Some(PROMPT), return_to)
+    link(&inner.paths.login, Some(PROMPT), return_to)
 }
 
-fn link(inner: &Inner, first: Option<(&str, &str)>, return_to: &ReturnTo) -> String {
+fn link(path: &str, first: Option<(&str, &str)>, return_to: &ReturnTo) -> String {
     let return_to = Some(("return_to", return_to.as_str())).filter(|(_, target)| *target != "/");
-    let mut link = inner.paths.login.clone();
+    let mut link = path.to_owned();
     let parameters: Vec<_> = first.into_iter().chain(return_to).collect();
     if !parameters.is_empty() {
         link.push('?');

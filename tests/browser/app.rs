@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::extract::{FromRef, Request, State};
-use axum::middleware::{Next, from_fn_with_state, map_request};
+use axum::middleware::{Next, from_fn_with_state, map_request, map_response};
 use axum::response::{Html, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, REFERRER_POLICY};
 use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -97,6 +97,22 @@ impl App {
             std::future::ready(request)
         });
         Self::start_on(dev, provider, |builder| builder, |app, _| app.layer(pretend)).await
+    }
+
+    /// The browser does not say where a request came from: something in between takes `Sec-Fetch-Site` away, and no page
+    /// lets it send `Referer`.
+    pub async fn start_in_the_dark(configure: impl FnOnce(Builder) -> Builder) -> Self {
+        let dev = DevProvider::start().await.expect("a free port");
+        let provider = dev.siwbb();
+        let strip = map_request(|mut request: Request| {
+            request.headers_mut().remove("sec-fetch-site");
+            std::future::ready(request)
+        });
+        let quiet = map_response(|mut response: Response| {
+            response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            std::future::ready(response)
+        });
+        Self::start_on(dev, provider, configure, |app, _| app.layer(strip).layer(quiet)).await
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -9,11 +9,13 @@
 mod ahead;
 mod app;
 mod chromium;
+mod chunks;
 mod corners;
 mod cors;
 mod example;
 mod fragments;
 mod guards;
+mod logout;
 mod look;
 mod loops;
 mod pages;

@@ -295,6 +295,16 @@ async fn rounds_and_strangers(gallery: &mut Gallery) {
     gallery.go_home(&app).await;
     gallery.forget_cookies().await;
 
+    let app = App::start_in_the_dark(|builder| builder).await;
+    gallery.chromium.open(&app.url("/page")).await;
+    approve(&app, &gallery.chromium, "alice").await;
+    gallery.chromium.land(&app.url("/page")).await;
+    gallery.chromium.open(&app.url("/")).await;
+    gallery.chromium.click("#signout").await;
+    gallery.chromium.arrive(&app.url("/auth/logout")).await;
+    gallery.show(ErrorKind::LogoutUnconfirmed, HOME).await;
+    gallery.forget_cookies().await;
+
     let app = App::start_with(|builder| builder.keep_fragment()).await;
     come_from_elsewhere(&app, &gallery.chromium, "/page#part").await;
     approve(&app, &gallery.chromium, "alice").await;
