@@ -52,15 +52,14 @@ async fn serve(
                 let frame = CloseFrame { code: close_code::POLICY, reason: end.code().into() };
                 return socket.send(Message::Close(Some(frame))).await;
             }
-            message = socket.recv() => match message {
-                None => return Ok(()),
-                Some(message) => {
-                    // axum answers pings and closes.
-                    if let message @ (Message::Text(_) | Message::Binary(_)) = message? {
-                        socket.send(message).await?;
-                    }
+            message = socket.recv() => {
+                let Some(message) = message else { return Ok(()) };
+                let message = message?;
+                // axum answers pings and closes.
+                if matches!(message, Message::Text(_) | Message::Binary(_)) {
+                    socket.send(message).await?;
                 }
-            },
+            }
         }
     }
 }
