@@ -8,6 +8,7 @@ mod support;
 use std::fmt::Debug;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::{OriginalUri, Request};
@@ -19,8 +20,8 @@ use support::{Browser, location, text};
 use tokio::net::TcpListener;
 use tower::ServiceBuilder;
 use tower_http::trace::{DefaultMakeSpan, DefaultOnRequest, DefaultOnResponse, TraceLayer};
-use tower_signin::dev::{API_KEY, CLIENT_SECRET, DevProvider, Fault, Mode};
-use tower_signin::{Admission, Identity, Keys, Rejection, SignIn, SignedIn};
+use tower_signin::dev::{API_KEY, CLIENT_SECRET, DevProvider, Fault, Mode, Route};
+use tower_signin::{Admission, Builder, Clock as _, Identity, Keys, ManualClock, Rejection, SignIn, SignedIn, Tokens};
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
@@ -79,13 +80,17 @@ impl Secrets {
 struct App {
     origin: String,
     dev: DevProvider,
+    clock: Arc<ManualClock>,
     seen: Seen,
     secrets: Secrets,
 }
 
 impl App {
-    async fn start(seen: &Seen, secrets: &Secrets, forward: bool) -> Self {
+    async fn start(seen: &Seen, secrets: &Secrets, configure: impl FnOnce(Builder) -> Builder) -> Self {
         let dev = DevProvider::start().await.unwrap();
+        let clock = Arc::new(ManualClock::new(SystemTime::now()));
+        let dev_clock = Arc::clone(&clock);
+        dev.set_clock(Arc::new(move || dev_clock.now()));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
         let siwbb = dev.siwbb().require_claim("canary-claim");
@@ -93,7 +98,7 @@ impl App {
         let keys = Keys::parse(RING_KEY).unwrap();
         seen.add("keys", &keys);
         let (hook_seen, hook_secrets) = (seen.clone(), secrets.clone());
-        let mut builder =
+        let builder =
             SignIn::builder(siwbb).redirect_uri(format!("{origin}/auth/callback")).keys(keys).on_sign_in(move |who| {
                 watch_sign_in(&hook_seen, &hook_secrets, &who);
                 async move {
@@ -105,29 +110,32 @@ impl App {
                     }
                 }
             });
-        if forward {
-            builder = builder.forward_callback();
-        }
+        let builder = configure(builder).clock(Arc::clone(&clock));
         seen.add("builder", &builder);
         let sign_in = builder.build().unwrap();
         seen.add("sign_in", &(&sign_in, sign_in.layer(), sign_in.require()));
-        let request_seen = seen.clone();
+        let (request_seen, request_secrets) = (seen.clone(), secrets.clone());
         let watch = from_fn(move |request: Request, next: Next| {
-            watch_request(&request_seen, &request);
+            watch_request(&request_seen, &request_secrets, &request);
             next.run(request)
         });
         let trace = TraceLayer::new_for_http()
             .make_span_with(DefaultMakeSpan::new().include_headers(true).level(tracing::Level::TRACE))
             .on_request(DefaultOnRequest::new().level(tracing::Level::TRACE))
             .on_response(DefaultOnResponse::new().include_headers(true).level(tracing::Level::TRACE));
-        let router = Router::new().fallback(any(handler)).layer(watch).layer(trace);
+        let router = Router::new()
+            .route("/guarded", any(handler).layer(sign_in.require()))
+            .route("/argument", any(async |_: Tokens| "hello"))
+            .fallback(any(handler))
+            .layer(watch)
+            .layer(trace);
         let service = ServiceBuilder::new()
             .map_response(|response: http::Response<_>| response.map(axum::body::Body::new))
             .layer(sign_in.layer())
             .service(router);
         seen.add("service", &"mounted around the router");
         tokio::spawn(async move { axum::serve(listener, tower::make::Shared::new(service)).await.unwrap() });
-        Self { origin, dev, seen: seen.clone(), secrets: secrets.clone() }
+        Self { origin, dev, clock, seen: seen.clone(), secrets: secrets.clone() }
     }
 
     /// One sign-in to `return_to`, whatever becomes of it; its answers are seen, and its secrets noted.
@@ -149,6 +157,30 @@ impl App {
         for (name, value) in &browser.jar {
             self.secrets.add(name, value);
         }
+    }
+
+    /// Keeps tokens until they are due, refreshes them while the provider answers so, and signs out.
+    async fn keep(&self, fault: Option<Fault>) {
+        let mut browser = Browser::new();
+        self.sign_in(&mut browser, "/kept").await;
+        let revoke_fault = fault.clone();
+        self.dev.set_fault(fault);
+        for wait in [24 * 60 * 60 - 60, 60] {
+            self.clock.advance(Duration::from_secs(wait));
+            for path in ["/", "/guarded", "/argument"] {
+                let url = format!("{}{path}", self.origin);
+                self.watch_answer("a page", &browser.get(&url).await);
+                let script = http::Request::get(&url).header("sec-fetch-mode", "cors").body(Bytes::new()).unwrap();
+                self.watch_answer("a script's", &browser.send(script).await);
+                for (name, value) in &browser.jar {
+                    self.secrets.add(name, value);
+                }
+            }
+        }
+        self.dev.set_fault(None);
+        self.dev.set_fault_on(Route::Revoke, revoke_fault);
+        self.watch_answer("logout", &browser.post(&format!("{}/auth/logout", self.origin), "").await);
+        self.dev.set_fault_on(Route::Revoke, None);
     }
 
     fn watch_answer(&self, name: &str, answer: &http::Response<Bytes>) {
@@ -181,13 +213,18 @@ fn watch_sign_in(seen: &Seen, secrets: &Secrets, who: &SignedIn) {
     }
 }
 
-fn watch_request(seen: &Seen, request: &Request) {
+fn watch_request(seen: &Seen, secrets: &Secrets, request: &Request) {
     let extensions = request.extensions();
     seen.add("request", request);
     seen.add("uri", request.uri());
     seen.add("original uri", &extensions.get::<OriginalUri>());
     seen.add("identity", &extensions.get::<Identity>());
     seen.add("signed in", &extensions.get::<SignedIn>());
+    seen.add("kept tokens", &extensions.get::<Tokens>());
+    if let Some(tokens) = extensions.get::<Tokens>() {
+        secrets.add("kept access token", tokens.access_token());
+        secrets.add("kept refresh token", tokens.refresh_token().unwrap_or("no refresh token"));
+    }
 }
 
 /// In forward mode this is the app's own callback handler.
@@ -219,7 +256,7 @@ async fn no_secret_is_ever_seen() {
     secrets.add("bytes of the ring key", &format!("{raw:?}"));
 
     for forward in [false, true] {
-        let app = App::start(&seen, &secrets, forward).await;
+        let app = App::start(&seen, &secrets, |it| if forward { it.forward_callback() } else { it }).await;
         app.sign_in(&mut Browser::new(), "/without-the-claim").await;
         app.dev.set_claim_success("canary-claim", &support::alice(), 1);
         for target in ["/home", "/refused", "/fails", "/panics", "/refused-by-handler"] {
@@ -244,12 +281,30 @@ async fn no_secret_is_ever_seen() {
         app.note_exchanges();
     }
 
+    let month = Duration::from_secs(30 * 24 * 60 * 60);
+    let app = App::start(&seen, &secrets, |it| it.keep_tokens().session_lifetime(month)).await;
+    app.dev.set_claim_success("canary-claim", &support::alice(), 1);
+    for fault in [None].into_iter().chain(faults().into_iter().map(Some)) {
+        app.keep(fault).await;
+    }
+    // A revocation that nobody waits for is on its way.
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    app.note_exchanges();
+
     let seen = seen.text();
     for expected in [
         "signed in",
         "sign-in failed",
         "exchange_rejected",
         "original uri",
+        "tokens refreshed",
+        "refresh refused",
+        "tokens could not be refreshed",
+        "tokens revoked",
+        "tokens could not be revoked",
+        "session_unavailable",
         "hyper",
         "bb1p0rrel3365scadq5k9pv0x0zp9j22js6dnw70d",
     ] {

@@ -1,7 +1,7 @@
 //! Signing out, a refresh and a slow response, in every order in which they can end.
 
 use crate::support::{Browser, navigation, text};
-use crate::{LIFE, SESSION, Shop, TOKENS, failure, is_refresh, sets, settle};
+use crate::{SESSION, Shop, TOKENS, failure, is_refresh, sets, settle};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -157,5 +157,4 @@ async fn the_slow_request_and_the_quick_one_share_a_refresh() {
     }
     let later = shop.call(&browser, navigation(http::Method::GET, "/", "none")).await;
     assert_eq!(sets(&later), [TOKENS]);
-    const { assert!(LIFE > 120, "so that the new pair is not due itself") };
 }
