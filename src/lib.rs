@@ -102,6 +102,7 @@ pub mod error_reference {}
 
 mod body;
 mod caller;
+mod check;
 mod clock;
 mod config;
 mod cookies;
@@ -132,6 +133,7 @@ mod session;
 mod wire;
 
 pub use self::body::ResponseBody;
+pub use self::check::{Finding, Report, Verdict};
 pub use self::clock::{Clock, ManualClock, SystemClock};
 pub use self::config::{Builder, ConfigError, SignIn};
 pub use self::error::{BoxError, Error, ErrorKind};

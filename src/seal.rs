@@ -175,6 +175,11 @@ impl Seal {
             .ok_or_else(|| ConfigError::new("keys", "key derivation failed", "use other keys"))
     }
 
+    /// How many keys the ring holds.
+    pub(crate) fn key_count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Seals `plain` into base64url text for the cookie `name`.
     pub(crate) fn seal(&self, purpose: Purpose, name: &str, plain: &[u8]) -> Result<String, RandomnessFailed> {
         let key = self.0.first().ok_or(RandomnessFailed)?;
