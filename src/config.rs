@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::check::{self, Report};
 use crate::clock::{Clock, SystemClock};
 use crate::cookies::{COOKIE_LIMIT, Cookies, MOST_CHUNKS};
 use crate::flow::attempt::Attempts;
@@ -172,6 +173,29 @@ impl SignIn {
     #[must_use]
     pub fn logout_path(&self) -> &str {
         &self.0.paths.logout
+    }
+
+    /// Looks for what would keep people from signing in, and reports it for operators: redirect URI, cookies, keys, the way
+    /// to the provider, this machine's clock against the provider's, and what the provider's own check finds of the
+    /// credentials. Nothing of it is logged.
+    ///
+    /// It speaks to the provider, so it takes a Tokio runtime and as long as the [`HttpClient`] does. With BitBadges it sends
+    /// at most three requests, each of which costs one API credit: run it at deployment or by hand, not as a health check.
+    /// What can't be told without a sign-in is [skipped](crate::Verdict::Skipped), with the reason.
+    ///
+    /// `cargo run --example doctor` prints it.
+    ///
+    /// ```no_run
+    /// # async fn example(sign_in: tower_signin::SignIn) {
+    /// let report = sign_in.check().await;
+    /// println!("{report}");
+    /// if !report.is_ok() {
+    ///     std::process::exit(1);
+    /// }
+    /// # }
+    /// ```
+    pub async fn check(&self) -> Report {
+        check::run(&self.0).await
     }
 
     /// The configured redirect URI.

@@ -107,6 +107,7 @@ pub mod error_reference {}
 mod after;
 mod body;
 mod caller;
+mod check;
 mod clock;
 mod config;
 mod cookies;
@@ -138,6 +139,7 @@ mod telemetry;
 mod wire;
 
 pub use self::body::ResponseBody;
+pub use self::check::{Finding, Report, Verdict};
 pub use self::clock::{Clock, ManualClock, SystemClock};
 pub use self::config::{Builder, ConfigError, SignIn};
 pub use self::error::{BoxError, Error, ErrorKind};

@@ -184,6 +184,11 @@ impl Seal {
         ((plain + Self::OVERHEAD) * 4).div_ceil(3)
     }
 
+    /// How many keys the ring holds.
+    pub(crate) fn key_count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Seals `plain` into base64url text for the cookie `name`.
     pub(crate) fn seal(&self, purpose: Purpose, name: &str, plain: &[u8]) -> Result<String, RandomnessFailed> {
         self.seal_for(purpose, name, 1, plain)

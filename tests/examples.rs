@@ -146,6 +146,86 @@ async fn given_keys_outlive_a_restart() {
     assert!(text(&browser.get(&again.origin).await).contains(&alice()));
 }
 
+#[tokio::test]
+async fn the_doctor_says_what_is_well_and_what_is_not() {
+    let run = async |environment: &[(&str, &str)], arguments: &[&str]| {
+        let output = command("doctor", free_pair(), environment).args(arguments).output();
+        let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, said, _) = run(&[], &[]).await;
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("stand-in") && said.contains("\nok       client_secret  BitBadges accepts it"), "{said}");
+
+    // Nothing listens at the proxy, so nothing reaches BitBadges from here.
+    let [id, secret, key] = CREDENTIALS.map(|variable| (variable, "demo-credential"));
+    let public = ("REDIRECT_URI", "https://app.example.com/auth/callback");
+    let proxy = ("HTTPS_PROXY", "http://127.0.0.1:1");
+    let (status, said, _) = run(&[id, secret, key, public, proxy], &[]).await;
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("\nfailed   connection     https://api.bitbadges.io: no connection"), "{said}");
+    assert!(said.contains("ok       redirect_uri   https; "), "{said}");
+    assert!(!said.contains("demo-credential"), "{said}");
+
+    for (environment, arguments, problem) in [
+        (vec![public], vec![], "a loopback redirect URI while developing"),
+        (vec![], vec!["--help"], "--live is the only one"),
+        (
+            vec![id, key],
+            vec!["--live"],
+            "missing from the environment: BITBADGES_CLIENT_SECRET, BITBADGES_OTHER_CLIENT_ID",
+        ),
+    ] {
+        let (status, _, errors) = run(&environment, &arguments).await;
+        assert_eq!(status, Some(1), "{arguments:?}");
+        assert!(errors.contains(problem), "{arguments:?}: {errors}");
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_finds_out_by_four_sign_ins() {
+    let port = free_pair();
+    let mut process = command("doctor", port, &[]).arg("--live").spawn().expect("the example has been built");
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let origin = format!("http://localhost:{port}");
+    while lines.next_line().await.unwrap().expect("it starts") != format!("Open {origin}/") {}
+
+    let mut browser = Browser::new();
+    let mut page = browser.get(&format!("{origin}/")).await;
+    for step in 1..=4 {
+        assert!(text(&page).contains(&format!("<h1>Step {step} of 4</h1>")), "{}", text(&page));
+        assert!(text(&page).contains("<a href=\"/auth/login\">"), "{}", text(&page));
+        if step == 4 {
+            let foreign = browser.get(&format!("{origin}/auth/callback?code=c&state=s")).await;
+            assert_eq!(foreign.status(), 400);
+        }
+        page = browser.sign_in(&origin, "/").await;
+    }
+    assert!(text(&page).contains("<h1>Done</h1>"), "{}", text(&page));
+
+    let mut said = Vec::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        said.push(line);
+    }
+    let refusal = said.remove(4);
+    assert!(refusal.starts_with("This step is to be done again: callback_malformed, "), "{refusal}");
+    assert_eq!(
+        said,
+        [
+            "Sign in there four times, one after the other. Each costs one API credit; what comes of it is told here.",
+            "app A, as it should be: redeemed, status 200 \"\"",
+            "app B, as it should be: redeemed, status 200 \"\"",
+            "app A, with a wrong code verifier: refused, status 400 \"Invalid code verifier.\"",
+            "If it ends like this again, in the same browser, state does not come back as it was sent.",
+            "a code of app A, redeemed by app B: refused, status 400 \"Invalid client ID or redirect URI.\"",
+            "ok: state comes back as it was sent",
+            "ok: a wrong code verifier is refused, PKCE is enforced",
+            "ok: another app's code is refused, codes are bound to their app",
+        ]
+    );
+    assert!(process.wait().await.unwrap().success());
+}
+
 /// Login, the form at the dev provider, the callback, both pages, logout; and a person who says no.
 async fn signs_a_person_in_and_out(example: &Example) {
     let Example { origin, port, said, .. } = example;
@@ -293,7 +373,8 @@ impl Example {
 /// The program with nothing of this test's own environment that concerns it.
 fn command(name: &str, port: u16, environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program(name));
-    for variable in CREDENTIALS.iter().chain(&["SIGNIN_KEYS"]) {
+    let others = ["SIGNIN_KEYS", "REDIRECT_URI", "BITBADGES_OTHER_CLIENT_ID", "BITBADGES_OTHER_CLIENT_SECRET"];
+    for variable in CREDENTIALS.iter().chain(&others) {
         command.env_remove(variable);
     }
     command.env("PORT", port.to_string()).envs(environment.iter().copied());

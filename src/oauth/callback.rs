@@ -15,9 +15,15 @@ pub struct ValidatedCode {
 }
 
 impl ValidatedCode {
-    /// Called by the layer alone, once state, freshness and issuer have passed.
+    /// Called by the layer alone, once state, freshness and issuer have passed, but for [`made_up`](Self::made_up).
     pub(crate) fn new(code: &str, code_verifier: SecretString, redirect_uri: &str) -> Self {
         Self { code: code.into(), code_verifier, redirect_uri: redirect_uri.to_owned() }
+    }
+
+    /// A code that no provider gave, and no proof of anything. Redeemed, it shows what a provider says to the rest of the
+    /// request; it has the shape of one of BitBadges.
+    pub(crate) fn made_up(redirect_uri: &str) -> Self {
+        Self::new(&"0".repeat(64), "tower-signin-checks-with-this-made-up-verifier".to_owned().into(), redirect_uri)
     }
 
     /// The code, to be sent to the token endpoint and nowhere else.

@@ -5,6 +5,7 @@ pub mod siwbb;
 use std::fmt;
 use std::time::SystemTime;
 
+use crate::check::Finding;
 use crate::config::ConfigError;
 use crate::error::{Error, ErrorKind};
 use crate::http_client::{BoxFuture, HttpClient};
@@ -130,6 +131,36 @@ pub trait Provider: Send + Sync + 'static {
     fn revoke<'a>(&'a self, context: Context<'a>, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), Error>> {
         let _ = (context, tokens);
         Box::pin(async { Err(ErrorKind::Unsupported.into()) })
+    }
+
+    /// Looks for what is wrong with the settings while nobody signs in, for [`SignIn::check`](crate::SignIn::check): do
+    /// the credentials work, is there anything left to pay with. It sends as few requests as it can, and says so where they
+    /// cost. It never guesses: what the answers do not tell is a [`Finding::skipped`] with the reason.
+    ///
+    /// Whether answers come and what time the provider has is noted by the [`HttpClient`] of the context, so a provider
+    /// need not report it. Nothing is checked by default, and the report says so.
+    ///
+    /// ```
+    /// use tower_signin::{BoxFuture, Context, Finding};
+    ///
+    /// // Within `impl Provider for Example`:
+    /// fn check<'a>(context: Context<'a>) -> BoxFuture<'a, Vec<Finding>> {
+    ///     Box::pin(async move {
+    ///         let Ok(request) = http::Request::get("https://id.example.com/me").body(Default::default()) else {
+    ///             return Vec::new();
+    ///         };
+    ///         let status = context.http().send(request).await.map(|answer| answer.status().as_u16());
+    ///         vec![match status {
+    ///             Ok(200) => Finding::ok("api_key", "it is accepted"),
+    ///             Ok(401) => Finding::failed("api_key", "it is refused", "copy it again"),
+    ///             _ => Finding::skipped("api_key", "the answer does not tell"),
+    ///         }]
+    ///     })
+    /// }
+    /// ```
+    fn check<'a>(&'a self, context: Context<'a>) -> BoxFuture<'a, Vec<Finding>> {
+        let _ = context;
+        Box::pin(async { Vec::new() })
     }
 }
 

@@ -147,12 +147,6 @@ fn unreadable(reason: &'static str) -> Error {
 /// The answer's `errorMessage` where it is one of the texts this route is known to give. Any other may repeat what was
 /// sent, secrets included, and is never shown or logged.
 fn known_text(response: &Response<Bytes>) -> Option<(ErrorKind, &'static str)> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Failure {
-        #[serde(default)]
-        error_message: String,
-    }
     use ErrorKind::{CredentialsRejected, ExchangeRejected};
     const KNOWN: &[(&str, ErrorKind, &str)] = &[
         ("Error in mustGetFromDB()", ExchangeRejected, "unknown code or client id"),
@@ -169,9 +163,20 @@ fn known_text(response: &Response<Bytes>) -> Option<(ErrorKind, &'static str)> {
         ("Unauthorized request. Error validating API key", CredentialsRejected, "invalid API key"),
         ("Unauthorized request. This route", CredentialsRejected, "no API key"),
     ];
-    let failure: Failure = serde_json::from_slice(response.body()).ok()?;
-    let (_, kind, reason) = KNOWN.iter().find(|(start, ..)| failure.error_message.starts_with(start))?;
+    let text = error_message(response)?;
+    let (_, kind, reason) = KNOWN.iter().find(|(start, ..)| text.starts_with(start))?;
     Some((*kind, *reason))
+}
+
+/// The `errorMessage` of a JSON object, empty where it has none. It may hold secrets.
+pub(super) fn error_message(response: &Response<Bytes>) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Failure {
+        #[serde(default)]
+        error_message: String,
+    }
+    Some(serde_json::from_slice::<Failure>(response.body()).ok()?.error_message)
 }
 
 /// Seconds from `Retry-After`, within reason; half a minute if there are none.

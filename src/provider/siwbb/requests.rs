@@ -4,14 +4,18 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::exchange::{Route, check_status, json as read, whole_number};
 use super::{OwnershipRequirements, Siwbb};
 use crate::error::{Error, ErrorKind};
+use crate::oauth::callback::ValidatedCode;
 use crate::oauth::token::Tokens;
+
+/// The route that codes and refresh tokens are exchanged at.
+pub(super) const TOKEN: &str = "/api/v0/siwbb/token";
 
 impl Siwbb {
     pub(super) fn post(&self, path: &str, body: &Value, bearer: Option<&Tokens>) -> Result<Request<Bytes>, Error> {
@@ -24,6 +28,23 @@ impl Siwbb {
             request.headers_mut().insert(AUTHORIZATION, value);
         }
         self.with_api_key(request)
+    }
+
+    pub(super) fn exchange_request(
+        &self,
+        code: &ValidatedCode,
+        client_secret: &SecretString,
+    ) -> Result<Request<Bytes>, Error> {
+        let body = json!({
+            "grant_type": "authorization_code",
+            "code": code.code(),
+            "client_id": self.client_id,
+            "client_secret": client_secret.expose_secret(),
+            "redirect_uri": code.redirect_uri(),
+            "code_verifier": code.code_verifier(),
+            "options": { "issuedAtTimeWindowMs": u64::try_from(self.code_max_age.as_millis()).unwrap_or(u64::MAX) },
+        });
+        self.post(TOKEN, &body, None)
     }
 
     pub(super) fn claim_success_request(&self, claim_id: &str, address: &str) -> Result<Request<Bytes>, Error> {
