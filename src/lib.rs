@@ -55,7 +55,7 @@
 //! # What holds always
 //!
 //! 1. A token request is built from a [`ValidatedCode`] alone; nothing goes to the network before state has passed, and a
-//!    [`SignIn`] redeems a state at most once.
+//!    [`SignIn`] redeems a state at most once. Only [`SignIn::check`], which operators call, redeems a made-up code.
 //! 2. The protocol code does no I/O, reads no clock and draws no randomness. Time comes from [`Clock`].
 //! 3. Nothing from a header, query or body becomes an [`Identity`]; a forwarded request carries ours or none.
 //! 4. The layer adds no error to the service's own, and answers no failure with a 2xx, but for gRPC, whose status is

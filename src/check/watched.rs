@@ -148,7 +148,7 @@ impl Skew {
 
     fn about_seconds(self) -> i64 {
         let middle = self.low + (self.high - self.low) / 2;
-        (middle as f64 / 1_000.0).round() as i64
+        (middle + 500).div_euclid(1_000)
     }
 }
 
@@ -191,11 +191,11 @@ mod tests {
             (-3, 15, Verdict::Ok, "+4 s: this machine is in step with"),
             (5, 0, Verdict::Ok, "+5 s: this machine is ahead of"),
             (-5, 0, Verdict::Ok, "-5 s: this machine is behind"),
-            (7, 0, Verdict::Warning, "+7 s: this machine is ahead of"),
+            (6, 0, Verdict::Warning, "+6 s: this machine is ahead of"),
             (-6, 0, Verdict::Warning, "-6 s: this machine is behind"),
             (60, 0, Verdict::Warning, "+60 s: this machine is ahead of"),
             (-60, 0, Verdict::Warning, "-60 s: this machine is behind"),
-            (62, 0, Verdict::Failed, "+62 s: this machine is ahead of"),
+            (61, 0, Verdict::Failed, "+61 s: this machine is ahead of"),
             (-61, 0, Verdict::Failed, "-61 s: this machine is behind"),
         ] {
             let sent = if offset < 0 {
