@@ -102,8 +102,10 @@ pub trait Provider: Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// Exchanges the refresh token of `subject` for a new pair. The old pair may be dead as soon as this was sent. For
-    /// applications that keep tokens themselves; the layer does not call it yet, nor the two below.
+    /// Exchanges the refresh token of `subject` for a new pair. The old pair may be dead as soon as this was sent. The layer
+    /// calls it, and [`revoke`](Self::revoke), where it keeps tokens. [`ErrorKind::ExchangeRejected`],
+    /// [`ErrorKind::NotVerified`], [`ErrorKind::ClaimRequired`] and [`ErrorKind::OwnershipRequired`] end the session; any
+    /// other error is taken for an outage.
     ///
     /// [`ErrorKind::Unsupported`] by default.
     fn refresh<'a>(
