@@ -262,8 +262,8 @@ kinds! {
         cause "A handler asked for a sign-in that has just been completed, but the request it got is no forwarded callback.",
         remedy "Operators: call forward_callback() on the builder, and mount the handler at the path of the redirect URI.";
     TokensMissing = 500 "tokens_missing", "Something went wrong on this site",
-        cause "A handler asked for the provider's tokens, and the request carries none: only a forwarded callback does, and only where the provider gave some.",
-        remedy "Operators: take the tokens as an Option, or keep what SignedIn::tokens gives.";
+        cause "A handler asked for the provider's tokens, and the request carries none: the provider gave none, they were not kept when the session was made, or the session has outlived them.",
+        remedy "Operators: have the builder keep_tokens(), and take them as an Option where a session may go on without.";
     SessionTooLarge = 500 "session_too_large", "Something went wrong on this site",
         cause "What this site wants to remember about you takes more room in cookies than it may.",
         remedy "Operators: attach less data in the sign-in hook, or have the provider claim less; see the log for the sizes, and the setting session_cookie_limit.";

@@ -103,8 +103,10 @@ pub trait Provider: Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// Exchanges the refresh token of `subject` for a new pair. The old pair may be dead as soon as this was sent. The
-    /// layer calls it where it [keeps tokens](crate::Builder::keep_tokens), once for each pair.
+    /// Exchanges the refresh token of `subject` for a new pair. The old pair may be dead as soon as this was sent. The layer
+    /// calls it, and [`revoke`](Self::revoke), where it keeps tokens. [`ErrorKind::ExchangeRejected`],
+    /// [`ErrorKind::NotVerified`], [`ErrorKind::ClaimRequired`] and [`ErrorKind::OwnershipRequired`] end the session; any
+    /// other error is taken for an outage.
     ///
     /// [`ErrorKind::Unsupported`] by default.
     fn refresh<'a>(
