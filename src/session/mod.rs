@@ -1,8 +1,10 @@
 //! One signed-in browser.
 
 pub(crate) mod lifetime;
+pub(crate) mod memory;
 pub(crate) mod registry;
 pub(crate) mod sealed;
+pub(crate) mod store;
 
 use std::ops::Range;
 
