@@ -154,6 +154,7 @@ mod tests {
     #[tokio::test]
     async fn it_is_bounded_and_never_refuses() {
         let store = MemoryStore::with_capacity(0).clock(ManualClock::new(UNIX_EPOCH));
+        assert_eq!(store.capacity, 1);
         let record = SessionRecord::new([], 0, UNIX_EPOCH + Duration::from_secs(1));
         assert!(store.create(SessionKey::new([1; 32]), record.clone()).await.unwrap());
         assert!(store.create(SessionKey::new([2; 32]), record).await.unwrap());
