@@ -15,11 +15,11 @@ use crate::http_client::BoxFuture;
 /// Keeps sessions in this process: no other one sees them, and all of them end with it. For one node, for tests and while
 /// developing; several nodes share a database instead.
 ///
-/// Bounded. It holds 100,000 sessions at most, or as many as [`with_capacity`](Self::with_capacity) says, each with about
-/// 180 bytes beside its record. When it is full, a new session takes the place of one that is over; if none is, of the one
-/// whose last request is longest ago, and the log warns of it. So nobody is ever kept from signing in, and to sign out
-/// somebody who is around, more people must sign in or come back than it holds, before their next request. It takes an
-/// exchange with the provider for each, and 64 run at once.
+/// Bounded. It holds 100,000 sessions at most, or as many as [`with_capacity`](Self::with_capacity) says, each with some 150
+/// bytes beside its record; half a mebibyte is taken at the start. When it is full, a new session takes the place of one
+/// that is over; if none is, of the one whose last request is longest ago, and the log warns of it. So nobody is ever kept
+/// from signing in. To sign out somebody who is around, as many other sessions as it holds must be made or used before
+/// their next request; each that is made takes an exchange with the provider, of which 64 run at once.
 ///
 /// There is no background task: what is over is dropped when it is asked for, and a few at each sign-in.
 ///

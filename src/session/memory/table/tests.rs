@@ -129,7 +129,7 @@ fn is_the_same_as_a_simple_list() {
                         let over = list.iter().filter(|entry| entry.record.is_over(now));
                         let Some(end) = over.map(|entry| entry.record.expires_at()).min() else { break };
                         let gone = list.iter().position(|entry| {
-                            entry.record.expires_at() == end && !table.place(&key(entry.key)).is_some()
+                            entry.record.expires_at() == end && table.place(&key(entry.key)).is_none()
                         });
                         list.remove(gone.expect("the soonest end went"));
                     }
