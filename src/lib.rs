@@ -160,7 +160,9 @@ pub use self::provider::{Context, Grant, Provider, Refreshed};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::seal::Keys;
 pub use self::service::SignInService;
+pub use self::session::memory::MemoryStore;
 pub use self::session::registry::SessionEnd;
+pub use self::session::store::{SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind};
 
 /// The version of the `bytes` crate whose buffers an [`HttpClient`] takes and gives.
 pub use bytes;

@@ -3,9 +3,11 @@
 pub(crate) mod chunks;
 pub(crate) mod entrance;
 pub(crate) mod lifetime;
+pub(crate) mod memory;
 pub(crate) mod refresh;
 pub(crate) mod registry;
 pub(crate) mod sealed;
+pub(crate) mod store;
 pub(crate) mod tokens;
 
 use std::fmt;

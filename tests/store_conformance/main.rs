@@ -1,0 +1,6 @@
+//! Session stores do what the trait's documentation says.
+
+#![allow(missing_docs, unreachable_pub, reason = "tests")]
+
+mod memory;
+mod suite;
