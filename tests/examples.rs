@@ -41,6 +41,19 @@ async fn axum_signs_a_person_in_and_out() {
 }
 
 #[tokio::test]
+async fn axum_has_the_tokens_of_who_is_signed_in() {
+    let example = Example::start("axum", &[]).await;
+    let tokens = format!("{}/tokens", example.origin);
+    let mut browser = Browser::new();
+    browser.sign_in(&example.origin, "/").await;
+    let answer = browser.get(&tokens).await;
+    let words = text(&answer);
+    assert!(words.starts_with("The access token ends in 86") && words.ends_with("is refreshed before."), "{words}");
+    browser.post(&format!("{}/auth/logout", example.origin), "").await;
+    assert_eq!(browser.get(&tokens).await.status(), 303, "only for people who are signed in");
+}
+
+#[tokio::test]
 async fn axum_forward_signs_a_person_in_and_out() {
     signs_a_person_in_and_out(&Example::start("axum_forward", &[]).await).await;
 }
