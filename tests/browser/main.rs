@@ -51,7 +51,7 @@ async fn a_person_signs_in_and_out() {
     let session = format!("signin-{}", example.port);
     assert_eq!(
         cookie_names(&chromium).await,
-        [session.clone(), format!("{session}-rounds")],
+        [session.clone(), format!("{session}-rounds"), format!("{session}-tokens")],
         "the flow cookie is gone"
     );
     for cookie in &cookies {

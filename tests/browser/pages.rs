@@ -1,7 +1,7 @@
 //! Every page that the layer can show, provoked, read and pictured.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,8 +17,8 @@ use tokio::time::sleep;
 use tower::ServiceExt as _;
 use tower_signin::dev::{Account, DevProvider};
 use tower_signin::{
-    Admission, AuthorizationRequest, BoxFuture, Context, Error, ErrorKind, Grant, ManualClock, Page, Provider,
-    Rejection, Siwbb, ValidatedCode,
+    Admission, AuthorizationRequest, BoxFuture, Builder, Context, Error, ErrorKind, Grant, ManualClock, Page, Provider,
+    Refreshed, Rejection, Siwbb, Tokens, ValidatedCode,
 };
 
 use crate::app::App;
@@ -40,6 +40,7 @@ async fn every_failure_has_a_page_that_says_what_happened_and_what_to_do() {
     hooks(&mut gallery).await;
     providers(&mut gallery).await;
     crowd(&mut gallery).await;
+    out_of_reach(&mut gallery).await;
     let all: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.code()).collect();
     assert_eq!(gallery.shown, all);
     assert_eq!(gallery.without_remedy, [""; 0], "these pages don't say what to do");
@@ -360,6 +361,30 @@ async fn providers(gallery: &mut Gallery) {
     }
 }
 
+/// A session whose tokens have ended, while the provider is away.
+async fn out_of_reach(gallery: &mut Gallery) {
+    let clock = Arc::new(ManualClock::new(SystemTime::now()));
+    let dev = DevProvider::start().await.unwrap();
+    let is_away = Arc::new(AtomicBool::new(false));
+    let provider = Away { siwbb: dev.siwbb(), is_away: Arc::clone(&is_away) };
+    let two_days = Duration::from_secs(2 * 24 * 60 * 60);
+    let configure = |builder: Builder| builder.keep_tokens().session_lifetime(two_days).clock(Arc::clone(&clock));
+    let app = App::start_on(dev, provider, configure, |app, _| app).await;
+    gallery.chromium.open(&app.url("/page")).await;
+    approve(&app, &gallery.chromium, "alice").await;
+    gallery.chromium.land(&app.url("/page")).await;
+    clock.advance(Duration::from_secs(24 * 60 * 60 + 60));
+    is_away.store(true, Ordering::SeqCst);
+    gallery.chromium.open(&app.url("/page")).await;
+    gallery.show(ErrorKind::SessionUnavailable, &["Try again"]).await;
+    is_away.store(false, Ordering::SeqCst);
+    clock.advance(Duration::from_secs(2));
+    gallery.chromium.follow("Try again").await;
+    gallery.chromium.settle(&app.url("/page"), "return document.querySelector('#subject') != null").await;
+    assert_subject(&gallery.chromium, &Account::alice()).await;
+    gallery.forget_cookies().await;
+}
+
 /// A server that is finishing as many sign-ins as it can, until some of them are done.
 async fn crowd(gallery: &mut Gallery) {
     const MOST: usize = 64;
@@ -541,6 +566,42 @@ impl Provider for Slow {
             self.gate.acquire().await.expect("an open gate").forget();
             self.siwbb.redeem(context, code).await
         })
+    }
+}
+
+/// The dev provider, that can't be reached for a refresh while it is away.
+struct Away {
+    siwbb: Siwbb,
+    is_away: Arc<AtomicBool>,
+}
+
+impl Provider for Away {
+    fn issuer(&self) -> &str {
+        self.siwbb.issuer()
+    }
+
+    fn endpoints(&self) -> Vec<&str> {
+        self.siwbb.endpoints()
+    }
+
+    fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Result<String, Error> {
+        self.siwbb.authorization_url(request)
+    }
+
+    fn redeem<'a>(&'a self, context: Context<'a>, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
+        self.siwbb.redeem(context, code)
+    }
+
+    fn refresh<'a>(
+        &'a self,
+        context: Context<'a>,
+        subject: &'a str,
+        tokens: &'a Tokens,
+    ) -> BoxFuture<'a, Result<Refreshed, Error>> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(ErrorKind::ProviderUnreachable.into()) });
+        }
+        self.siwbb.refresh(context, subject, tokens)
     }
 }
 
