@@ -128,7 +128,7 @@ mod with_reqwest {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::ConfigError;
+    use crate::config_error::ConfigError;
     use crate::redirect_uri::is_loopback_host;
 
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -106,10 +106,12 @@ pub mod error_reference {}
 
 mod after;
 mod body;
+mod builder;
 mod caller;
 mod check;
 mod clock;
 mod config;
+mod config_error;
 mod cookies;
 #[cfg(feature = "dev")]
 pub mod dev;
@@ -139,9 +141,11 @@ mod telemetry;
 mod wire;
 
 pub use self::body::ResponseBody;
+pub use self::builder::Builder;
 pub use self::check::{Finding, Report, Verdict};
 pub use self::clock::{Clock, ManualClock, SystemClock};
-pub use self::config::{Builder, ConfigError, SignIn};
+pub use self::config::SignIn;
+pub use self::config_error::ConfigError;
 pub use self::error::{BoxError, Error, ErrorKind};
 #[cfg(feature = "axum")]
 pub use self::extract::SignInRejection;

@@ -3,7 +3,7 @@
 use http::Uri;
 use url::{Host, Url};
 
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 
 /// The redirect URI, and what follows from it.
 pub(crate) struct RedirectUri {

@@ -3,7 +3,7 @@
 use http::{HeaderMap, Method, Uri};
 use url::Url;
 
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 
 /// The paths the layer answers, matched byte for byte as axum matches its own.
 #[derive(Debug)]

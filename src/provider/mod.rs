@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use crate::check::Finding;
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 use crate::error::{Error, ErrorKind};
 use crate::http_client::{BoxFuture, HttpClient};
 use crate::oauth::authorize::AuthorizationRequest;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 
 /// The rules. A session holds its own ends; where the rules have become stricter since, they count at once.
 #[derive(Clone, Copy, Debug)]

@@ -27,7 +27,7 @@ pub use self::ownership::{Asset, OwnershipRequirements, Range};
 pub use self::predicate::{addresses, chain, evm};
 use super::{Context, Grant, Provider, Refreshed};
 use crate::check::Finding;
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 use crate::error::{Error, ErrorKind};
 use crate::http_client::BoxFuture;
 use crate::oauth::authorize::AuthorizationRequest;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::account::{Account, bitbadges_form};
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 use crate::identity::Identity;
 
 /// Lets pass who signed in with an address of an EVM chain; for [`SignIn::require_where`](crate::SignIn::require_where).

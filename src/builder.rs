@@ -1,0 +1,394 @@
+//! The builder, which checks every setting.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Inner, SignIn};
+use crate::config_error::ConfigError;
+use crate::cookies::{COOKIE_LIMIT, Cookies, MOST_CHUNKS};
+use crate::flow::attempt::Attempts;
+use crate::flow::hook::{Admission, Hook, Rejection};
+use crate::flow::signed_in::SignedIn;
+use crate::http_client::HttpClient;
+use crate::page::{Page, Pages};
+use crate::provider::Provider;
+use crate::redirect_uri::RedirectUri;
+use crate::route::Paths;
+use crate::seal::{Keys, Seal};
+use crate::session::lifetime::Lifetimes;
+use crate::session::refresh::Refreshes;
+use crate::session::registry::Registry;
+use crate::telemetry;
+
+/// Collects the settings of a [`SignIn`]; [`build`](Self::build) checks them all.
+#[must_use = "nothing is configured until build() is called"]
+pub struct Builder {
+    provider: Box<dyn Provider>,
+    redirect_uri: Option<String>,
+    keys: Option<Keys>,
+    login_path: Option<String>,
+    logout_path: Option<String>,
+    cookie_prefix: String,
+    session_cookie_limit: usize,
+    lifetimes: Lifetimes,
+    keep_tokens: bool,
+    forward: bool,
+    hook: Option<Hook>,
+    pages: Option<Pages>,
+    keep_fragment: bool,
+    clear_site_data: bool,
+    http: Option<Box<dyn HttpClient>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Builder {
+    pub(crate) fn new(provider: Box<dyn Provider>) -> Self {
+        Self {
+            provider,
+            redirect_uri: None,
+            keys: None,
+            login_path: None,
+            logout_path: None,
+            cookie_prefix: "signin".to_owned(),
+            session_cookie_limit: COOKIE_LIMIT,
+            lifetimes: Lifetimes::default(),
+            keep_tokens: false,
+            forward: false,
+            hook: None,
+            pages: None,
+            keep_fragment: false,
+            clear_site_data: false,
+            http: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// The absolute URL the provider sends the browser back to. Required; sent byte for byte, so it must be written as
+    /// it is registered there, and as browsers write URLs. https, or http on `localhost`, `127.0.0.1` or `[::1]`; a path
+    /// below `/`; no query, fragment, user name or password.
+    ///
+    /// Nothing of a request, `Host` included, ever changes it.
+    pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
+        self.redirect_uri = Some(uri.into());
+        self
+    }
+
+    /// The keys that seal the cookies. Required.
+    pub fn keys(mut self, keys: Keys) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// Where signing in starts. By default the sibling `login` of the redirect URI: `/auth/login` for `/auth/callback`.
+    pub fn login_path(mut self, path: impl Into<String>) -> Self {
+        self.login_path = Some(path.into());
+        self
+    }
+
+    /// Where signing out happens. By default the sibling `logout` of the redirect URI.
+    pub fn logout_path(mut self, path: impl Into<String>) -> Self {
+        self.logout_path = Some(path.into());
+        self
+    }
+
+    /// The start of our cookies' names. Two `SignIn`s on one host need different ones. `signin` by default, so `__Host-signin`
+    /// and `__Host-signin-flow-…` on https. A dot and a digit at its end are taken: `__Host-signin.1` is the second cookie of a
+    /// [large session](Self::session_cookie_limit).
+    pub fn cookie_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.cookie_prefix = prefix.into();
+        self
+    }
+
+    /// The most bytes that a session may take in cookies, their names and values together. 4096 by default, which is one
+    /// cookie at its fullest (RFC 6265bis section 5); between 1024 and 16384. A larger session is spread over `__Host-signin`,
+    /// `__Host-signin.1` and so on, up to four in all. A sign-in that would take more fails with `session_too_large`, and
+    /// the log says how much.
+    ///
+    /// Every request carries these cookies, and many servers refuse one whose headers are larger than 8 or 16 kB: nginx a
+    /// `Cookie` header that does not fit into 8 kB (`large_client_header_buffers 4 8k`), Node all headers over 16 kB. So
+    /// look at every hop before you raise it, and rather keep what is large on your side, under a key that
+    /// [`Identity::data`](crate::Identity::data) gives back.
+    ///
+    /// It counts for sessions that begin. Those that are there already keep their size.
+    ///
+    /// ```
+    /// # fn example(builder: tower_signin::Builder) -> tower_signin::Builder {
+    /// builder.session_cookie_limit(7 * 1024)
+    /// # }
+    /// ```
+    pub fn session_cookie_limit(mut self, bytes: usize) -> Self {
+        self.session_cookie_limit = bytes;
+        self
+    }
+
+    /// How long a session lasts from signing in. 24 hours by default, as long as a BitBadges access token; at most 400 days,
+    /// which is what browsers keep a cookie for. It does not outlast the provider's access token, see
+    /// [`sessions_outlive_tokens`](Self::sessions_outlive_tokens). A shorter lifetime counts for sessions that are there
+    /// already, too.
+    pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetimes.absolute = lifetime;
+        self
+    }
+
+    /// Ends a session that nobody has used for this long, between a minute and 400 days. By default sessions end by their
+    /// [`session_lifetime`](Self::session_lifetime) alone, which this never lengthens.
+    ///
+    /// A request renews the session once a tenth of this time has passed since the last renewal: its response then carries
+    /// the cookie anew, unless shared caches may store it.
+    pub fn session_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.lifetimes.idle = Some(timeout);
+        self
+    }
+
+    /// Lets a session last longer than the access token it was made with. By default it ends with the token, where the
+    /// provider says when that is: afterwards nobody vouches for the person.
+    pub fn sessions_outlive_tokens(mut self) -> Self {
+        self.lifetimes.outlive_tokens = true;
+        self
+    }
+
+    /// Keeps the provider's tokens for as long as the session lasts, in a sealed cookie of their own, and refreshes them
+    /// before they end. Off by default: who is signed in can be told without them. Each request of somebody signed in then
+    /// carries [`Tokens`](crate::Tokens) in its extensions, valid ones.
+    ///
+    /// A pair is refreshed a minute or so before it ends, by the first request that comes then, once, whoever else comes
+    /// meanwhile; all wait for the new one, for 20 seconds at most. Where the provider refuses, the session ends. Where it
+    /// can't be reached, the old pair serves to its end, and is tried again after a pause; afterwards guards and extractors
+    /// answer 503, and nobody is signed out. Signing out revokes the newest pair.
+    ///
+    /// A provider that gives a new refresh token each time, as BitBadges does, takes the old one back at once. A new pair
+    /// that doesn't reach the browser is remembered here for a minute; after that, or at another process, the person signs
+    /// in again. Several processes behind one address had better keep each session at one of them.
+    pub fn keep_tokens(mut self) -> Self {
+        self.keep_tokens = true;
+        self
+    }
+
+    /// Hands the completed callback on to the inner service instead of redirecting: the request arrives at the
+    /// redirect URI's path with [`SignedIn`] and [`Identity`](crate::Identity) in its extensions. The session cookie is
+    /// set where the answer's status is below 400 and [`SignedIn::refuse`] was not called. Whatever answers counts as the
+    /// handler, a layer in between that redirects, too: whom to refuse is best decided in
+    /// [`on_sign_in`](Self::on_sign_in), which nothing comes before.
+    ///
+    /// Mount the layer around the whole service (in axum `sign_in.layer().layer(router)`, with its responses mapped back
+    /// to axum's own body for `axum::serve`; the README shows it): inside `Router::layer`, axum's `OriginalUri` would
+    /// still hold the code. The handler should answer 303.
+    ///
+    /// ```
+    /// use axum::response::Redirect;
+    /// use tower_signin::SignedIn;
+    ///
+    /// async fn callback(who: SignedIn) -> Redirect {
+    ///     Redirect::to(who.return_to())
+    /// }
+    /// ```
+    pub fn forward_callback(mut self) -> Self {
+        self.forward = true;
+        self
+    }
+
+    /// Runs when somebody has signed in, before the session is made: to refuse them, or to attach a small value of
+    /// yours, such as your own user id, that [`Identity::data`](crate::Identity::data) gives back on every request.
+    ///
+    /// It has ten seconds, and is dropped where it stands after them. It runs at most once for each sign-in, in a task of
+    /// its own, whether or not the browser waits. An error, through `?`, is a 500; the sign-in can then be tried again
+    /// from the start. There is one hook: a second call replaces the first.
+    ///
+    /// It does not run again while the session lasts, so who must lose access at once is to be checked in the handler.
+    /// Any error that is `Send + Sync` goes through `?`. What the closure captures is cloned outside the `async move`
+    /// block, as below: an `async move |who|` closure that captures is no `Fn`.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tower_signin::{Admission, Rejection, SignIn};
+    /// # struct Database;
+    /// # impl Database { async fn user_id(&self, _: &str) -> Result<Option<i64>, std::io::Error> { Ok(Some(7)) } }
+    /// # fn example(builder: tower_signin::Builder, database: Arc<Database>) -> tower_signin::Builder {
+    ///
+    /// builder.on_sign_in(move |who| {
+    ///     let database = Arc::clone(&database);
+    ///     async move {
+    ///         match database.user_id(who.identity().subject()).await? {
+    ///             Some(id) => Admission::with_data(&id),
+    ///             None => Err(Rejection::refuse("not_a_member")),
+    ///         }
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    pub fn on_sign_in<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(SignedIn) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Admission, Rejection>> + Send + 'static,
+    {
+        self.hook = Some(Box::new(move |who| Box::pin(hook(who))));
+        self
+    }
+
+    /// Gives every page of the layer the application's own looks and words: the function gets what there is to say and
+    /// writes HTML. By default the pages are plain, light and dark, and need nothing.
+    ///
+    /// The status, the `no-store` and a content security policy are set by the layer. The policy allows style sheets,
+    /// pictures and fonts of this site, styles in the page and forms that go to this site, but no script: the address of a
+    /// callback's page holds code and state. Where the function panics, people get the default page.
+    ///
+    /// ```
+    /// use tower_signin::Page;
+    ///
+    /// # fn example(builder: tower_signin::Builder) -> tower_signin::Builder {
+    /// builder.pages(|page| {
+    ///     let mut html = format!("<!doctype html><link rel=stylesheet href=/site.css><h1>{}</h1>", page.title());
+    ///     for text in page.paragraphs() {
+    ///         html += &format!("<p>{}</p>", Page::escape(&text));
+    ///     }
+    ///     for link in page.links() {
+    ///         html += &format!("<a href=\"{}\">{}</a> ", Page::escape(link.href()), link.action().label());
+    ///     }
+    ///     if let Some(action) = page.sign_out_action() {
+    ///         html += &format!("<form method=post action=\"{}\"><button>Sign out</button></form>", Page::escape(action));
+    ///     }
+    ///     html + &format!("<small>{} {}</small>", page.kind().code(), page.request_id())
+    /// })
+    /// # }
+    /// ```
+    pub fn pages(mut self, pages: impl Fn(&Page<'_>) -> String + Send + Sync + 'static) -> Self {
+        self.pages = Some(Box::new(pages));
+        self
+    }
+
+    /// Has the fragment of the page that somebody was on (`#section`) survive the sign-in. Off by default, since a browser
+    /// sends no fragment to anybody: login then answers with a page whose small script adds it to the return target, so it
+    /// reaches this server in the address of login and travels in the flow cookie. Whoever has no scripts goes on without.
+    /// That page shows nothing, so [`pages`](Self::pages) is not asked for it.
+    pub fn keep_fragment(mut self) -> Self {
+        self.keep_fragment = true;
+        self
+    }
+
+    /// Has a browser throw away what it keeps of this site when somebody signs out: the answer then carries
+    /// `Clear-Site-Data: "cache", "storage"` (W3C Clear Site Data, section 3.1). That empties the cache, and with
+    /// `localStorage`, IndexedDB and service workers all that scripts have stored for this origin, another application's on
+    /// it included. Off by default; for a site that keeps private things there, or is used on shared machines.
+    ///
+    /// It does not say `"cookies"`, which would delete those of every application on this host and its sibling and parent
+    /// domains. The layer deletes its own, and the rest is the application's. Browsers obey on https and on loopback; one
+    /// that does not know the header passes over it.
+    ///
+    /// ```
+    /// # fn example(builder: tower_signin::Builder) -> tower_signin::Builder {
+    /// builder.clear_site_data()
+    /// # }
+    /// ```
+    pub fn clear_site_data(mut self) -> Self {
+        self.clear_site_data = true;
+        self
+    }
+
+    /// The way out to the provider; the built-in one by default.
+    pub fn http_client(mut self, client: impl HttpClient) -> Self {
+        self.http = Some(Box::new(client));
+        self
+    }
+
+    /// Where the time comes from; the system's clock by default.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Checks every setting.
+    ///
+    /// # Errors
+    ///
+    /// Names the wrong setting, what is wrong with it and the remedy.
+    pub fn build(self) -> Result<SignIn, ConfigError> {
+        self.provider.validate()?;
+        let redirect = RedirectUri::parse(self.redirect_uri.as_deref())?;
+        let endpoints = self.provider.endpoints();
+        let is_plain = |url: &str| Url::parse(url).is_ok_and(|url| url.scheme() == "http");
+        let is_on_loopback = is_plain(self.provider.issuer()) || endpoints.iter().any(|url| is_plain(url));
+        if redirect.loopback_port.is_none() && is_on_loopback {
+            return Err(ConfigError::new(
+                "provider",
+                "a provider on loopback can't sign people in on a public site",
+                "use the real provider, or a loopback redirect URI while developing",
+            ));
+        }
+        let paths = Paths::new(&redirect.path, self.login_path, self.logout_path)?;
+        let is_chunk = matches!(self.cookie_prefix.as_bytes(), [.., b'.', b'0'..=b'9']);
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if self.cookie_prefix.is_empty()
+            || self.cookie_prefix.starts_with("__")
+            || !self.cookie_prefix.bytes().all(is_token)
+            || self.cookie_prefix.len() > 64
+            || is_chunk
+        {
+            return Err(ConfigError::new(
+                "cookie_prefix",
+                format!("{:?} can't start a cookie's name", self.cookie_prefix),
+                "use up to 64 letters, digits, `-`, `_` and `.`, without `.1` at its end; the layer itself adds `__Host-`",
+            ));
+        }
+        if !SESSION_COOKIE_LIMITS.contains(&self.session_cookie_limit) {
+            return Err(ConfigError::new(
+                "session_cookie_limit",
+                format!("{} is not between 1024 and 16384 bytes", self.session_cookie_limit),
+                "choose a number in between; 4096 is one cookie",
+            ));
+        }
+        self.lifetimes.validate()?;
+        let keys = self.keys.ok_or_else(|| {
+            ConfigError::new("keys", "there are none", "give the builder Keys::from_env(\"SIGNIN_KEYS\")?")
+        })?;
+        let http = match self.http {
+            Some(http) => http,
+            None => default_http_client(&endpoints)?,
+        };
+        telemetry::describe();
+        Ok(SignIn(Arc::new(Inner {
+            seal: Seal::new(&keys, &redirect.text)?,
+            cookies: Cookies::new(&self.cookie_prefix, redirect.loopback_port),
+            session_cookie_limit: self.session_cookie_limit,
+            provider: self.provider,
+            http,
+            registry: Arc::new(Registry::new(Arc::clone(&self.clock))),
+            clock: self.clock,
+            redirect,
+            paths,
+            forward: self.forward,
+            hook: self.hook,
+            pages: self.pages,
+            keep_fragment: self.keep_fragment,
+            clear_site_data: self.clear_site_data,
+            lifetimes: self.lifetimes,
+            keep_tokens: self.keep_tokens,
+            refreshes: Refreshes::default(),
+            attempts: Attempts::default(),
+        })))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
+    }
+}
+
+/// From what a session with a few claims takes, to as many full cookies as it may be spread over.
+const SESSION_COOKIE_LIMITS: RangeInclusive<usize> = 1024..=MOST_CHUNKS * COOKIE_LIMIT;
+
+#[cfg(feature = "reqwest")]
+fn default_http_client(endpoints: &[&str]) -> Result<Box<dyn HttpClient>, ConfigError> {
+    Ok(Box::new(crate::http_client::ReqwestClient::for_urls(endpoints.iter().copied())?))
+}
+
+#[cfg(not(feature = "reqwest"))]
+fn default_http_client(_: &[&str]) -> Result<Box<dyn HttpClient>, ConfigError> {
+    Err(ConfigError::new("http_client", "there is none", "turn on the feature `reqwest`, or give the builder one"))
+}
