@@ -129,7 +129,7 @@ impl Builder {
 
     /// How long a session lasts from signing in. 24 hours by default, as long as a BitBadges access token; at most 400 days,
     /// which is what browsers keep a cookie for. It does not outlast the provider's access token, see
-    /// [`sessions_outlive_tokens`](Self::sessions_outlive_tokens). A shorter lifetime counts for sessions that are there
+    /// [`sessions_outlive_tokens`](Self::sessions_outlive_tokens), unless that is [refreshed](Self::keep_tokens). A shorter lifetime counts for sessions that are there
     /// already, too.
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetimes.absolute = lifetime;
@@ -158,12 +158,17 @@ impl Builder {
     /// carries [`Tokens`](crate::Tokens) in its extensions, valid ones.
     ///
     /// A pair is refreshed a minute or so before it ends, by the first request that comes then, once, whoever else comes
-    /// meanwhile; all wait for the new one, for 20 seconds at most. Where the provider refuses, the session ends. Where it
+    /// meanwhile; all wait for the new one, for two seconds while the old one is good and for 20 afterwards. Where the provider refuses, the session ends. Where it
     /// can't be reached, the old pair serves to its end, and is tried again after a pause; afterwards guards and extractors
     /// answer 503, and nobody is signed out. Signing out revokes the newest pair.
     ///
+    /// Where there is a refresh token, the session does not end with the access token any more, but by
+    /// [`session_lifetime`](Self::session_lifetime): raise that too, since both are 24 hours with BitBadges. Sessions that
+    /// were there before this was turned on have no tokens and stay as they are; those made meanwhile keep their end when it
+    /// is turned off.
+    ///
     /// A provider that gives a new refresh token each time, as BitBadges does, takes the old one back at once. A new pair
-    /// that doesn't reach the browser is remembered here for a minute; after that, or at another process, the person signs
+    /// that doesn't reach the browser is remembered here for an hour; after that, or at another process, the person signs
     /// in again. Several processes behind one address had better keep each session at one of them.
     pub fn keep_tokens(mut self) -> Self {
         self.keep_tokens = true;
@@ -328,11 +333,13 @@ impl Builder {
             || !self.cookie_prefix.bytes().all(is_token)
             || self.cookie_prefix.len() > 64
             || is_chunk
+            || ["-tokens", "-rounds"].iter().any(|taken| self.cookie_prefix.ends_with(taken))
+            || self.cookie_prefix.contains("-flow-")
         {
             return Err(ConfigError::new(
                 "cookie_prefix",
                 format!("{:?} can't start a cookie's name", self.cookie_prefix),
-                "use up to 64 letters, digits, `-`, `_` and `.`, without `.1` at its end; the layer itself adds `__Host-`",
+                "use up to 64 letters, digits, `-`, `_` and `.`, without `.1`, `-tokens`, `-rounds` at its end or `-flow-` in it; the layer itself adds `__Host-`",
             ));
         }
         if !SESSION_COOKIE_LIMITS.contains(&self.session_cookie_limit) {

@@ -101,7 +101,7 @@ impl Identity {
 
     /// Waits until the session is over, for what outlives its request: a WebSocket, a stream of events, a gRPC stream.
     ///
-    /// It ends when its time is up; with an idle timeout, other requests of the same session put that off. It ends at once
+    /// It ends when its time is up; with an idle timeout, other requests of the same session at this process put that off. It ends at once
     /// where somebody signs out or signs in anew in the same browser, as far as this process hears of it: another node's
     /// sign-out is not seen while sessions live in their cookies.
     ///

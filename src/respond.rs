@@ -103,19 +103,28 @@ pub(crate) fn keep_out_of_shared_caches(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether a response of the application can carry a cookie of ours: what a shared cache may store must not, since the
-/// cache would hand the cookie to everybody. Without a word on caching it becomes `private`.
+/// Whether a response of the application can carry a cookie of ours: what is meant for shared caches must not, since a cache
+/// would hand the cookie to everybody. Where nothing says that it is, it becomes `private`.
 pub(crate) fn make_private(headers: &mut HeaderMap) -> bool {
+    let says = |headers: &HeaderMap, names: [&str; 2]| {
+        headers.get_all(CACHE_CONTROL).iter().any(|value| {
+            let directives = value.to_str().unwrap_or_default().split(',');
+            directives
+                .filter_map(|it| it.split('=').next())
+                .any(|directive| names.iter().any(|name| directive.trim().eq_ignore_ascii_case(name)))
+        })
+    };
     if headers.keys().any(is_for_shared_caches) {
         return false;
     }
-    if !headers.contains_key(CACHE_CONTROL) && !headers.contains_key(EXPIRES) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+    if says(headers, ["private", "no-store"]) {
+        return true;
     }
-    headers.get_all(CACHE_CONTROL).iter().any(|value| {
-        let directives = value.to_str().unwrap_or_default().split(',');
-        directives.map(str::trim).any(|it| it.eq_ignore_ascii_case("private") || it.eq_ignore_ascii_case("no-store"))
-    })
+    if headers.contains_key(EXPIRES) || says(headers, ["public", "s-maxage"]) {
+        return false;
+    }
+    headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
+    true
 }
 
 /// What proxies and content delivery networks read instead of `Cache-Control`: RFC 9213's field, those that vendors
@@ -203,10 +212,12 @@ mod tests {
             (&[], true),
             (&[("cache-control", "private, max-age=60")], true),
             (&[("cache-control", "no-store")], true),
-            (&[("cache-control", "max-age=60")], false),
+            (&[("cache-control", "max-age=60")], true),
             (&[("cache-control", "public")], false),
             (&[("cache-control", "s-maxage=60")], false),
-            (&[("cache-control", "no-cache")], false),
+            (&[("cache-control", "no-cache")], true),
+            (&[("cache-control", "no-cache, Public")], false),
+            (&[("cache-control", "max-age=60"), ("expires", "0")], false),
             (&[("expires", "Wed, 21 Oct 2026 07:28:00 GMT")], false),
             (&[("cache-control", "private"), ("cdn-cache-control", "max-age=60")], false),
             (&[("cache-control", "private"), ("surrogate-control", "max-age=60")], false),
@@ -219,6 +230,9 @@ mod tests {
         let mut silent = HeaderMap::new();
         make_private(&mut silent);
         assert_eq!(silent[CACHE_CONTROL], "private");
+        let mut vague = headers(&[("cache-control", "no-cache")]);
+        make_private(&mut vague);
+        assert_eq!(vague.get_all(CACHE_CONTROL).iter().collect::<Vec<_>>(), ["no-cache", "private"]);
     }
 
     #[test]

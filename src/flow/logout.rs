@@ -54,8 +54,8 @@ pub(crate) fn logout(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: &H
     }
     if let Some(session) = session {
         tracing::info!(request_id = %Requester::of(headers), session = %session.log_id(), "signed out");
-        // A second click, or a refusal that came before: there is nothing left to revoke.
-        let is_over = inner.registry.has_ended(session.id());
+        // A second click: there is nothing left to revoke. A refusal may have been of older tokens.
+        let is_over = inner.registry.end_of(session.id()) == Some(SessionEnd::SignedOut);
         inner.registry.end(*session.id(), SessionEnd::SignedOut);
         if !is_over && let tokens::Presented::Tokens(held) = tokens::present(inner, headers, &session) {
             Refreshes::revoke(inner, held);

@@ -1,8 +1,10 @@
 //! As whom a request is let in: told at once where its cookies say all, later where somebody has to be asked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
+use tokio::time::timeout;
 
 use super::refresh::{Outcome, Refreshes};
 use super::registry::SessionEnd;
@@ -47,6 +49,9 @@ pub(crate) struct CarriedTokens {
     pub(crate) is_fresh: bool,
 }
 
+/// How long a request waits for newer tokens while those it has are still good.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// When it is told.
 pub(crate) enum Told {
     Now(Entrance),
@@ -82,7 +87,13 @@ impl Entrance {
 
 async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptTokens>, sign_ins: u64) -> Entrance {
     let subject = current.session.subject().to_owned();
-    let outcome = Refreshes::newest(Arc::clone(&inner), Arc::clone(&held), subject).await;
+    let newest = Refreshes::newest(Arc::clone(&inner), Arc::clone(&held), subject);
+    let outcome = if held.have_ended(unix_seconds(inner.clock.now())) {
+        newest.await
+    } else {
+        // What comes later than this is there for the next request.
+        timeout(PATIENCE, newest).await.unwrap_or(Outcome::Unreachable)
+    };
     match outcome {
         // Signed out or replaced meanwhile: the tokens are being revoked, and somebody else has seen to the cookies.
         _ if matches!(
@@ -93,6 +104,10 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
             Entrance::Unrecognised { delete: None }
         }
         Outcome::Fresh(tokens) => Entrance::SignedIn(current, Some(CarriedTokens { tokens, is_fresh: true })),
+        Outcome::Superseded => {
+            tracing::info!(session = %current.session.log_id(), "a request came with tokens that newer ones have replaced");
+            Entrance::Unrecognised { delete: None }
+        }
         Outcome::Refused => {
             Entrance::Unrecognised { delete: Some(Deletion { sign_ins, session: Some(*current.session.id()) }) }
         }
@@ -106,6 +121,10 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
 
 /// Whether pages recognise a session that opens: they don't without its tokens, nor once the provider has refused them.
 pub(crate) fn is_recognised(inner: &Inner, headers: &HeaderMap, session: &Session) -> bool {
-    let is_whole = !matches!(tokens::present(inner, headers, session), tokens::Presented::Missing);
+    let is_whole = match tokens::present(inner, headers, session) {
+        tokens::Presented::None => true,
+        tokens::Presented::Missing => false,
+        tokens::Presented::Tokens(held) => !inner.refreshes.is_superseded(&held),
+    };
     is_whole && inner.registry.end_of(session.id()) != Some(SessionEnd::Revoked)
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
@@ -25,15 +25,25 @@ use crate::telemetry::{Call, timed};
 pub(crate) enum Outcome {
     /// The newest tokens.
     Fresh(Arc<KeptTokens>),
-    /// The provider stands by the session no longer, or its newest tokens are lost. It is over.
+    /// The provider stands by the session no longer. It is over.
     Refused,
+    /// There are newer tokens, which only the browser has.
+    Superseded,
     /// Nothing is known; later, perhaps.
     Unreachable,
 }
 
 /// The refreshes of one [`SignIn`](crate::SignIn) in this process. Bounded in every way.
-#[derive(Default)]
-pub(crate) struct Refreshes(Mutex<Table>);
+pub(crate) struct Refreshes {
+    table: Mutex<Table>,
+    revoking: Semaphore,
+}
+
+impl Default for Refreshes {
+    fn default() -> Self {
+        Self { table: Mutex::default(), revoking: Semaphore::new(MOST_REVOKING) }
+    }
+}
 
 #[derive(Default)]
 struct Table {
@@ -75,10 +85,12 @@ enum Entry {
 const MOST_RUNNING: usize = 256;
 /// At most this many sessions are remembered.
 const MOST_ENTRIES: usize = 65_536;
-/// Whoever comes with older tokens gets the newest for this many seconds.
-const FRESH_KEPT: u64 = 60;
+/// Whoever comes with older tokens gets the newest for this many seconds: a response may have been lost on its way.
+const FRESH_KEPT: u64 = 60 * 60;
 /// That a refresh token was spent is known for this many seconds, so that it is not sent again.
-const REMEMBERED: u64 = 60 * 60;
+const REMEMBERED: u64 = 24 * 60 * 60;
+/// At most this many pairs are being revoked at once; what is more is left to end by itself.
+const MOST_REVOKING: usize = 256;
 /// The longest pause between two tries, in seconds; the first is one.
 const LONGEST_PAUSE: u64 = 60;
 const PROVIDER_TIME: Duration = Duration::from_secs(20);
@@ -116,7 +128,8 @@ impl Refreshes {
                 return Ok(Outcome::Fresh(Arc::clone(tokens)));
             }
             // Sent once more, the provider could take it for stolen and end the newer ones too.
-            Some(entry) if entry.generation() > held.generation => return Ok(Outcome::Refused),
+            Some(Entry::Refused { .. }) => return Ok(Outcome::Refused),
+            Some(entry) if entry.generation() > held.generation => return Ok(Outcome::Superseded),
             // A clock that was set back must not prolong the pause.
             Some(Entry::Unreachable { failures, at, .. })
                 if (*at..at.saturating_add(pause(*failures))).contains(&now) =>
@@ -124,7 +137,7 @@ impl Refreshes {
                 return Ok(Outcome::Unreachable);
             }
             Some(Entry::Unreachable { failures: before, .. }) => failures = *before,
-            Some(Entry::Fresh { .. } | Entry::Spent { .. } | Entry::Refused { .. }) | None => {}
+            Some(Entry::Fresh { .. } | Entry::Spent { .. }) | None => {}
         }
         if table.running >= MOST_RUNNING {
             return Ok(Outcome::Unreachable);
@@ -147,6 +160,14 @@ impl Refreshes {
             Some(Entry::Fresh { tokens, .. }) if tokens.generation > held.generation => Some(Arc::clone(tokens)),
             Some(entry) if entry.generation() > held.generation => None,
             _ => Some(held),
+        }
+    }
+
+    /// Whether there are newer tokens of the same session, which only the browser has.
+    pub(crate) fn is_superseded(&self, held: &KeptTokens) -> bool {
+        match self.lock().entries.get(&held.session) {
+            None | Some(Entry::Fresh { .. } | Entry::Refused { .. }) => false,
+            Some(entry) => entry.generation() > held.generation,
         }
     }
 
@@ -175,7 +196,7 @@ impl Refreshes {
 
     /// No code of anyone else's runs under this lock, so a poisoned table is still whole.
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -232,7 +253,7 @@ impl Table {
                 Entry::Fresh { tokens: Arc::clone(tokens), at: now }
             }
             Outcome::Refused => Entry::Refused { at: now },
-            Outcome::Unreachable => Entry::Unreachable { generation, failures, at: now },
+            Outcome::Unreachable | Outcome::Superseded => Entry::Unreachable { generation, failures, at: now },
         };
         self.entries.insert(session, entry);
         self.order.push_back((session, now));
@@ -290,7 +311,7 @@ async fn refresh(mut end: End, held: Arc<KeptTokens>, subject: String) {
             tracing::debug!(generation = fresh.generation, "tokens refreshed");
             end.outcome = Outcome::Fresh(Arc::clone(&fresh));
             drop(end);
-            if inner.registry.has_ended(&fresh.session) && inner.refreshes.lock().spend(&fresh) {
+            if is_signed_out(&inner, &fresh.session) && inner.refreshes.lock().spend(&fresh) {
                 revoke(&inner, &fresh).await;
             }
         }
@@ -301,11 +322,16 @@ async fn refresh(mut end: End, held: Arc<KeptTokens>, subject: String) {
         Err(error) => {
             tracing::warn!(code = error.kind().code(), reason = error.reason(), "tokens could not be refreshed");
             drop(end);
-            if inner.registry.has_ended(&held.session) {
+            if is_signed_out(&inner, &held.session) {
                 revoke(&inner, &held).await;
             }
         }
     }
+}
+
+/// A provider may end more than these tokens when they are revoked, so that is for whoever asked for it.
+fn is_signed_out(inner: &Inner, session: &SessionId) -> bool {
+    inner.registry.end_of(session) == Some(SessionEnd::SignedOut)
 }
 
 /// Whether an error is the provider's word on these tokens, rather than on this site's own credentials or on the weather.
@@ -316,6 +342,10 @@ fn is_refusal(error: &Error) -> bool {
 
 /// As well as it can be had: nobody waits for it, and the session is over either way.
 async fn revoke(inner: &Inner, tokens: &KeptTokens) {
+    let Ok(_permit) = inner.refreshes.revoking.try_acquire() else {
+        tracing::warn!("too many tokens are being revoked; these are left to end by themselves");
+        return;
+    };
     let context = Context::new(&*inner.http, inner.clock.now(), &inner.redirect.text);
     match timed(Call::Revoke, within_time(inner.provider.revoke(context, tokens.tokens()))).await {
         Ok(()) => tracing::debug!("tokens revoked"),

@@ -12,16 +12,16 @@ use crate::{Inner, SESSION, at, inner, max_age, through};
 
 type Headers = &'static [(&'static str, &'static str)];
 
-/// Whether shared caches may store it, by row.
+/// Whether it is meant for shared caches, by row.
 const RESPONSES: &[(Headers, bool)] = &[
     (&[("cache-control", "public")], true),
     (&[("cache-control", "public, max-age=3600")], true),
-    (&[("cache-control", "max-age=3600")], true),
+    (&[("cache-control", "max-age=3600")], false),
     (&[("cache-control", "s-maxage=60")], true),
     (&[("cache-control", "S-MaxAge=60, stale-while-revalidate=9")], true),
-    (&[("cache-control", "no-cache")], true),
-    (&[("cache-control", "must-revalidate"), ("cache-control", "immutable")], true),
-    (&[("cache-control", "unprivate")], true),
+    (&[("cache-control", "no-cache")], false),
+    (&[("cache-control", "must-revalidate"), ("cache-control", "immutable")], false),
+    (&[("cache-control", "unprivate")], false),
     (&[("cdn-cache-control", "max-age=60")], true),
     (&[("cache-control", "private"), ("cdn-cache-control", "max-age=60")], true),
     (&[("cache-control", "no-store"), ("surrogate-control", "max-age=60")], true),
@@ -36,7 +36,7 @@ const RESPONSES: &[(Headers, bool)] = &[
 ];
 
 #[tokio::test]
-async fn a_renewal_waits_for_a_response_that_no_shared_cache_stores() {
+async fn a_renewal_waits_for_a_response_that_is_not_meant_for_shared_caches() {
     let site = Site::with(|builder| builder.session_idle_timeout(Duration::from_secs(100)));
     let browser = site.signed_in().await;
     site.clock.set(at(50));
@@ -49,7 +49,7 @@ async fn a_renewal_waits_for_a_response_that_no_shared_cache_stores() {
 }
 
 #[tokio::test]
-async fn a_deletion_waits_for_a_response_that_no_shared_cache_stores() {
+async fn a_deletion_waits_for_a_response_that_is_not_meant_for_shared_caches() {
     let site = Site::with(|builder| builder.session_idle_timeout(Duration::from_secs(100)));
     let browser = site.signed_in().await;
     site.clock.set(at(100));
@@ -64,24 +64,25 @@ async fn a_deletion_waits_for_a_response_that_no_shared_cache_stores() {
 /// Signed in, whether or not a renewal is due.
 #[tokio::test]
 async fn a_response_to_somebody_is_private_unless_the_app_says_otherwise() {
-    let cases: &[(Headers, Option<&str>)] = &[
-        (&[], Some("private")),
-        (&[("expires", "Thu, 01 Jan 2099 00:00:00 GMT")], Some("private")),
-        (&[("vary", "accept")], Some("private")),
-        (&[("cache-control", "public, max-age=60")], None),
-        (&[("cache-control", "max-age=60")], None),
-        (&[("cache-control", "no-store")], None),
-        (&[("cache-control", "no-cache"), ("cache-control", "must-revalidate")], None),
-        (&[("cache-control", "")], None),
+    // What is added, and what is where the response carries a cookie.
+    let cases: &[(Headers, [Option<&str>; 2])] = &[
+        (&[], [Some("private"); 2]),
+        (&[("expires", "Thu, 01 Jan 2099 00:00:00 GMT")], [Some("private"); 2]),
+        (&[("vary", "accept")], [Some("private"); 2]),
+        (&[("cache-control", "public, max-age=60")], [None; 2]),
+        (&[("cache-control", "max-age=60")], [None, Some("private")]),
+        (&[("cache-control", "no-store")], [None; 2]),
+        (&[("cache-control", "no-cache"), ("cache-control", "must-revalidate")], [None, Some("private")]),
+        (&[("cache-control", "")], [None, Some("private")]),
     ];
     let site = Site::with(|builder| builder.session_idle_timeout(Duration::from_secs(100)));
     let browser = site.signed_in().await;
-    for second in [0, 50] {
+    for (number, second) in [0, 50].into_iter().enumerate() {
         site.clock.set(at(second));
         for (headers, added) in cases {
             let response = through(&site.sign_in, &answering(headers), &browser, "/").await;
             let said = headers.iter().filter(|(name, _)| *name == "cache-control").map(|(_, value)| *value);
-            let expected: Vec<_> = said.chain(*added).collect();
+            let expected: Vec<_> = said.chain(added[number]).collect();
             assert_eq!(values(response.headers(), CACHE_CONTROL.as_str()), expected, "second {second}, {headers:?}");
             what_the_app_said_stays(headers, response.headers());
         }

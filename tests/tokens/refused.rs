@@ -226,3 +226,36 @@ async fn with_sessions_that_outlive_tokens_a_refusal_is_an_end_as_well() {
     let started = shop.site.start(&mut browser, "/").await;
     assert_eq!(shop.site.get(&mut browser, &started.callback(CODE)).await.status(), 303);
 }
+
+/// A firewall's page, or a wrong client id since the last deployment, is no word on anybody's tokens.
+#[tokio::test]
+async fn only_the_api_s_own_word_on_the_tokens_is_a_refusal() {
+    let mut answers: Vec<(u16, String)> = Vec::new();
+    for status in [400, 401, 403, 404, 405, 408, 413, 421, 425, 451, 500, 503] {
+        answers.push((status, "<html>WAF</html>".to_owned()));
+    }
+    for (status, words) in [
+        (403, "Forbidden"),
+        (404, "Not found"),
+        (500, "Invalid client ID or redirect URI."),
+        (500, "Invalid redirect URI."),
+        (400, "Invalid redirect URI."),
+        (500, "Invalid client secret."),
+        (500, "Error in mustGetFromDB(): Could not find doc w/ id app in auth-apps"),
+        (500, "Invalid grant type."),
+        (500, ""),
+    ] {
+        answers.push((status, serde_json::json!({ "errorMessage": words }).to_string()));
+    }
+    for (status, body) in answers {
+        let name = format!("{status} {body}");
+        let shop = Shop::new();
+        let mut browser = shop.due().await;
+        shop.bank.fail(move || Ok(http::Response::builder().status(status).body(body.clone().into()).unwrap()));
+        let response = shop.get(&mut browser, "/").await;
+        assert_eq!((text(&response), sets(&response)), ("bob at-1", vec![]), "{name}");
+        shop.bank.recover();
+        shop.advance(2);
+        assert_eq!(shop.who(&mut browser).await, "bob at-2", "{name}");
+    }
+}

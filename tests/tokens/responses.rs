@@ -109,9 +109,10 @@ async fn or_none_where_the_newest_is_forgotten_here() {
     let mut browser = shop.due().await;
     let slow = shop.begin(&browser, "/slow").await;
     assert_eq!(shop.who(&mut browser).await, "bob at-2");
+    shop.bank.life.store(10 * LIFE, Ordering::SeqCst);
     shop.advance(LIFE - 60);
     assert_eq!(shop.who(&mut browser).await, "bob at-3");
-    shop.advance(60);
+    shop.advance(60 * 60);
     // What is old is forgotten when somebody else comes.
     shop.bank.life.store(10, Ordering::SeqCst);
     let mut other = shop.signed_in().await;

@@ -155,9 +155,12 @@ async fn a_provider_that_never_answers_holds_nobody_for_ever() {
     let other = shop.begin(&browser, "/").await;
     assert_eq!(shop.who(&mut browser).await, "bob at-1");
     assert_eq!(text(&other.await.unwrap()), "bob at-1");
-    assert_eq!(before.elapsed().as_secs(), 20);
-    assert_eq!(shop.who(&mut browser).await, "bob at-1", "at once while the next try pauses");
-    assert_eq!(before.elapsed().as_secs(), 20);
+    assert_eq!(before.elapsed().as_secs(), 2, "the pair is still good");
+    shop.advance(LIFE);
+    assert_eq!(shop.get(&mut browser, "/guarded").await.status(), 503);
+    assert_eq!(before.elapsed().as_secs(), 20, "it is not, and one try takes so long");
+    assert_eq!(shop.get(&mut browser, "/guarded").await.status(), 503);
+    assert_eq!(before.elapsed().as_secs(), 20, "at once while the next try pauses");
     assert_eq!(shop.sent(), ["refresh rt-1"]);
 }
 

@@ -49,7 +49,8 @@ pub(super) fn grant(response: &Response<Bytes>, is_refresh: bool) -> Result<Gran
     {
         return Err(ErrorKind::NotVerified.into());
     }
-    check_status(response, Route::Token)?;
+    check_status(response, Route::Token)
+        .map_err(|error| if is_refresh { refresh_error(response, error) } else { error })?;
     let answer: Answer = json(response)?;
     let verified = match &answer.verification_response {
         Some(verification) => object::<Verification>(verification.get().as_bytes())?.success,
@@ -76,6 +77,26 @@ pub(super) fn grant(response: &Response<Bytes>, is_refresh: bool) -> Result<Gran
         })
     })?;
     Ok(Grant::new(account.bitbadges_address.clone(), &account)?.with_tokens(tokens))
+}
+
+/// A refusal of a refresh ends the session, so it must be the API's own word on these tokens: one of its texts on them, or
+/// a 400 of its making. A page of some firewall, or a wrong client id since the last deployment, must end nobody's.
+fn refresh_error(response: &Response<Bytes>, error: Error) -> Error {
+    if error.kind() != ErrorKind::ExchangeRejected {
+        return error;
+    }
+    match error.reason() {
+        Some("invalid refresh token" | "the refresh token has expired") => error,
+        Some(reason) if response.status() != StatusCode::BAD_REQUEST || reason.contains("redirect URI") => {
+            Error::new(ErrorKind::CredentialsRejected).with_reason(reason)
+        }
+        _ if response.status() == StatusCode::BAD_REQUEST
+            && object::<serde::de::IgnoredAny>(response.body()).is_ok() =>
+        {
+            error
+        }
+        _ => failed("the tokens could not be refreshed"),
+    }
 }
 
 /// The routes of the API.
