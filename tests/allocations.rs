@@ -33,7 +33,7 @@ impl Service<Request<()>> for Inner {
 }
 
 #[test]
-fn a_request_of_nobody_allocates_nothing() {
+fn u36_a_request_of_nobody_allocates_nothing() {
     for keeps_tokens in [false, true] {
         allocates_nothing(keeps_tokens);
     }

@@ -217,7 +217,7 @@ async fn no_way_to_the_provider() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_wrong() {
+async fn u21_a_clock_that_is_wrong() {
     let dev = DevProvider::start().await.unwrap();
     let now = SystemTime::now();
     let remedy = "remedy: have it set by NTP";

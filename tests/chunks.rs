@@ -66,7 +66,7 @@ async fn signed_in(site: &Site, length: &AtomicUsize, count: usize) -> Browser {
 }
 
 #[tokio::test]
-async fn every_size_signs_in_within_the_limit_and_none_beyond() {
+async fn u04_every_size_signs_in_within_the_limit_and_none_beyond() {
     let attached = length(0);
     for limit in [1024, 4096, 6000, 8192, 12_288, MOST] {
         let site = Site::with(|builder| attaching(builder.session_cookie_limit(limit), attached));

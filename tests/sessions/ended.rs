@@ -91,7 +91,7 @@ async fn the_end_is_heard_at_the_end_and_not_at_the_next_look() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn everybody_who_waits_hears_of_a_sign_out_or_a_new_sign_in() {
+async fn u35_everybody_who_waits_hears_of_a_sign_out_or_a_new_sign_in() {
     for (name, expected) in [("signed_out", SessionEnd::SignedOut), ("replaced", SessionEnd::Replaced)] {
         let site = site();
         let mut browser = site.signed_in().await;

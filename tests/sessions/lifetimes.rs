@@ -60,7 +60,7 @@ async fn a_session_ends_by_its_lifetime_or_its_idle_time_whichever_is_earlier() 
 }
 
 #[tokio::test]
-async fn a_session_ends_with_its_access_token_unless_told_otherwise() {
+async fn u37_a_session_ends_with_its_access_token_unless_told_otherwise() {
     let (day, hour) = (DAY as i64, 3600);
     let cases: &[(&str, Rules, Option<i64>, bool, u64)] = &[
         ("no end is told", Rules(DAY, None), None, false, DAY),
@@ -207,7 +207,7 @@ async fn a_clock_that_steps_back_signs_nobody_out() {
 
 /// The first node makes the session; the second's clock is wrong by so many seconds.
 #[tokio::test]
-async fn nodes_may_disagree_on_the_time_by_a_minute() {
+async fn u21_nodes_may_disagree_on_the_time_by_a_minute() {
     for skew in [60, -60] {
         for rules in [Rules(600, None), Rules(600, Some(120))] {
             let keys = Keys::generate().unwrap();

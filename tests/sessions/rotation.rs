@@ -30,7 +30,7 @@ async fn sealed_by(browser: &Browser) -> u8 {
 /// The README's three steps, each node by node, and the requests of somebody who came at each stage, in every order of two
 /// nodes and three requests.
 #[tokio::test]
-async fn nobody_is_signed_out_by_a_rotation() {
+async fn u24_nobody_is_signed_out_by_a_rotation() {
     let stages: [[&[u8]; 2]; 6] = [
         [&[OLD], &[OLD]],
         [&[OLD, NEW], &[OLD]],

@@ -28,7 +28,7 @@ enum Word {
 }
 
 #[tokio::test]
-async fn in_every_order_nothing_is_lost_brought_back_or_left_alive() {
+async fn u07_in_every_order_nothing_is_lost_brought_back_or_left_alive() {
     let mut runs = 0;
     for word in [Word::Yes, Word::No, Word::Nothing] {
         for ends in [vec![SignOut], vec![SignIn], vec![SignOut, SignIn], vec![]] {

@@ -9,7 +9,7 @@ use crate::support::{Browser, navigation, text};
 use crate::{LIFE, SESSION, Shop, TOKENS, sets, settle};
 
 #[tokio::test]
-async fn is_due_a_minute_or_up_to_a_minute_and_a_half_before_the_end() {
+async fn u28_is_due_a_minute_or_up_to_a_minute_and_a_half_before_the_end() {
     let shop = Shop::new();
     let mut first = Vec::new();
     for _ in 0..20 {
@@ -44,7 +44,7 @@ async fn a_short_life_is_refreshed_in_its_last_quarter() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_requests_at_once_refresh_once() {
+async fn u06_a_thousand_requests_at_once_refresh_once() {
     for after_the_end in [false, true] {
         let shop = Shop::new();
         let mut browser = shop.due().await;
@@ -83,7 +83,7 @@ async fn two_sessions_of_one_person_are_refreshed_each() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_loses_no_pair() {
+async fn u06_a_client_that_goes_away_loses_no_pair() {
     for polls in 1..6 {
         for is_answered_first in [false, true] {
             let shop = Shop::new();

@@ -86,7 +86,7 @@ async fn nothing_comes_after_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_slow_response_brings_the_newest_pair() {
+async fn u07_a_slow_response_brings_the_newest_pair() {
     let shop = Shop::new();
     let mut browser = shop.due().await;
     let mut slow_browser = browser.clone();

@@ -34,7 +34,7 @@ fn outages() -> Vec<(&'static str, fn() -> Answer)> {
 }
 
 #[tokio::test]
-async fn an_outage_signs_nobody_out() {
+async fn u25_an_outage_signs_nobody_out() {
     for (name, outage) in outages() {
         let shop = Shop::new();
         let mut browser = shop.due().await;

@@ -175,3 +175,15 @@ async fn u34_the_wish_survives_the_page_that_another_site_s_link_ends_at() {
     let link = "<a href=\"/api/login?prompt=select_account&amp;return_to=%2Fpage\">Continue</a>";
     assert!(text(&response).contains(link), "{}", text(&response));
 }
+
+#[tokio::test]
+async fn u22_a_provider_that_is_down_keeps_nothing_from_starting() {
+    let site = Site::new();
+    site.upstream.fail(tower_signin::HttpErrorKind::Unreachable);
+    let mut browser = Browser::new();
+    assert_eq!(site.get(&mut browser, "/").await.status(), 200, "the rest of the site goes on");
+    let started = site.start(&mut browser, "/").await;
+    let response = site.get(&mut browser, &started.callback(CODE)).await;
+    assert_eq!(told(&response), (502, "provider_unreachable".to_owned()));
+    assert_eq!(site.upstream.requests().len(), 1, "only the exchange ever asks for it");
+}

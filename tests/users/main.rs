@@ -20,7 +20,14 @@
 //! | u20 | headers of a proxy change where the browser is sent |
 //! | u33 | declining at the provider is treated as a breakdown |
 //! | u34 | who came with the wrong account can't change it |
+//! | u22 | a provider that is down keeps the application from starting |
 //! | u35 | a WebSocket is answered with a redirect that nobody can follow |
+//!
+//! Others stand where their subject is: u04 (large sessions) in `tests/chunks.rs`; u06, u07, u25, u28 (refresh) in
+//! `tests/tokens/`; u21, u24, u35, u37 (clocks, keys, streams, staleness) in `tests/sessions/`, u21 in `tests/check.rs` too;
+//! u36 (cost) in `tests/allocations.rs`. What can't apply: u17 (answers by POST) and u23 (signing keys of the provider) ask
+//! for OpenID Connect, which no provider here speaks; BitBadges knows neither a sign-out that applications can start (u26)
+//! nor one that it tells them of (u27).
 
 #![allow(missing_docs, reason = "tests")]
 
