@@ -72,6 +72,7 @@ enum Entry {
         at: u64,
     },
     Refused {
+        generation: u64,
         at: u64,
     },
     Unreachable {
@@ -166,8 +167,11 @@ impl Refreshes {
     /// Whether there are newer tokens of the same session, which only the browser has.
     pub(crate) fn is_superseded(&self, held: &KeptTokens) -> bool {
         match self.lock().entries.get(&held.session) {
-            None | Some(Entry::Fresh { .. } | Entry::Refused { .. }) => false,
-            Some(entry) => entry.generation() > held.generation,
+            Some(Entry::Spent { generation, .. } | Entry::Unreachable { generation, .. }) => {
+                *generation > held.generation
+            }
+            // What is fresh, or is being fetched, is for whoever comes with older ones.
+            None | Some(Entry::Running { .. } | Entry::Fresh { .. } | Entry::Refused { .. }) => false,
         }
     }
 
@@ -184,6 +188,8 @@ impl Refreshes {
                     table.spend(&tokens);
                     tokens
                 }
+                // A thief's copy was refused; this newer pair was not.
+                Some(Entry::Refused { generation, .. }) if *generation < held.generation => Arc::new(held),
                 // Dead at the provider already.
                 Some(entry) if entry.generation() > held.generation => return,
                 _ => Arc::new(held),
@@ -252,7 +258,7 @@ impl Table {
                 self.fresh.push_back((session, now));
                 Entry::Fresh { tokens: Arc::clone(tokens), at: now }
             }
-            Outcome::Refused => Entry::Refused { at: now },
+            Outcome::Refused => Entry::Refused { generation, at: now },
             Outcome::Unreachable | Outcome::Superseded => Entry::Unreachable { generation, failures, at: now },
         };
         self.entries.insert(session, entry);
@@ -275,9 +281,10 @@ impl Entry {
     fn ended_at(&self) -> Option<u64> {
         match self {
             Self::Running { .. } => None,
-            Self::Fresh { at, .. } | Self::Spent { at, .. } | Self::Refused { at } | Self::Unreachable { at, .. } => {
-                Some(*at)
-            }
+            Self::Fresh { at, .. }
+            | Self::Spent { at, .. }
+            | Self::Refused { at, .. }
+            | Self::Unreachable { at, .. } => Some(*at),
         }
     }
 }

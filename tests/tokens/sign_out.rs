@@ -49,7 +49,7 @@ async fn revokes_the_newest_pair_though_the_browser_has_an_older_one() {
 
 #[tokio::test]
 async fn revokes_the_pair_the_browser_has_where_it_is_the_newest() {
-    for pause in [0, 61] {
+    for pause in [0, LIFE + 1] {
         let shop = Shop::new();
         let mut browser = shop.due().await;
         assert_eq!(shop.who(&mut browser).await, "bob at-2");
@@ -175,4 +175,43 @@ async fn whose_tokens_are_past_their_end_signs_out_as_well() {
     assert_eq!(sets(&shop.sign_out(&mut browser).await), [SESSION, TOKENS]);
     settle().await;
     assert_eq!(shop.sent(), ["revoke at-1"]);
+}
+
+/// A thief's copy, sent once the newer pair is forgotten here, is refused; the person's own pair is still good.
+#[tokio::test]
+async fn revokes_the_newest_pair_though_an_older_one_was_refused() {
+    let days = |days: u64| days * 24 * LIFE;
+    let shop = Shop::with(|builder| builder.session_lifetime(std::time::Duration::from_secs(days(9))));
+    let mut browser = shop.due().await;
+    let stolen = browser.clone();
+    shop.bank.life.store(days(8), Ordering::SeqCst);
+    assert_eq!(shop.who(&mut browser).await, "bob at-2");
+    shop.advance(days(1));
+    shop.bank.fail(|| Ok(failure(400, "Invalid refresh token.")));
+    assert_eq!(text(&shop.call(&stolen, navigation(Method::GET, "/", "none")).await), "nobody");
+    assert_eq!(shop.who(&mut browser).await, "bob at-2");
+    shop.sign_out(&mut browser).await;
+    settle().await;
+    assert_eq!(shop.sent(), ["refresh rt-1", "refresh rt-1", "revoke at-2"]);
+}
+
+#[tokio::test]
+async fn a_flood_of_revocations_is_bounded() {
+    let shop = Shop::new();
+    let gate = shop.site.upstream.hold(is_revoke);
+    let mut browsers = Vec::new();
+    for _ in 0..258 {
+        browsers.push(shop.signed_in().await);
+    }
+    for browser in &mut browsers {
+        assert_eq!(shop.sign_out(browser).await.status(), 303);
+        settle().await;
+    }
+    assert_eq!(shop.sent().iter().filter(|sent| sent.starts_with("revoke")).count(), 256);
+    gate.add_permits(256);
+    settle().await;
+    let mut browser = shop.signed_in().await;
+    shop.sign_out(&mut browser).await;
+    settle().await;
+    assert_eq!(shop.sent().iter().filter(|sent| sent.starts_with("revoke")).count(), 1, "it goes on afterwards");
 }
