@@ -105,7 +105,7 @@ impl After {
             append_cookies(headers, self.tokens.and_then(|(tokens, ends_at)| newest_cookie(inner, tokens, ends_at)));
         }
         if let Some(forwarded) = self.forwarded {
-            forwarded.apply(&self.sign_in.0, response);
+            forwarded.apply(response);
         }
     }
 }
@@ -149,7 +149,7 @@ fn log_tokens_lost(error: &Error) {
 }
 
 impl Forwarded {
-    fn apply<R>(self, inner: &Inner, response: &mut Response<R>) {
+    fn apply<R>(self, response: &mut Response<R>) {
         let (refusal, status) = (self.completed.signed_in.refusal(), response.status().as_u16());
         let is_success = refusal.is_none() && status < 400;
         let request_id = self.aftermath.request_id();
@@ -172,8 +172,6 @@ impl Forwarded {
         }
         let headers = response.headers_mut();
         respond::keep_private(headers);
-        // The handler of a double may answer after the session of the first has ended.
-        let is_over = inner.registry.has_ended(self.completed.signed_in.identity().session().id());
-        self.aftermath.set_cookies(headers, (is_success && !is_over).then_some(&self.completed));
+        self.aftermath.set_cookies(headers, is_success.then_some(&self.completed));
     }
 }

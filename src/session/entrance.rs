@@ -95,7 +95,7 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
         timeout(PATIENCE, newest).await.unwrap_or(Outcome::Unreachable)
     };
     match outcome {
-        // Signed out or replaced meanwhile: the tokens are being revoked, and somebody else has seen to the cookies.
+        // Signed out or replaced meanwhile: whoever did so has seen to the tokens and the cookies.
         _ if matches!(
             inner.registry.end_of(current.session.id()),
             Some(SessionEnd::SignedOut | SessionEnd::Replaced)
