@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use http::Method;
 
 use crate::site::set_cookies;
-use crate::support::{Browser, navigation, text};
+use crate::support::{Browser, location, navigation, text};
 use crate::{LIFE, SESSION, Shop, TOKENS, sets, settle};
 
 #[tokio::test]
@@ -127,6 +127,9 @@ async fn a_spent_refresh_token_is_not_sent_again() {
         let response = shop.get(&mut old, "/").await;
         assert_eq!((text(&response), sets(&response)), ("nobody", vec![]), "the cookies may be newer ones by now");
     }
+    let login = navigation(Method::GET, "/api/login?return_to=/guarded", "cross-site");
+    let to = location(&shop.call(&old, login).await);
+    assert!(to.starts_with("https://bitbadges.io/"), "no page recognises them, so neither does login: {to}");
     assert_eq!(shop.sent(), ["refresh rt-1"]);
     assert_eq!(shop.who(&mut browser).await, "bob at-2", "the browser that has the new pair goes on");
 }
