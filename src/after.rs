@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response};
@@ -14,8 +15,11 @@ use crate::flow::append_cookies;
 use crate::flow::attempt::Completed;
 use crate::flow::callback::Aftermath;
 use crate::identity::{Identity, Unrecognised};
+use crate::session::Session;
 use crate::session::entrance::{Deletion, Entrance};
-use crate::session::sealed::{Current, renew, set_cookies};
+use crate::session::presented::Current;
+use crate::session::sealed::{renew, set_cookies};
+use crate::session::stored::{self, StoredId};
 use crate::session::tokens::KeptTokens;
 use crate::{refusal, respond, telemetry};
 
@@ -38,7 +42,7 @@ pub(crate) struct After {
 /// What a response does to the session cookies of its request, further ones that came with it included.
 enum Change {
     /// Brings them anew.
-    Renew(Identity),
+    Renew(Identity, Option<StoredId>),
     /// Deletes those of a session of ours that is over.
     Delete(Deletion),
 }
@@ -79,11 +83,11 @@ impl After {
                 unrecognised(false);
                 self.cookie = delete.map(Change::Delete);
             }
-            Entrance::SignedIn(Current { session, ends_at, is_renewal_due }, carried) => {
+            Entrance::SignedIn(Current { session, ends_at, is_renewal_due, stored }, carried) => {
                 let absolute_end = session.absolute_end();
                 let identity = Identity::new(session, ends_at, registry);
                 self.is_signed_in = true;
-                self.cookie = is_renewal_due.then(|| Change::Renew(identity.clone()));
+                self.cookie = is_renewal_due.then(|| Change::Renew(identity.clone(), stored));
                 extensions.insert(identity);
                 if let Some(carried) = carried {
                     extensions.insert(carried.tokens.tokens().clone());
@@ -121,19 +125,29 @@ impl Change {
                 let tokens = tokens.and_then(|name| inner.cookies.expire(name));
                 inner.cookies.expire_session(came).chain(tokens).collect()
             }
-            Self::Renew(identity)
+            Self::Renew(identity, stored)
                 if inner.clock.now() < identity.expires_at() && !inner.registry.has_ended(identity.session().id()) =>
             {
-                let session = renew(inner, identity.session());
-                let Ok(mut cookies) = set_cookies(inner, &session) else { return Vec::new() };
-                inner.registry.renewed(&session);
-                telemetry::session_renewed();
+                let cookies = match stored {
+                    // The store has it renewed.
+                    Some(stored) => stored.set_cookie(inner, identity.session()).map(|cookie| vec![cookie]),
+                    None => renewed_cookies(inner, identity.session()),
+                };
+                let Ok(mut cookies) = cookies else { return Vec::new() };
                 cookies.extend(inner.cookies.expire_further(came, cookies.len()));
                 cookies
             }
-            Self::Delete(_) | Self::Renew(_) => Vec::new(),
+            Self::Delete(_) | Self::Renew(..) => Vec::new(),
         }
     }
+}
+
+fn renewed_cookies(inner: &Inner, session: &Session) -> Result<Vec<HeaderValue>, Error> {
+    let session = renew(inner, session);
+    let cookies = set_cookies(inner, &session)?;
+    inner.registry.renewed(session.id(), session.ends_at());
+    telemetry::session_renewed();
+    Ok(cookies)
 }
 
 /// The cookie of these tokens, or of newer ones that have come while the response was made.
@@ -169,6 +183,12 @@ impl Forwarded {
             } else {
                 tracing::warn!(request_id, status, "not signed in: the handler of the callback failed");
             }
+        }
+        if let Some(stored) = self.completed.stored.clone().filter(|_| !is_success)
+            && !self.completed.is_given.load(Ordering::Acquire)
+        {
+            // Where a double of this callback was let in, its browser has the session.
+            stored::delete_soon(self.aftermath.inner(), stored);
         }
         let headers = response.headers_mut();
         respond::keep_private(headers);

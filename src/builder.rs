@@ -24,6 +24,8 @@ use crate::seal::{Keys, Seal};
 use crate::session::lifetime::Lifetimes;
 use crate::session::refresh::Refreshes;
 use crate::session::registry::Registry;
+use crate::session::store::SessionStore;
+use crate::session::stored::Store;
 use crate::telemetry;
 
 /// Collects the settings of a [`SignIn`]; [`build`](Self::build) checks them all.
@@ -37,6 +39,7 @@ pub struct Builder {
     cookie_prefix: String,
     session_cookie_limit: usize,
     lifetimes: Lifetimes,
+    store: Option<Store>,
     keep_tokens: bool,
     forward: bool,
     hook: Option<Hook>,
@@ -58,6 +61,7 @@ impl Builder {
             cookie_prefix: "signin".to_owned(),
             session_cookie_limit: COOKIE_LIMIT,
             lifetimes: Lifetimes::default(),
+            store: None,
             keep_tokens: false,
             forward: false,
             hook: None,
@@ -150,6 +154,34 @@ impl Builder {
     /// provider says when that is: afterwards nobody vouches for the person.
     pub fn sessions_outlive_tokens(mut self) -> Self {
         self.lifetimes.outlive_tokens = true;
+        self
+    }
+
+    /// Keeps sessions on the server; the cookie then holds nothing but a sealed 256-bit id. By default they live in their
+    /// cookies, which needs nothing else and asks nobody.
+    ///
+    /// With a store a sign-out counts at every node at once, and in a copy of the cookie too; sessions may be large (64 KiB
+    /// each), and their cookie stays at some 110 bytes. What it costs is a look into the store at each request of somebody
+    /// signed in, and that it has to be there:
+    ///
+    /// * Where it does not answer, nobody is signed out and no cookie is deleted. Guards and extractors, those of an
+    ///   `Option` too, answer 503 and `session_unavailable`; what asks for nobody goes on. Nobody can sign in
+    ///   (`session_store_failed`), and who comes back from the provider with a session already is told so before the code is
+    ///   used up. Signing out deletes the cookies; the log has an error where the store could not be told.
+    /// * Sessions that were made before live on in their cookies. When the store is taken away again, those in it are over.
+    /// * [`session_idle_timeout`](Self::session_idle_timeout) moves the end in the store, not in the cookie. A shorter one
+    ///   counts from a session's next request on.
+    /// * [Tokens](Self::keep_tokens) stay in their own cookie.
+    ///
+    /// ```
+    /// use tower_signin::MemoryStore;
+    ///
+    /// # fn example(builder: tower_signin::Builder) -> tower_signin::Builder {
+    /// builder.session_store(MemoryStore::with_capacity(10_000))
+    /// # }
+    /// ```
+    pub fn session_store(mut self, store: impl SessionStore) -> Self {
+        self.store = Some(Store::new(Box::new(store)));
         self
     }
 
@@ -374,6 +406,7 @@ impl Builder {
             keep_fragment: self.keep_fragment,
             clear_site_data: self.clear_site_data,
             lifetimes: self.lifetimes,
+            store: self.store,
             keep_tokens: self.keep_tokens,
             refreshes: Refreshes::default(),
             attempts: Attempts::default(),

@@ -2,6 +2,7 @@
 
 mod watched;
 
+use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
 
@@ -161,6 +162,7 @@ pub(crate) async fn run(inner: &Arc<Inner>) -> Report {
     let context = Context::new(&watched, inner.clock.now(), &inner.redirect.text);
     let of_provider = inner.provider.check(context).await;
     let mut findings = vec![redirect_uri(&inner.redirect), cookies(inner), keys(inner)];
+    findings.extend(session_store(inner).await);
     findings.extend(watched.findings());
     if of_provider.is_empty() {
         findings.push(Finding::skipped("provider", format!("{} offers no check of its own", inner.provider.issuer())));
@@ -206,6 +208,18 @@ fn keys(inner: &Inner) -> Finding {
             count => format!("{count} keys: the first one seals, every one opens; every node needs the same"),
         },
     )
+}
+
+async fn session_store(inner: &Inner) -> Option<Finding> {
+    const NAME: &str = "session_store";
+    let store = inner.store.as_ref()?;
+    Some(match store.check().await {
+        Ok(()) => Finding::ok(NAME, "it answers; whether all nodes use the same one can't be asked"),
+        Err(error) => {
+            let source = error.source().map(|source| format!(" ({source})")).unwrap_or_default();
+            Finding::failed(NAME, format!("{error}{source}"), "see that it runs and can be reached from here")
+        }
+    })
 }
 
 fn one_line(text: String) -> String {

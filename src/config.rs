@@ -23,6 +23,7 @@ use crate::seal::Seal;
 use crate::session::lifetime::Lifetimes;
 use crate::session::refresh::Refreshes;
 use crate::session::registry::Registry;
+use crate::session::stored::Store;
 
 /// The configured whole: provider, addresses, keys and rules. A cheap clone; make one for each application.
 ///
@@ -55,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) clear_site_data: bool,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) registry: Arc<Registry>,
+    /// Where sessions live, if not in their cookies.
+    pub(crate) store: Option<Store>,
     pub(crate) keep_tokens: bool,
     pub(crate) refreshes: Refreshes,
     pub(crate) attempts: Attempts,

@@ -158,7 +158,7 @@ kinds! {
         remedy "Use another account, or ask the site's owners for access.";
     SessionUnavailable = 503 "session_unavailable", "We can't tell whether you are signed in",
         cause "What your session depends on did not answer, so it could not be checked. You have not been signed out.",
-        remedy "Try again in a moment. Operators: the sign-in service can't be reached to refresh the session's tokens; see the log.";
+        remedy "Try again in a moment. Operators: the session store does not answer, or the sign-in service can't be reached to refresh the session's tokens; see the log.";
     LayerMissing = 500 "sign_in_layer_missing", "Something went wrong on this site",
         cause "A guard got a request that the SignInLayer of its own SignIn has not seen: that layer does not stand outside it, or another one stands between, so nobody can be recognised.",
         remedy "Operators: mount sign_in.layer() outside sign_in.require(); in axum the last .layer() is the outermost.";
@@ -267,6 +267,9 @@ kinds! {
     SessionTooLarge = 500 "session_too_large", "Something went wrong on this site",
         cause "What this site wants to remember about you takes more room in cookies than it may.",
         remedy "Operators: attach less data in the sign-in hook, or have the provider claim less; see the log for the sizes, and the setting session_cookie_limit.";
+    StoreFailed = 503 "session_store_failed", "Signing in did not work just now",
+        cause "The sign-in service recognised you, but this site could not remember it: where it keeps its sessions gave no answer.",
+        remedy "Start again in a moment. Operators: the session store is down, full or can't be reached; see the log.";
     Unsupported = 500 "unsupported", "Something went wrong on this site",
         cause "The provider does not offer what was asked of it.",
         remedy "Operators: see the documentation of the provider.";

@@ -20,7 +20,9 @@ use crate::flow::attempt::{Outcome, Waiter};
 use crate::flow::callback::Aftermath;
 use crate::http_client::BoxFuture;
 use crate::oauth::callback::single;
+use crate::service::Arrived;
 use crate::session::entrance::Entrance;
+use crate::session::presented::Presented;
 
 pin_project! {
     /// The response of a [`SignInService`](crate::SignInService).
@@ -41,9 +43,19 @@ pin_project! {
     {
         Inner { #[pin] future: S::Future, after: Option<After> },
         Own { response: Option<Response<Bytes>> },
+        Answering { answer: BoxFuture<'static, Response<Bytes>> },
+        Presenting { presenting: Option<Box<Presenting<S, B>>> },
         Attempt { attempt: Option<Box<Attempt<S, B>>> },
         Entering { entering: Option<Box<Entering<S, B>>> },
     }
+}
+
+/// A request whose session is asked for.
+struct Presenting<S, B> {
+    sign_in: SignIn,
+    presented: BoxFuture<'static, Presented>,
+    service: S,
+    arrived: Arrived<B>,
 }
 
 /// A callback that waits for its attempt.
@@ -78,6 +90,20 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
         Self { state: State::Entering { entering: Some(Box::new(entering)) } }
     }
 
+    pub(crate) fn presenting(
+        sign_in: SignIn,
+        presented: BoxFuture<'static, Presented>,
+        service: S,
+        arrived: Arrived<B>,
+    ) -> Self {
+        let presenting = Presenting { sign_in, presented, service, arrived };
+        Self { state: State::Presenting { presenting: Some(Box::new(presenting)) } }
+    }
+
+    pub(crate) fn answering(answer: BoxFuture<'static, Response<Bytes>>) -> Self {
+        Self { state: State::Answering { answer } }
+    }
+
     pub(crate) fn own(response: Response<Bytes>) -> Self {
         Self { state: State::Own { response: Some(response) } }
     }
@@ -96,7 +122,7 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
 
 impl<S, B, R> Future for ResponseFuture<S, B>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    S: Service<Request<B>, Response = Response<R>> + Clone,
 {
     type Output = Result<Response<ResponseBody<R>>, S::Error>;
 
@@ -114,6 +140,15 @@ where
                 StateProjection::Own { response } => {
                     let response = response.take().expect("ResponseFuture polled after completion");
                     return Poll::Ready(Ok(response.map(ResponseBody::own)));
+                }
+                StateProjection::Answering { answer } => {
+                    return Poll::Ready(Ok(ready!(answer.as_mut().poll(cx)).map(ResponseBody::own)));
+                }
+                StateProjection::Presenting { presenting } => {
+                    let waiting = presenting.as_mut().expect("ResponseFuture polled after completion");
+                    let presented = ready!(waiting.presented.as_mut().poll(cx));
+                    let mut waited = presenting.take().expect("it was there a moment ago");
+                    waited.arrived.go_on(&waited.sign_in, &mut waited.service, presented).state
                 }
                 StateProjection::Attempt { attempt } => {
                     let waiting = attempt.as_mut().expect("ResponseFuture polled after completion");

@@ -127,6 +127,8 @@ pub(crate) enum Purpose {
     Tokens,
     Rounds,
     Logout,
+    /// A session in a store, under its key there.
+    Record,
 }
 
 /// Why a sealed value did not open.
@@ -162,6 +164,7 @@ struct RingKey {
     tokens: RandomizedNonceKey,
     rounds: RandomizedNonceKey,
     logout: RandomizedNonceKey,
+    record: RandomizedNonceKey,
 }
 
 impl Seal {
@@ -202,6 +205,17 @@ impl Seal {
         count: usize,
         plain: &[u8],
     ) -> Result<String, RandomnessFailed> {
+        Ok(URL_SAFE_NO_PAD.encode(self.seal_bytes(purpose, name, count, plain)?))
+    }
+
+    /// The same as bytes, for a place that takes any.
+    pub(crate) fn seal_bytes(
+        &self,
+        purpose: Purpose,
+        name: &str,
+        count: usize,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, RandomnessFailed> {
         let key = self.0.first().ok_or(RandomnessFailed)?;
         let mut body = Vec::with_capacity(plain.len() + AES_256_GCM_SIV.tag_len());
         body.extend_from_slice(plain);
@@ -214,7 +228,7 @@ impl Seal {
         sealed.extend_from_slice(&key.id);
         sealed.extend_from_slice(nonce.as_ref());
         sealed.append(&mut body);
-        Ok(URL_SAFE_NO_PAD.encode(&sealed))
+        Ok(sealed)
     }
 
     /// Opens what [`seal`](Self::seal) made, with the one key its id names.
@@ -230,7 +244,18 @@ impl Seal {
         count: usize,
         sealed: &[u8],
     ) -> Result<(Vec<u8>, bool), SealError> {
-        let mut bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| SealError::Unknown)?;
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| SealError::Unknown)?;
+        self.open_bytes(purpose, name, count, bytes)
+    }
+
+    /// Opens what [`seal_bytes`](Self::seal_bytes) made, and tells the same.
+    pub(crate) fn open_bytes(
+        &self,
+        purpose: Purpose,
+        name: &str,
+        count: usize,
+        mut bytes: Vec<u8>,
+    ) -> Result<(Vec<u8>, bool), SealError> {
         let (header, body) = bytes.split_at_mut_checked(HEADER).ok_or(SealError::Unknown)?;
         let (format, rest) = header.split_first().ok_or(SealError::Unknown)?;
         if *format != FORMAT {
@@ -262,6 +287,7 @@ impl RingKey {
             tokens: purpose_key(&secret, "tokens", redirect_uri)?,
             rounds: purpose_key(&secret, "rounds", redirect_uri)?,
             logout: purpose_key(&secret, "logout", redirect_uri)?,
+            record: purpose_key(&secret, "record", redirect_uri)?,
         })
     }
 
@@ -272,6 +298,7 @@ impl RingKey {
             Purpose::Tokens => &self.tokens,
             Purpose::Rounds => &self.rounds,
             Purpose::Logout => &self.logout,
+            Purpose::Record => &self.record,
         }
     }
 }

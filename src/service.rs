@@ -10,7 +10,7 @@ use crate::after::After;
 use crate::body::ResponseBody;
 use crate::caller::is_page;
 use crate::config::SignIn;
-use crate::cookies::{Cookies, Found};
+use crate::cookies::{Cookies, Found, Further};
 use crate::flow::callback::{Callback, callback};
 use crate::flow::login::login;
 use crate::flow::logout::logout;
@@ -20,7 +20,8 @@ use crate::identity::Identity;
 use crate::oauth::token::Tokens;
 use crate::respond::without_body_for_head;
 use crate::route::Route;
-use crate::session::entrance::{Entrance, Told};
+use crate::session::entrance::Entrance;
+use crate::session::presented::{Presented, Told};
 
 /// A service behind a [`SignInLayer`](crate::SignInLayer).
 #[derive(Clone, Debug)]
@@ -50,64 +51,92 @@ where
     fn call(&mut self, mut request: Request<B>) -> ResponseFuture<S, B> {
         remove_ours(&mut request);
         let inner = &self.sign_in.0;
-        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
-        let answer = match inner.paths.route(method, uri) {
-            Route::Other => return self.pass_on(request),
-            Route::Login => login(inner, method, uri, headers),
-            Route::Logout => logout(inner, method, uri, headers),
-            Route::Callback => match callback(inner, method, uri, headers) {
-                Callback::Answered(answer) => answer,
-                Callback::Attempt(waiter, aftermath) => {
-                    let is_forward = inner.forward;
-                    let ready = self.take_ready();
-                    let forward = is_forward.then_some((ready, request));
-                    return ResponseFuture::attempt(&self.sign_in, waiter, aftermath, forward);
-                }
-            },
+        let ours = inner.cookies.scan(request.headers());
+        let presented = Presented::of(inner, &ours.session);
+        let arrived = Arrived {
+            route: inner.paths.route(request.method(), request.uri()),
+            came: ours.session.came(),
+            is_marked: ours.has_other || ours.session.first != Found::Nothing,
+            request,
         };
-        let answer = without_body_for_head(method, answer);
-        // Whatever poll_ready reserved for this call is given back, since the call won't come. In redirect mode the same
-        // happens above.
-        drop(self.take_ready());
-        ResponseFuture::own(answer)
+        match presented {
+            Told::Now(presented) => arrived.go_on(&self.sign_in, &mut self.inner, presented),
+            Told::Later(presented) => {
+                ResponseFuture::presenting(self.sign_in.clone(), presented, take_ready(&mut self.inner), arrived)
+            }
+        }
     }
 }
 
-impl<S> SignInService<S> {
-    /// The ordinary request: the session is opened, the identity inserted, the inner service called.
-    fn pass_on<B, R>(&mut self, mut request: Request<B>) -> ResponseFuture<S, B>
+/// A request, and what a first look has shown.
+pub(crate) struct Arrived<B> {
+    request: Request<B>,
+    route: Route,
+    /// The further session cookies that came.
+    came: Further,
+    /// Whether any cookie of ours came.
+    is_marked: bool,
+}
+
+impl<B> Arrived<B> {
+    /// Goes on once it is told whose session it is.
+    pub(crate) fn go_on<S, R>(self, sign_in: &SignIn, service: &mut S, presented: Presented) -> ResponseFuture<S, B>
     where
         S: Service<Request<B>, Response = Response<R>> + Clone,
     {
-        let inner = &self.sign_in.0;
-        let ours = inner.cookies.scan(request.headers());
-        let is_marked = ours.has_other || ours.session.first != Found::Nothing;
-        let told = Entrance::of(inner, request.headers(), &ours.session);
-        let mut after = After::new(&self.sign_in, ours.session.came());
-        if is_marked {
-            Cookies::mark_sensitive(request.headers_mut());
-        }
-        if is_page(request.method(), request.headers()) {
-            after.page = request.uri().path_and_query().cloned();
-        }
-        match told {
-            Told::Now(entrance) => {
-                after.enter(entrance, &mut request);
-                ResponseFuture::inner(self.inner.call(request), after)
-            }
-            Told::Later(entrance) => ResponseFuture::entering(entrance, self.take_ready(), request, after),
+        let inner = &sign_in.0;
+        let (method, uri, headers) = (self.request.method(), self.request.uri(), self.request.headers());
+        let answer = match self.route {
+            Route::Other => return self.pass_on(sign_in, service, presented),
+            Route::Login => Told::Now(login(inner, method, uri, headers, presented)),
+            Route::Logout => logout(inner, method, uri, headers, &presented),
+            Route::Callback => match callback(inner, method, uri, headers, &presented) {
+                Callback::Answered(answer) => Told::Now(answer),
+                Callback::Attempt(waiter, aftermath) => {
+                    let is_forward = inner.forward;
+                    let ready = take_ready(service);
+                    let forward = is_forward.then_some((ready, self.request));
+                    return ResponseFuture::attempt(sign_in, waiter, aftermath, forward);
+                }
+            },
+        };
+        // Whatever poll_ready reserved for this call is given back, since the call won't come. In redirect mode the same
+        // happens above.
+        drop(take_ready(service));
+        match answer {
+            Told::Now(answer) => ResponseFuture::own(without_body_for_head(method, answer)),
+            Told::Later(answer) => ResponseFuture::answering(answer),
         }
     }
 
-    /// The inner service that was polled ready; a clone that was not takes its place.
-    /// See <https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services>.
-    fn take_ready(&mut self) -> S
+    /// The ordinary request: the identity is inserted, the inner service called.
+    fn pass_on<S, R>(mut self, sign_in: &SignIn, service: &mut S, presented: Presented) -> ResponseFuture<S, B>
     where
-        S: Clone,
+        S: Service<Request<B>, Response = Response<R>> + Clone,
     {
-        let clone = self.inner.clone();
-        mem::replace(&mut self.inner, clone)
+        let told = Entrance::of(&sign_in.0, self.request.headers(), presented);
+        let mut after = After::new(sign_in, self.came);
+        if self.is_marked {
+            Cookies::mark_sensitive(self.request.headers_mut());
+        }
+        if is_page(self.request.method(), self.request.headers()) {
+            after.page = self.request.uri().path_and_query().cloned();
+        }
+        match told {
+            Told::Now(entrance) => {
+                after.enter(entrance, &mut self.request);
+                ResponseFuture::inner(service.call(self.request), after)
+            }
+            Told::Later(entrance) => ResponseFuture::entering(entrance, take_ready(service), self.request, after),
+        }
     }
+}
+
+/// The service that was polled ready; a clone that was not takes its place.
+/// See <https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services>.
+fn take_ready<S: Clone>(service: &mut S) -> S {
+    let clone = service.clone();
+    mem::replace(service, clone)
 }
 
 /// A forwarded request carries our identity or none, whatever stood there before.

@@ -2,6 +2,7 @@
 //! and ends whether or not the browser waits for it.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,8 +26,9 @@ use crate::requester::Requester;
 use crate::return_to::ReturnTo;
 use crate::seal::random;
 use crate::session::sealed::new_cookies;
+use crate::session::stored::{self, StoredId};
 use crate::session::tokens::KeptTokens;
-use crate::session::{Fingerprint, NewSession, Session};
+use crate::session::{Fingerprint, NewSession, Session, SessionId};
 use crate::telemetry::{self, Call, timed};
 
 /// How an attempt ended, shared by every request that waits for it.
@@ -39,6 +41,10 @@ pub(crate) struct Completed {
     pub(crate) session_cookies: Vec<HeaderValue>,
     /// Where tokens are kept.
     pub(crate) tokens_cookie: Option<HeaderValue>,
+    /// Where the session is in the store.
+    pub(crate) stored: Option<StoredId>,
+    /// Whether any response has carried it.
+    pub(crate) is_given: Arc<AtomicBool>,
 }
 
 /// A callback that has passed every check.
@@ -262,8 +268,11 @@ async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
     let exchange = async { timeout(PROVIDER_TIME, exchange).await.map_err(|_| ErrorKind::ProviderTimeout)? };
     let grant = timed(Call::Exchange, exchange).await?;
 
-    let mut id = [0; 16];
-    random(&mut id).map_err(|_| ErrorKind::Internal)?;
+    let stored = inner.store.as_ref().map(|store| Ok::<_, Error>((store, StoredId::draw()?))).transpose()?;
+    let id = match &stored {
+        Some((_, stored)) => stored.session_id(),
+        None => new_id()?,
+    };
     let session = |data: &str| new_session(inner, &grant, id, ticket.made_by, data);
     let signed_in = |session: Session| {
         let ends_at = session.ends_at();
@@ -287,11 +296,25 @@ async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
             session(admission.data())?
         }
     };
-    let session_cookies = new_cookies(inner, &session)?;
     let kept = grant.tokens().filter(|_| session.has_tokens());
     let kept = kept.map(|tokens| KeptTokens::first(id, tokens.clone(), session.authenticated_at()));
     let tokens_cookie = kept.map(|kept| kept.set_cookie(inner, session.absolute_end())).transpose()?;
-    Ok(Completed { signed_in: signed_in(session), session_cookies, tokens_cookie })
+    let session_cookies = match &stored {
+        None => new_cookies(inner, &session)?,
+        Some((store, stored)) => {
+            stored::create(inner, store, stored, &session).await?;
+            vec![stored.set_cookie(inner, &session)?]
+        }
+    };
+    let stored = stored.map(|(_, stored)| stored);
+    let is_given = Arc::default();
+    Ok(Completed { signed_in: signed_in(session), session_cookies, tokens_cookie, stored, is_given })
+}
+
+fn new_id() -> Result<SessionId, ErrorKind> {
+    let mut id = [0; 16];
+    random(&mut id).map_err(|_| ErrorKind::Internal)?;
+    Ok(id)
 }
 
 pub(crate) fn new_session(

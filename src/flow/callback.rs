@@ -1,6 +1,7 @@
 //! The way back from the provider: every check that can be made before anything goes to the network.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
@@ -10,6 +11,7 @@ use super::rounds::Rounds;
 use super::switch_link;
 use super::{
     Flow, FlowId, append_cookies, expire_dead_flows, failure, failure_with, login_link, refuse_method_or_prefetch,
+    unavailable,
 };
 use crate::config::Inner;
 use crate::cookies::{Found, Further, find};
@@ -22,8 +24,9 @@ use crate::requester::Requester;
 use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
 use crate::session::SessionId;
+use crate::session::presented::Presented;
 use crate::session::registry::SessionEnd;
-use crate::session::sealed::{Current, Presented, present};
+use crate::session::stored::{self, StoredId};
 use crate::telemetry;
 
 /// What a callback comes to.
@@ -48,13 +51,21 @@ pub(crate) struct Aftermath {
     stale_tokens: Option<HeaderValue>,
     /// The sessions that this browser had at login and now.
     former: [Option<SessionId>; 2],
+    /// Where the one it has now is in the store.
+    stored: Option<StoredId>,
 }
 
-pub(crate) fn callback(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: &HeaderMap) -> Callback {
+pub(crate) fn callback(
+    inner: &Arc<Inner>,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    presented: &Presented,
+) -> Callback {
     if let Some(refusal) = refuse_method_or_prefetch(inner, &Method::GET, method, headers) {
         return Callback::Answered(refusal);
     }
-    match check(inner, uri.query().unwrap_or_default(), headers) {
+    match check(inner, uri.query().unwrap_or_default(), headers, presented) {
         Ok((waiter, aftermath)) => Callback::Attempt(waiter, aftermath),
         Err(response) => Callback::Answered(*response),
     }
@@ -62,13 +73,18 @@ pub(crate) fn callback(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: 
 
 /// The order of the checks matters: nothing is believed before state has passed, and the flow cookie goes only where
 /// the flow is proven to be over.
-fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter, Aftermath), Box<Response<Bytes>>> {
+fn check(
+    inner: &Arc<Inner>,
+    query: &str,
+    headers: &HeaderMap,
+    presented: &Presented,
+) -> Result<(Waiter, Aftermath), Box<Response<Bytes>>> {
     let refuse = |kind: ErrorKind| Box::new(failure(inner, headers, &kind.into()));
 
     let query = CallbackQuery::parse(query).ok_or_else(|| refuse(ErrorKind::CallbackMalformed))?;
     let state = PresentedState::parse(&query.state).ok_or_else(|| refuse(ErrorKind::CallbackMalformed))?;
     let _span = tracing::info_span!("sign_in", flow_id = %FlowId(state.public)).entered();
-    let gone = |kind, return_to: &ReturnTo| Box::new(flow_is_gone(inner, headers, &query, kind, return_to));
+    let gone = |kind, return_to: &ReturnTo| Box::new(flow_is_gone(inner, headers, presented, &query, kind, return_to));
     let nowhere = ReturnTo::root();
 
     let name = inner.cookies.flow_name(state.public);
@@ -106,6 +122,10 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
         CallbackResult::Code(code) => code,
         CallbackResult::Error(error) => return Err(end(authorization_error(error))),
     };
+    if let Presented::Unavailable(_) = presented {
+        // The code would be used up for a session that can't be kept.
+        return Err(Box::new(unavailable(inner, headers, login_link(inner, &flow.return_to))));
+    }
     let return_to = flow.return_to.clone();
     let session_before = flow.session_before;
     let requester = Requester::of(headers);
@@ -129,7 +149,8 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
                 rounds: Rounds::of(inner, headers),
                 further: inner.cookies.scan(headers).session.came(),
                 stale_tokens: stale_tokens(inner, headers),
-                former: [session_before, presented_id(inner, headers)],
+                former: [session_before, presented.session_id()],
+                stored: presented.stored().cloned(),
             };
             Ok((waiter, aftermath))
         }
@@ -144,14 +165,6 @@ fn check(inner: &Arc<Inner>, query: &str, headers: &HeaderMap) -> Result<(Waiter
 fn stale_tokens(inner: &Inner, headers: &HeaderMap) -> Option<HeaderValue> {
     let name = inner.cookies.tokens_name();
     if find(headers, name) == Found::Nothing { None } else { inner.cookies.expire(name) }
-}
-
-/// By what the registry knows the session cookie of this request.
-fn presented_id(inner: &Inner, headers: &HeaderMap) -> Option<SessionId> {
-    match present(inner, headers) {
-        Presented::Nothing | Presented::Refused { .. } => None,
-        Presented::Session(Current { session, .. }) => Some(*session.id()),
-    }
 }
 
 /// The next step after a sign-in that came to nothing: where it was this account that did not do, another one.
@@ -187,12 +200,16 @@ fn authorization_error(code: &str) -> Error {
 fn flow_is_gone(
     inner: &Inner,
     headers: &HeaderMap,
+    presented: &Presented,
     query: &CallbackQuery<'_>,
     kind: ErrorKind,
     return_to: &ReturnTo,
 ) -> Response<Bytes> {
     let login = login_link(inner, return_to);
-    let Presented::Session(Current { session, .. }) = present(inner, headers) else {
+    if let Presented::Unavailable(_) = presented {
+        return unavailable(inner, headers, login);
+    }
+    let Some(session) = presented.session() else {
         let ours = inner.cookies.scan(headers);
         let has_none = ours.session.first == Found::Nothing && !ours.has_other;
         let kind = if kind == ErrorKind::FlowNotFound && has_none { ErrorKind::CookiesRefused } else { kind };
@@ -219,6 +236,10 @@ fn flow_is_gone(
 }
 
 impl Aftermath {
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
     /// For the log.
     pub(crate) fn request_id(&self) -> tracing::field::DisplayValue<Requester> {
         tracing::field::display(self.requester.clone())
@@ -256,7 +277,11 @@ impl Aftermath {
             for former in self.former.into_iter().flatten().filter(|former| former != new) {
                 self.inner.registry.end(former, SessionEnd::Replaced);
             }
+            if let Some(former) = self.stored.filter(|former| former.session_id() != *new) {
+                stored::delete_soon(&self.inner, former);
+            }
             self.inner.registry.signed_in();
+            completed.is_given.store(true, Ordering::Release);
             telemetry::session_opened();
             append_cookies(headers, self.dead_flows);
             append_cookies(headers, completed.session_cookies.iter().cloned());

@@ -8,7 +8,7 @@ use secrecy::zeroize::Zeroizing;
 
 use super::rounds::{AtLogin, Rounds};
 use super::{FLOW_LIFETIME, Flow, FlowId, PROMPT, append_cookies, expire_dead_flows, failure, failure_with, fragment};
-use super::{login_link, refuse_method_or_prefetch, respond, switch_link, wanted_target};
+use super::{login_link, refuse_method_or_prefetch, respond, switch_link, unavailable, wanted_target};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::cookies::{Found, find};
@@ -25,12 +25,18 @@ use crate::route::Site;
 use crate::seal::{Purpose, random};
 use crate::session::Session;
 use crate::session::entrance::is_recognised;
-use crate::session::sealed::{Current, Presented, present};
+use crate::session::presented::{Current, Presented};
 
 /// More flow cookies than this push the oldest out.
 const MOST_FLOWS: usize = 4;
 
-pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> {
+pub(crate) fn login(
+    inner: &Inner,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    presented: Presented,
+) -> Response<Bytes> {
     if let Some(refusal) = refuse_method_or_prefetch(inner, &Method::GET, method, headers) {
         return refusal;
     }
@@ -45,7 +51,9 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
         return respond::see_other(&format!("{}{again}", inner.redirect.origin));
     }
     let came_from = Site::of(headers);
-    let session = match present(inner, headers) {
+    let session = match presented {
+        // A sign-in could not be kept either.
+        Presented::Unavailable(_) => return unavailable(inner, headers, again),
         // Every page turns it away, so going on to one would lead back here.
         Presented::Session(Current { session, .. }) if !is_recognised(inner, headers, &session) => None,
         Presented::Session(Current { session, .. }) if came_from == Site::Foreign && select_account => {

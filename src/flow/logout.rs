@@ -7,7 +7,8 @@ use http::header::{ORIGIN, REFERER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
 use url::Url;
 
-use super::{CLOCK_SKEW, append_cookies, failure, failure_with, link, refuse_method_or_prefetch, wanted_target};
+use super::{CLOCK_SKEW, append_cookies, failure, failure_with, link, login_link, refuse_method_or_prefetch};
+use super::{unavailable, wanted_target};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::cookies::{Found, find};
@@ -16,12 +17,13 @@ use crate::oauth::callback::single;
 use crate::page::{Advice, PageAction, PageLink, SignOut};
 use crate::requester::Requester;
 use crate::respond::{self, Audience};
+use crate::return_to::ReturnTo;
 use crate::route::Site;
 use crate::seal::Purpose;
+use crate::session::presented::{Presented, Told};
 use crate::session::refresh::Refreshes;
 use crate::session::registry::SessionEnd;
-use crate::session::sealed::{Current, Presented, present};
-use crate::session::{Session, SessionId, tokens};
+use crate::session::{LogId, SessionId, stored, tokens};
 use crate::wire::{Reader, Writer};
 
 /// How long a page to sign out may stay open, in seconds.
@@ -35,33 +37,43 @@ const LAYOUT: u8 = 1;
 
 /// Deletes the session and every other cookie of ours, for a POST from a page of ours, or one that brings the token of our
 /// own page to sign out.
-pub(crate) fn logout(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> {
+pub(crate) fn logout(
+    inner: &Arc<Inner>,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    presented: &Presented,
+) -> Told<Response<Bytes>> {
     if let Some(refusal) = refuse_method_or_prefetch(inner, &Method::POST, method, headers) {
-        return refusal;
+        return Told::Now(refusal);
     }
-    let session = match present(inner, headers) {
-        Presented::Session(Current { session, .. }) => Some(session),
-        Presented::Nothing | Presented::Refused { .. } => None,
-    };
-    match (Sender::of(inner, headers), &session) {
+    match (Sender::of(inner, headers), presented.session_id()) {
         (Sender::Ours, _) => {}
-        (Sender::Unknown, Some(session)) if Audience::of(headers) == Audience::Person => {
-            if !has_token(inner, uri, session.id()) {
-                return ask(inner, uri, headers, session);
+        (Sender::Unknown, Some(id)) if Audience::of(headers) == Audience::Person => {
+            if !has_token(inner, uri, &id) {
+                return Told::Now(ask(inner, uri, headers, presented));
             }
         }
-        (Sender::Foreign | Sender::Unknown, _) => return failure(inner, headers, &ErrorKind::LogoutForeign.into()),
+        (Sender::Foreign | Sender::Unknown, _) => {
+            return Told::Now(failure(inner, headers, &ErrorKind::LogoutForeign.into()));
+        }
     }
-    if let Some(session) = session {
-        tracing::info!(request_id = %Requester::of(headers), session = %session.log_id(), "signed out");
+    if let Some(id) = presented.session_id() {
+        tracing::info!(request_id = %Requester::of(headers), session = %LogId(&id), "signed out");
         // A second click: there is nothing left to revoke. A refusal may have been of older tokens.
-        let is_over = inner.registry.end_of(session.id()) == Some(SessionEnd::SignedOut);
-        inner.registry.end(*session.id(), SessionEnd::SignedOut);
-        if !is_over && let tokens::Presented::Tokens(held) = tokens::present(inner, headers, &session) {
+        let is_over = inner.registry.end_of(&id) == Some(SessionEnd::SignedOut);
+        inner.registry.end(id, SessionEnd::SignedOut);
+        if !is_over && let Some(held) = tokens::held(inner, headers, &id) {
             Refreshes::revoke(inner, held);
         }
     }
-    signed_out(inner, uri, headers)
+    let response = signed_out(inner, uri, headers);
+    let Some(stored) = presented.stored().cloned() else { return Told::Now(response) };
+    let inner = Arc::clone(inner);
+    Told::poll(Box::pin(async move {
+        stored::delete(inner, stored).await;
+        response
+    }))
 }
 
 fn signed_out(inner: &Inner, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> {
@@ -113,7 +125,10 @@ impl Sender {
 }
 
 /// The page that asks whether to sign out. No other site can read its token, nor click its button in a frame.
-fn ask(inner: &Inner, uri: &Uri, headers: &HeaderMap, session: &Session) -> Response<Bytes> {
+fn ask(inner: &Inner, uri: &Uri, headers: &HeaderMap, presented: &Presented) -> Response<Bytes> {
+    let Some(session) = presented.session() else {
+        return unavailable(inner, headers, login_link(inner, &ReturnTo::root()));
+    };
     let Some(token) = new_token(inner, session.id()) else {
         return failure(inner, headers, &ErrorKind::Internal.into());
     };

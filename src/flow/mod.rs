@@ -28,6 +28,7 @@ use crate::return_to::ReturnTo;
 use crate::route::is_prefetch;
 use crate::seal::{Purpose, Seal};
 use crate::session::SessionId;
+use crate::session::stored::RETRY_AFTER;
 use crate::{telemetry, wire};
 
 /// How long a person may take between login and callback, in seconds.
@@ -166,6 +167,12 @@ fn failure_with(inner: &Inner, headers: &HeaderMap, error: &Error, advice: &Advi
     telemetry::refused(error.kind());
     let page = Page::new(error, advice, &requester).with_origin(&inner.redirect.origin);
     respond::failure(Audience::of(headers), &page, inner.pages.as_ref())
+}
+
+/// Nothing can be told of a session while its store is away, and nothing is lost.
+fn unavailable(inner: &Inner, headers: &HeaderMap, login: String) -> Response<Bytes> {
+    let error = Error::new(ErrorKind::SessionUnavailable).with_retry_after(RETRY_AFTER);
+    failure_with(inner, headers, &error, &Advice::reload(login))
 }
 
 /// The query parameter of login that asks for another account, and its one value: OpenID Connect's own (Core section

@@ -6,15 +6,13 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::time::timeout;
 
+use super::presented::{Current, Presented, Told};
 use super::refresh::{Outcome, Refreshes};
 use super::registry::SessionEnd;
-use super::sealed::{self, Current};
 use super::tokens::{self, KeptTokens};
 use super::{Session, SessionId};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
-use crate::cookies::SessionCookies;
-use crate::http_client::BoxFuture;
 
 /// As whom.
 pub(crate) enum Entrance {
@@ -52,22 +50,17 @@ pub(crate) struct CarriedTokens {
 /// How long a request waits for newer tokens while those it has are still good.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// When it is told.
-pub(crate) enum Told {
-    Now(Entrance),
-    Later(BoxFuture<'static, Entrance>),
-}
-
 impl Entrance {
-    /// Opens what the request's cookies hold.
-    pub(crate) fn of(inner: &Arc<Inner>, headers: &HeaderMap, session: &SessionCookies<'_>) -> Told {
-        let current = match sealed::open(inner, session) {
-            sealed::Presented::Nothing => return Told::Now(Self::Nobody),
-            sealed::Presented::Refused { delete } => {
+    /// Looks for the tokens of what the request's cookies brought.
+    pub(crate) fn of(inner: &Arc<Inner>, headers: &HeaderMap, presented: Presented) -> Told<Self> {
+        let current = match presented {
+            Presented::Nothing => return Told::Now(Self::Nobody),
+            Presented::Refused { delete } => {
                 let delete = delete.then(|| Deletion { sign_ins: inner.registry.sign_ins(), session: None });
                 return Told::Now(Self::Unrecognised { delete });
             }
-            sealed::Presented::Session(current) => current,
+            Presented::Unavailable(_) => return Told::Now(Self::Unavailable),
+            Presented::Session(current) => current,
         };
         let kept = match tokens::present(inner, headers, &current.session) {
             tokens::Presented::None => return Told::Now(Self::SignedIn(current, None)),

@@ -59,6 +59,11 @@ impl Lifetimes {
     pub(crate) fn is_renewal_due(&self, now: u64, renewed_at: u64) -> bool {
         self.idle.is_some_and(|idle| now.saturating_sub(renewed_at) >= idle.as_secs() / 10)
     }
+
+    /// By how many seconds a renewal moves the end at least.
+    pub(crate) fn renewal_step(&self) -> u64 {
+        self.idle.map_or(1, |idle| (idle.as_secs() / 10).max(1))
+    }
 }
 
 #[cfg(test)]

@@ -4,10 +4,13 @@ pub(crate) mod chunks;
 pub(crate) mod entrance;
 pub(crate) mod lifetime;
 pub(crate) mod memory;
+pub(crate) mod presented;
 pub(crate) mod refresh;
 pub(crate) mod registry;
 pub(crate) mod sealed;
 pub(crate) mod store;
+pub(crate) mod stored;
+mod throttle;
 pub(crate) mod tokens;
 
 use std::fmt;
@@ -138,6 +141,15 @@ impl Session {
             }
         }
         renewed
+    }
+
+    /// The same session with another idle end.
+    pub(crate) fn ending_at(mut self, idle_end: u64) -> Self {
+        self.fixed.idle_end = idle_end;
+        if let Some(bytes) = self.bytes.get_mut(IDLE_END) {
+            bytes.copy_from_slice(&idle_end.to_be_bytes());
+        }
+        self
     }
 
     pub(crate) fn encoded(&self) -> &[u8] {

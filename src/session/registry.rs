@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::{Session, SessionId};
+use super::SessionId;
 use crate::clock::{Clock, unix_seconds};
 use crate::telemetry;
 
@@ -146,9 +146,9 @@ impl Registry {
     }
 
     /// Whoever waits for the end of this session waits longer.
-    pub(crate) fn renewed(&self, session: &Session) {
-        if let Some(watched) = self.lock().watched.get(session.id()) {
-            watched.sender.send_modify(|state| state.ends_at = state.ends_at.max(session.ends_at()));
+    pub(crate) fn renewed(&self, id: &SessionId, ends_at: u64) {
+        if let Some(watched) = self.lock().watched.get(id) {
+            watched.sender.send_modify(|state| state.ends_at = state.ends_at.max(ends_at));
         }
     }
 

@@ -1,63 +1,59 @@
 //! Sessions that live in their cookies, sealed.
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 
 use super::Session;
 use super::chunks::{Layout, join, split};
+use super::presented::{Current, Presented};
+use super::stored::StoredId;
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::cookies::{Found, MOST_CHUNKS, SessionCookies};
 use crate::error::{Error, ErrorKind};
 use crate::seal::{Purpose, Seal, SealError};
 
-/// What the request's session cookies say.
-pub(crate) enum Presented {
-    /// There is none.
-    Nothing,
-    /// A session that holds.
-    Session(Current),
-    /// One that does not count. It is deleted only where it is proven to be ours and over, or forged under a key of ours.
-    Refused { delete: bool },
-}
-
-/// A session that holds, as its cookie brought it.
-pub(crate) struct Current {
-    pub(crate) session: Session,
-    /// Its own end, or an earlier one that the settings ask for by now.
-    pub(crate) ends_at: u64,
-    /// Whether a response should bring its cookie anew: it was used, or a newer key is there.
-    pub(crate) is_renewal_due: bool,
-}
-
-/// Opens the session that the request's cookies hold.
-pub(crate) fn present(inner: &Inner, headers: &HeaderMap) -> Presented {
-    open(inner, &inner.cookies.scan(headers).session)
+/// What the session cookies hold.
+pub(crate) enum Opened {
+    /// A session, or none.
+    Here(Presented),
+    /// The id of one that is in the store.
+    Stored {
+        id: StoredId,
+        /// Sealed under a key that is not the newest.
+        is_outdated: bool,
+    },
 }
 
 /// Opens the session cookies that were found.
-pub(crate) fn open(inner: &Inner, cookies: &SessionCookies<'_>) -> Presented {
+pub(crate) fn open(inner: &Inner, cookies: &SessionCookies<'_>) -> Opened {
     if cookies.first == Found::Nothing {
-        return Presented::Nothing;
+        return Opened::Here(Presented::Nothing);
     }
     let name = inner.cookies.session_name();
-    let Some((sealed, count)) = join(name, cookies) else { return Presented::Refused { delete: false } };
+    let refused = |delete| Opened::Here(Presented::Refused { delete });
+    let Some((sealed, count)) = join(name, cookies) else { return refused(false) };
     let (bytes, is_outdated) = match inner.seal.open_dated(Purpose::Session, name, count, &sealed) {
         Ok(opened) => opened,
-        Err(error) => return Presented::Refused { delete: error == SealError::Forged },
+        Err(error) => return refused(error == SealError::Forged),
     };
-    let Some(session) = Session::decode(bytes) else { return Presented::Refused { delete: false } };
+    if inner.store.is_some()
+        && let Some(id) = StoredId::decode(&bytes)
+    {
+        return Opened::Stored { id, is_outdated };
+    }
+    let Some(session) = Session::decode(bytes) else { return refused(false) };
     if session.issuer() != inner.provider.issuer() {
-        return Presented::Refused { delete: false };
+        return refused(false);
     }
     let now = unix_seconds(inner.clock.now());
     let allowed = latest_end(inner, &session, session.renewed_at());
     let ends_at = session.ends_at().min(allowed);
     if ends_at <= now {
-        return Presented::Refused { delete: true };
+        return refused(true);
     }
     // Where the settings allow more than is sealed, they have been loosened since.
     let is_renewal_due = inner.lifetimes.is_renewal_due(now, session.renewed_at()) || is_outdated || ends_at < allowed;
-    Presented::Session(Current { session, ends_at, is_renewal_due })
+    Opened::Here(Presented::Session(Current { session, ends_at, is_renewal_due, stored: None }))
 }
 
 /// The session as it is once it has been used now. A clock that is behind takes no time away from it.

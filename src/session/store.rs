@@ -10,8 +10,7 @@ use crate::http_client::BoxFuture;
 
 /// Keeps sessions on the server: in this process ([`MemoryStore`](crate::MemoryStore)), or in a database that many share.
 ///
-/// **No [`SignIn`](crate::SignIn) takes one yet**: sessions live in their cookies. The trait is here so that stores can be
-/// written and tested against it.
+/// [`Builder::session_store`](crate::Builder::session_store) takes one. Without, sessions live in their cookies.
 ///
 /// The layer decides what a record holds, when a session is renewed and when it ends; a store keeps bytes. What it must
 /// keep to besides:
@@ -78,6 +77,15 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Forgets a session. Where there is none, nothing is to do and that is no error.
     fn delete(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Whether records never leave this process's memory. They are then kept in clear, which saves opening them at each
+    /// request. Otherwise they come sealed under the [`Keys`](crate::Keys) of the `SignIn` and for their own key: who can read
+    /// the store learns nothing of anybody, and who can write to it makes nobody somebody else.
+    ///
+    /// `false` by default.
+    fn is_private(&self) -> bool {
+        false
+    }
 }
 
 impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
@@ -99,6 +107,10 @@ impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
 
     fn delete(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
         (**self).delete(key)
+    }
+
+    fn is_private(&self) -> bool {
+        (**self).is_private()
     }
 }
 

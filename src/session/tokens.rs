@@ -42,13 +42,15 @@ pub(crate) fn present(inner: &Inner, headers: &HeaderMap, session: &Session) -> 
     if !inner.keep_tokens || !session.has_tokens() {
         return Presented::None;
     }
+    held(inner, headers, session.id()).map_or(Presented::Missing, Presented::Tokens)
+}
+
+/// The tokens of this session that came with the request.
+pub(crate) fn held(inner: &Inner, headers: &HeaderMap, session: &SessionId) -> Option<KeptTokens> {
     let name = inner.cookies.tokens_name();
-    let Found::One(sealed) = find(headers, name) else { return Presented::Missing };
-    let opened = inner.seal.open(Purpose::Tokens, name, sealed).ok().map(Zeroizing::new);
-    match opened.and_then(|bytes| KeptTokens::decode(&bytes)).filter(|kept| &kept.session == session.id()) {
-        Some(kept) => Presented::Tokens(kept),
-        None => Presented::Missing,
-    }
+    let Found::One(sealed) = find(headers, name) else { return None };
+    let bytes = inner.seal.open(Purpose::Tokens, name, sealed).ok().map(Zeroizing::new)?;
+    KeptTokens::decode(&bytes).filter(|kept| &kept.session == session)
 }
 
 impl KeptTokens {

@@ -3,12 +3,12 @@
 mod table;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use self::table::{Created, Table};
 use super::store::{SessionKey, SessionRecord, SessionStore, StoreError};
+use super::throttle::Throttle;
 use crate::clock::{Clock, SystemClock, unix_seconds};
 use crate::http_client::BoxFuture;
 
@@ -33,7 +33,7 @@ pub struct MemoryStore {
     capacity: usize,
     /// One lock for all: it is held for some hundred instructions at a time.
     table: Mutex<Table>,
-    warned_at: AtomicU64,
+    warning: Throttle,
 }
 
 const DEFAULT_CAPACITY: usize = 100_000;
@@ -53,7 +53,7 @@ impl MemoryStore {
     pub fn with_capacity(sessions: usize) -> Self {
         let capacity = sessions.clamp(1, table::MOST);
         let table = Mutex::new(Table::new(capacity));
-        Self { clock: Arc::new(SystemClock), capacity, table, warned_at: AtomicU64::new(0) }
+        Self { clock: Arc::new(SystemClock), capacity, table, warning: Throttle::new(BETWEEN_WARNINGS) }
     }
 
     /// Where the time comes from; the system's clock by default. It should be the one of the
@@ -74,8 +74,7 @@ impl MemoryStore {
     }
 
     fn warn_of_eviction(&self, now: u64) {
-        let warned_at = self.warned_at.load(Ordering::Relaxed);
-        if now.abs_diff(warned_at) < BETWEEN_WARNINGS || self.warned_at.swap(now, Ordering::Relaxed) != warned_at {
+        if !self.warning.is_due(now) {
             return;
         }
         tracing::warn!(
@@ -92,6 +91,10 @@ impl MemoryStore {
 }
 
 impl SessionStore for MemoryStore {
+    fn is_private(&self) -> bool {
+        true
+    }
+
     fn create(&self, key: SessionKey, record: SessionRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
             let now = self.clock.now();
@@ -160,20 +163,6 @@ mod tests {
         assert!(store.create(SessionKey::new([2; 32]), record).await.unwrap());
         assert!(store.load(SessionKey::new([1; 32])).await.unwrap().is_none());
         assert!(store.load(SessionKey::new([2; 32])).await.unwrap().is_some());
-    }
-
-    #[test]
-    fn a_full_store_warns_once_a_minute() {
-        let store = MemoryStore::new();
-        let warns = |now| {
-            let before = store.warned_at.load(Ordering::Relaxed);
-            store.warn_of_eviction(now);
-            store.warned_at.load(Ordering::Relaxed) != before
-        };
-        let cases = [(1000, true), (1059, false), (1060, true), (1000, true), (1001, false)];
-        for (now, expected) in cases {
-            assert_eq!(warns(now), expected, "{now}");
-        }
     }
 
     #[test]

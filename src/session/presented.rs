@@ -1,0 +1,86 @@
+//! What the session cookies of a request come to, at once or once the store has answered.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::sealed::{self, Opened};
+use super::stored::{self, StoredId};
+use super::{Session, SessionId};
+use crate::config::Inner;
+use crate::cookies::SessionCookies;
+use crate::http_client::BoxFuture;
+
+/// What the request's session cookies say.
+pub(crate) enum Presented {
+    /// There is none.
+    Nothing,
+    /// A session that holds.
+    Session(Current),
+    /// One that does not count. It is deleted only where it is proven to be ours and over, or forged under a key of ours.
+    Refused { delete: bool },
+    /// Perhaps one of the store, which did not answer.
+    Unavailable(StoredId),
+}
+
+/// A session that holds, as it was brought or found.
+pub(crate) struct Current {
+    pub(crate) session: Session,
+    /// Its own end, or an earlier one that the settings ask for by now.
+    pub(crate) ends_at: u64,
+    /// Whether a response should bring its cookie anew: it was used, or a newer key is there.
+    pub(crate) is_renewal_due: bool,
+    /// Where it is in the store.
+    pub(crate) stored: Option<StoredId>,
+}
+
+impl Presented {
+    /// Opens what the cookies hold. Only a session that is in the store, and a store that does not answer at once, is told
+    /// later.
+    pub(crate) fn of(inner: &Arc<Inner>, cookies: &SessionCookies<'_>) -> Told<Self> {
+        match sealed::open(inner, cookies) {
+            Opened::Here(presented) => Told::Now(presented),
+            Opened::Stored { id, is_outdated } => {
+                Told::poll(Box::pin(stored::load(Arc::clone(inner), id, is_outdated)))
+            }
+        }
+    }
+
+    pub(crate) fn session(&self) -> Option<&Session> {
+        match self {
+            Self::Session(current) => Some(&current.session),
+            Self::Nothing | Self::Refused { .. } | Self::Unavailable(_) => None,
+        }
+    }
+
+    /// The id of a session that is there, or would be if the store had answered.
+    pub(crate) fn session_id(&self) -> Option<SessionId> {
+        match self {
+            Self::Unavailable(stored) => Some(stored.session_id()),
+            _ => self.session().map(|session| *session.id()),
+        }
+    }
+
+    pub(crate) fn stored(&self) -> Option<&StoredId> {
+        match self {
+            Self::Session(current) => current.stored.as_ref(),
+            Self::Unavailable(stored) => Some(stored),
+            Self::Nothing | Self::Refused { .. } => None,
+        }
+    }
+}
+
+/// When it is told.
+pub(crate) enum Told<T> {
+    Now(T),
+    Later(BoxFuture<'static, T>),
+}
+
+impl<T> Told<T> {
+    /// Asks once, so that nobody waits for what is there. The future is told who waits when it is polled again.
+    pub(crate) fn poll(mut future: BoxFuture<'static, T>) -> Self {
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(told) => Self::Now(told),
+            Poll::Pending => Self::Later(future),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Sessions that live in a store: their cookie holds an id, sealed.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use http::HeaderValue;
+use secrecy::zeroize::Zeroizing;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::presented::{Current, Presented};
+use super::registry::SessionEnd;
+use super::store::{SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind};
+use super::throttle::Throttle;
+use super::{LogId, Session, SessionId};
+use crate::clock::{from_unix_seconds, unix_seconds};
+use crate::config::Inner;
+use crate::error::{Error, ErrorKind};
+use crate::flow::attempt::fingerprint;
+use crate::http_client::BoxFuture;
+use crate::seal::{Purpose, SealError, random};
+use crate::telemetry;
+use crate::wire::{Reader, Writer};
+
+/// The store, and what the log has been told of it.
+pub(crate) struct Store {
+    sessions: Box<dyn SessionStore>,
+    warning: Throttle,
+}
+
+/// What the cookie of a stored session holds: 256 random bits, new at each sign-in. Only the browser has them.
+#[derive(Clone)]
+pub(crate) struct StoredId(Zeroizing<[u8; 32]>);
+
+/// Of the bytes inside the cookie's seal, where those of a whole session begin with 1.
+pub(crate) const LAYOUT: u8 = 2;
+
+/// A store keeps its own time limit. This one is for a store that does not.
+const STORE_TIME: Duration = Duration::from_secs(5);
+
+/// What a session may take in the store, so that many of them can be told by number.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// Ends that differ by so many seconds may come from the clocks of two nodes.
+const CLOCK_SKEW: u64 = 60;
+
+/// Seconds between two warnings that the store does not answer.
+const BETWEEN_WARNINGS: u64 = 10;
+
+impl Store {
+    pub(crate) fn new(sessions: Box<dyn SessionStore>) -> Self {
+        Self { sessions, warning: Throttle::new(BETWEEN_WARNINGS) }
+    }
+
+    /// Asks for what can't be there, to see whether it answers.
+    pub(crate) async fn check(&self) -> Result<(), StoreError> {
+        let Ok(id) = StoredId::draw() else { return Ok(()) };
+        within_time(self.sessions.load(id.key())).await.map(drop)
+    }
+
+    fn warn(&self, inner: &Inner, step: &str, error: &StoreError) {
+        let source = std::error::Error::source(error);
+        if self.warning.is_due(unix_seconds(inner.clock.now())) {
+            tracing::warn!(code = ErrorKind::SessionUnavailable.code(), step, %error, source, "session store");
+        } else {
+            tracing::debug!(code = ErrorKind::SessionUnavailable.code(), step, %error, source, "session store");
+        }
+    }
+}
+
+impl StoredId {
+    pub(crate) fn draw() -> Result<Self, ErrorKind> {
+        let mut id = Zeroizing::new([0; 32]);
+        random(&mut *id).map_err(|_| ErrorKind::Internal)?;
+        Ok(Self(id))
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        if reader.fixed()? != [LAYOUT] {
+            return None;
+        }
+        let id = Zeroizing::new(reader.fixed()?);
+        reader.end()?;
+        Some(Self(id))
+    }
+
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let mut writer = Writer::default();
+        writer.fixed(&[LAYOUT]).fixed(&*self.0);
+        Zeroizing::new(writer.into_bytes())
+    }
+
+    /// What the store knows it by. It does not tell the id.
+    fn key(&self) -> SessionKey {
+        let hash = digest::digest(&digest::SHA256, &*self.0);
+        SessionKey::new(hash.as_ref().first_chunk().copied().unwrap_or_default())
+    }
+
+    /// What this process knows the session by.
+    pub(crate) fn session_id(&self) -> SessionId {
+        fingerprint(&[b"session id", &*self.0])
+    }
+
+    /// The cookie that carries it. How long the session lasts unused is the store's to say.
+    pub(crate) fn set_cookie(&self, inner: &Inner, session: &Session) -> Result<HeaderValue, Error> {
+        let name = inner.cookies.session_name();
+        let sealed = inner.seal.seal(Purpose::Session, name, &self.encode()).map_err(|_| ErrorKind::Internal)?;
+        let max_age = session.absolute_end().saturating_sub(unix_seconds(inner.clock.now()));
+        inner.cookies.set(name, &sealed, max_age).ok_or_else(|| ErrorKind::Internal.into())
+    }
+}
+
+/// Puts a new session into the store.
+pub(crate) async fn create(inner: &Inner, store: &Store, id: &StoredId, session: &Session) -> Result<(), Error> {
+    let size = session.encoded().len();
+    if size > MOST_BYTES {
+        let source = format!("it takes {size} bytes, and a session in a store may take {MOST_BYTES}");
+        return Err(Error::new(ErrorKind::SessionTooLarge).with_source(source));
+    }
+    let bytes = to_bytes(inner, store, &id.key(), session)?;
+    let record = SessionRecord::new(bytes, 0, from_unix_seconds(session.ends_at()));
+    match within_time(store.sessions.create(id.key(), record)).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::new(ErrorKind::Internal).with_reason("the session store says that a new id is taken")),
+        Err(error) => Err(Error::new(ErrorKind::StoreFailed).with_retry_after(RETRY_AFTER).with_source(error)),
+    }
+}
+
+/// Finds the session of a cookie that has opened, and has it live on because it is used.
+pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> Presented {
+    let Some(store) = &inner.store else { return Presented::Refused { delete: false } };
+    let record = match within_time(store.sessions.load(id.key())).await {
+        Ok(Some(record)) => record,
+        Ok(None) => return Presented::Refused { delete: true },
+        Err(error) => {
+            store.warn(&inner, "load", &error);
+            return Presented::Unavailable(id);
+        }
+    };
+    // Another version's, or not the record that was asked for: nothing says that the session is over.
+    let Some(found) = Found::read(&inner, store, &id, &record) else { return Presented::Refused { delete: false } };
+    let session = &found.session;
+    let now = unix_seconds(inner.clock.now());
+    let latest = session.absolute_end().min(inner.lifetimes.latest_end(session.authenticated_at(), now));
+    if session.ends_at() <= now || latest <= now {
+        return Presented::Refused { delete: true };
+    }
+    // Signing out could not reach the store, or came in between. The cookies have been seen to.
+    if matches!(inner.registry.end_of(session.id()), Some(SessionEnd::SignedOut | SessionEnd::Replaced)) {
+        return Presented::Refused { delete: false };
+    }
+    let ends_at = match renew(&inner, store, &id, &found, latest).await {
+        Ok(Some(ends_at)) => ends_at,
+        Ok(None) => return Presented::Refused { delete: true },
+        Err(error) => {
+            store.warn(&inner, "renewal", &error);
+            session.ends_at().min(latest)
+        }
+    };
+    Presented::Session(Current { session: found.session, ends_at, is_renewal_due: is_outdated, stored: Some(id) })
+}
+
+/// Moves the end to `latest` where that is due, and gives the end that counts. `None` where the session is gone.
+async fn renew(
+    inner: &Inner,
+    store: &Store,
+    id: &StoredId,
+    found: &Found<'_>,
+    latest: u64,
+) -> Result<Option<u64>, StoreError> {
+    let (session, key) = (&found.session, id.key());
+    let (ends_at, moved) = (session.ends_at(), from_unix_seconds(latest));
+    let are_settings_stricter = ends_at > latest.saturating_add(CLOCK_SKEW);
+    if found.is_outdated || are_settings_stricter {
+        let bytes = to_bytes(inner, store, &key, session).ok();
+        let Some(record) = bytes.and_then(|bytes| found.record.successor(bytes, moved)) else {
+            return Ok(Some(ends_at.min(latest)));
+        };
+        if !within_time(store.sessions.update(key, record)).await? {
+            // Somebody else was first, and has seen to it.
+            return Ok(Some(ends_at.min(latest)));
+        }
+    } else if latest < ends_at.saturating_add(inner.lifetimes.renewal_step()) {
+        return Ok(Some(ends_at.min(latest)));
+    } else if !within_time(store.sessions.touch(key, moved)).await? {
+        return Ok(None);
+    }
+    inner.registry.renewed(session.id(), latest);
+    telemetry::session_renewed();
+    Ok(Some(latest))
+}
+
+/// Has the store forget a session. Nothing more can be done where it fails than to say so.
+pub(crate) async fn delete(inner: Arc<Inner>, id: StoredId) {
+    let Some(store) = &inner.store else { return };
+    if let Err(error) = within_time(store.sessions.delete(id.key())).await {
+        let source = std::error::Error::source(&error);
+        tracing::error!(
+            session = %LogId(&id.session_id()), %error, source,
+            "a session that is over is still in the session store; until its end, a copy of its cookie opens it elsewhere"
+        );
+    }
+}
+
+/// The same, in a task of its own.
+pub(crate) fn delete_soon(inner: &Arc<Inner>, id: StoredId) {
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(delete(Arc::clone(inner), id));
+    }
+}
+
+/// Seconds after which another try makes sense.
+pub(crate) const RETRY_AFTER: u32 = 5;
+
+fn to_bytes(inner: &Inner, store: &Store, key: &SessionKey, session: &Session) -> Result<Vec<u8>, Error> {
+    if store.sessions.is_private() {
+        return Ok(session.encoded().to_vec());
+    }
+    let sealed = inner.seal.seal_bytes(Purpose::Record, &key.to_hex(), 1, session.encoded());
+    sealed.map_err(|_| ErrorKind::Internal.into())
+}
+
+/// The session in a record, with the record's end for its idle one.
+struct Found<'a> {
+    record: &'a SessionRecord,
+    session: Session,
+    /// Sealed under a key that is not the newest.
+    is_outdated: bool,
+}
+
+impl<'a> Found<'a> {
+    fn read(inner: &Inner, store: &Store, id: &StoredId, record: &'a SessionRecord) -> Option<Self> {
+        let (bytes, is_outdated) = if store.sessions.is_private() {
+            (record.bytes().to_vec(), false)
+        } else {
+            let opened = inner.seal.open_bytes(Purpose::Record, &id.key().to_hex(), 1, record.bytes().to_vec());
+            let opened = opened.inspect_err(|error| {
+                if *error == SealError::Forged {
+                    tracing::error!("a record of the session store was changed, or is another session's");
+                }
+            });
+            opened.ok()?
+        };
+        let session = Session::decode(bytes)?.ending_at(unix_seconds(record.expires_at()));
+        let is_it = session.id() == &id.session_id() && session.issuer() == inner.provider.issuer();
+        is_it.then_some(Self { record, session, is_outdated })
+    }
+}
+
+/// The clock is only started for what is not there at once.
+async fn within_time<T>(mut answer: BoxFuture<'_, Result<T, StoreError>>) -> Result<T, StoreError> {
+    let at_once = poll_fn(|cx| match answer.as_mut().poll(cx) {
+        Poll::Ready(answer) => Poll::Ready(Some(answer)),
+        Poll::Pending => Poll::Ready(None),
+    });
+    if let Some(answer) = at_once.await {
+        return answer;
+    }
+    if Handle::try_current().is_err() {
+        return answer.await;
+    }
+    let late = |_| Err(StoreError::new(StoreErrorKind::Unreachable).with_source("it took more than five seconds"));
+    timeout(STORE_TIME, answer).await.unwrap_or_else(late)
+}
