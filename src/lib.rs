@@ -34,7 +34,8 @@
 //! Data goes one way, and no step calls back.
 //!
 //! * **Ordinary**: the session cookie is opened, the [`Identity`] inserted, the inner service called. Without a cookie of
-//!   ours nothing is allocated.
+//!   ours nothing is allocated. Where sessions are in a [`SessionStore`], what the cookie names is asked for in between; what
+//!   does not open never reaches the store.
 //! * **Guarded**: a [`RequireLayer`] inside answers who must not pass, each caller in its own language. A router may have
 //!   shortened the address it sees, so [`SignInLayer`], which saw the whole, adds the page to come back to.
 //! * **Login**, `GET /auth/login?return_to=/path`: a fresh state and code verifier, sealed into a flow cookie; 303 to the
@@ -76,7 +77,7 @@
 //!
 //! | what | default | why |
 //! |---|---|---|
-//! | session | 24 hours, or to the end of the access token where the provider tells it; sealed in its cookie | as long as a BitBadges access token; nothing to store |
+//! | session | 24 hours, or to the end of the access token where the provider tells it; sealed in its cookie | as long as a BitBadges access token; nothing to store ([`Builder::session_store`] for one that is) |
 //! | idle timeout | none; with one, renewed after a tenth of it | a renewal is a cookie on a response |
 //! | responses to somebody signed in | `Vary: Cookie`, and `private` where they say nothing | no shared cache shows one person's page to another |
 //! | pending sign-in | 10 minutes, one cookie each, at most 4 | several tabs work to the end, and the header stays small |

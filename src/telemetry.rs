@@ -15,7 +15,7 @@ const COUNTERS: [(&str, &str); 5] = [
     (SIGN_INS, "Sign-ins that came to their end, by outcome: success, an error code, or refused_by_handler."),
     (REFUSALS, "Answers that told somebody no, by error code."),
     (OPENED, "Responses that carried a new session."),
-    (RENEWED, "Responses that carried a session anew."),
+    (RENEWED, "Responses that carried a session anew, and in a store, sessions whose end was moved."),
     (ENDED, "Sessions that were ended before their time, by reason."),
 ];
 
