@@ -85,7 +85,8 @@ impl After {
             }
             Entrance::SignedIn(Current { session, ends_at, is_renewal_due, stored }, carried) => {
                 let absolute_end = session.absolute_end();
-                let identity = Identity::new(session, ends_at, registry);
+                let key = stored.as_ref().map(StoredId::key);
+                let identity = Identity::new(session, ends_at, registry, key);
                 self.is_signed_in = true;
                 self.cookie = is_renewal_due.then(|| Change::Renew(identity.clone(), stored));
                 extensions.insert(identity);

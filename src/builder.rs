@@ -39,7 +39,7 @@ pub struct Builder {
     cookie_prefix: String,
     session_cookie_limit: usize,
     lifetimes: Lifetimes,
-    store: Option<Store>,
+    store: Option<Arc<Store>>,
     keep_tokens: bool,
     forward: bool,
     hook: Option<Hook>,
@@ -181,7 +181,7 @@ impl Builder {
     /// # }
     /// ```
     pub fn session_store(mut self, store: impl SessionStore) -> Self {
-        self.store = Some(Store::new(Box::new(store)));
+        self.store = Some(Arc::new(Store::new(Box::new(store))));
         self
     }
 
@@ -396,7 +396,7 @@ impl Builder {
             session_cookie_limit: self.session_cookie_limit,
             provider: self.provider,
             http,
-            registry: Arc::new(Registry::new(Arc::clone(&self.clock))),
+            registry: Arc::new(Registry::new(Arc::clone(&self.clock), self.store.clone())),
             clock: self.clock,
             redirect,
             paths,

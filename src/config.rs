@@ -57,7 +57,7 @@ pub(crate) struct Inner {
     pub(crate) lifetimes: Lifetimes,
     pub(crate) registry: Arc<Registry>,
     /// Where sessions live, if not in their cookies.
-    pub(crate) store: Option<Store>,
+    pub(crate) store: Option<Arc<Store>>,
     pub(crate) keep_tokens: bool,
     pub(crate) refreshes: Refreshes,
     pub(crate) attempts: Attempts,

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::clock::from_unix_seconds;
 use crate::session::Session;
 use crate::session::registry::{Registry, SessionEnd};
+use crate::session::store::SessionKey;
 
 /// The person a request comes from, in the request's extensions.
 ///
@@ -37,19 +38,21 @@ struct Known {
     ends_at: u64,
     /// Of the [`SignIn`](crate::SignIn) that put it there; a guard believes only its own.
     registry: Arc<Registry>,
+    /// What the store knows the session by.
+    key: Option<SessionKey>,
 }
 
 impl Identity {
     /// `ends_at` is the session's own end, or an earlier one.
-    pub(crate) fn new(session: Session, ends_at: u64, registry: &Arc<Registry>) -> Self {
-        Self(Arc::new(Known { session, ends_at, registry: Arc::clone(registry) }))
+    pub(crate) fn new(session: Session, ends_at: u64, registry: &Arc<Registry>, key: Option<SessionKey>) -> Self {
+        Self(Arc::new(Known { session, ends_at, registry: Arc::clone(registry), key }))
     }
 
     #[cfg(test)]
     pub(crate) fn for_test(session: Session) -> Self {
-        let registry = Registry::new(Arc::new(crate::clock::SystemClock));
+        let registry = Registry::new(Arc::new(crate::clock::SystemClock), None);
         let ends_at = session.ends_at();
-        Self::new(session, ends_at, &Arc::new(registry))
+        Self::new(session, ends_at, &Arc::new(registry), None)
     }
 
     /// Who vouches for the person: `https://bitbadges.io` for BitBadges.
@@ -103,7 +106,8 @@ impl Identity {
     ///
     /// It ends when its time is up; with an idle timeout, other requests of the same session at this process put that off. It ends at once
     /// where somebody signs out or signs in anew in the same browser, as far as this process hears of it: another node's
-    /// sign-out is not seen while sessions live in their cookies.
+    /// sign-out is not seen while sessions live in their cookies. Where they are in a
+    /// [store](crate::Builder::session_store), it is asked each minute, so what other nodes end or renew counts as well.
     ///
     /// Call it once, in the handler and before it answers, and keep what it gives: renewals count from the call on, and the
     /// request of a stream may be the one that renews.
@@ -127,7 +131,7 @@ impl Identity {
     /// # }
     /// ```
     pub fn ended(&self) -> impl Future<Output = SessionEnd> + Send + use<> {
-        Arc::clone(&self.0.registry).ended(*self.session().id(), self.0.ends_at)
+        Arc::clone(&self.0.registry).ended(*self.session().id(), self.0.ends_at, self.0.key)
     }
 
     pub(crate) fn session(&self) -> &Session {

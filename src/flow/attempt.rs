@@ -274,10 +274,11 @@ async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
         None => new_id()?,
     };
     let session = |data: &str| new_session(inner, &grant, id, ticket.made_by, data);
+    let key = stored.as_ref().map(|(_, stored)| stored.key());
     let signed_in = |session: Session| {
         let ends_at = session.ends_at();
         SignedIn::new(
-            Identity::new(session, ends_at, &inner.registry),
+            Identity::new(session, ends_at, &inner.registry, key),
             grant.tokens().cloned(),
             ticket.return_to.clone(),
         )

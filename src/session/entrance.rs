@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::presented::{Current, Presented, Told};
 use super::refresh::{Outcome, Refreshes};
 use super::registry::SessionEnd;
+use super::stored;
 use super::tokens::{self, KeptTokens};
 use super::{Session, SessionId};
 use crate::clock::unix_seconds;
@@ -102,6 +103,9 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
             Entrance::Unrecognised { delete: None }
         }
         Outcome::Refused => {
+            if let Some(stored) = current.stored {
+                stored::delete_soon(&inner, stored);
+            }
             Entrance::Unrecognised { delete: Some(Deletion { sign_ins, session: Some(*current.session.id()) }) }
         }
         Outcome::Unreachable if !held.have_ended(unix_seconds(inner.clock.now())) => {

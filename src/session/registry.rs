@@ -11,6 +11,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::SessionId;
+use super::store::SessionKey;
+use super::stored::Store;
 use crate::clock::{Clock, unix_seconds};
 use crate::telemetry;
 
@@ -26,6 +28,8 @@ pub enum SessionEnd {
     Replaced,
     /// The provider stands by it no longer.
     Revoked,
+    /// The session store has it no longer: it was ended at another process.
+    Elsewhere,
 }
 
 impl SessionEnd {
@@ -37,6 +41,7 @@ impl SessionEnd {
             Self::SignedOut => "signed_out",
             Self::Replaced => "replaced",
             Self::Revoked => "revoked",
+            Self::Elsewhere => "elsewhere",
         }
     }
 }
@@ -46,6 +51,7 @@ impl SessionEnd {
 pub(crate) struct Registry {
     id: u64,
     clock: Arc<dyn Clock>,
+    store: Option<Arc<Store>>,
     sign_ins: AtomicU64,
     table: Mutex<Table>,
 }
@@ -80,15 +86,17 @@ struct State {
 const REMEMBERED: u64 = 60 * 60;
 const MOST_ENDED: usize = 65_536;
 
-/// A watcher looks at the clock at least this often: it may be set, and a machine may sleep.
+/// A watcher looks at the clock at least this often: it may be set, and a machine may sleep. And into the store, where other
+/// processes renew and end sessions.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
 
 impl Registry {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, store: Option<Arc<Store>>) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             clock,
+            store,
             sign_ins: AtomicU64::new(0),
             table: Mutex::default(),
         }
@@ -152,8 +160,14 @@ impl Registry {
         }
     }
 
-    /// Waits until a session is over. Renewals count from the call on, not from the first poll.
-    pub(crate) fn ended(self: Arc<Self>, id: SessionId, ends_at: u64) -> impl Future<Output = SessionEnd> + Send {
+    /// Waits until a session is over. Renewals count from the call on, not from the first poll. `key` is what the store knows
+    /// it by.
+    pub(crate) fn ended(
+        self: Arc<Self>,
+        id: SessionId,
+        ends_at: u64,
+        key: Option<SessionKey>,
+    ) -> impl Future<Output = SessionEnd> + Send {
         let mut watcher = Watcher::new(self, id, ends_at);
         async move {
             loop {
@@ -164,9 +178,24 @@ impl Registry {
                     None if left == 0 => return SessionEnd::Expired,
                     None => {}
                 }
-                let _ = timeout(LOOK_AT_CLOCK.min(Duration::from_secs(left)), watcher.receiver.changed()).await;
+                let nap = LOOK_AT_CLOCK.min(Duration::from_secs(left));
+                if timeout(nap, watcher.receiver.changed()).await.is_err() {
+                    match watcher.registry.end_in_store(key).await {
+                        Some(Some(later)) => watcher.registry.renewed(&id, later),
+                        Some(None) if unix_seconds(watcher.registry.clock.now()) < state.ends_at => {
+                            return watcher.registry.end_of(&id).unwrap_or(SessionEnd::Elsewhere);
+                        }
+                        Some(None) | None => {}
+                    }
+                }
             }
         }
+    }
+
+    /// The end of a session as the store has it, or that it has none. `None` where there is nobody to ask, or no answer.
+    async fn end_in_store(&self, key: Option<SessionKey>) -> Option<Option<u64>> {
+        let (store, key) = (self.store.as_ref()?, key?);
+        store.end_of(key).await.ok()
     }
 
     /// No code of anyone else's runs under this lock, so a poisoned table is still whole.
@@ -236,7 +265,7 @@ mod tests {
 
     fn registry() -> (Arc<ManualClock>, Arc<Registry>) {
         let clock = Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1000)));
-        let registry = Arc::new(Registry::new(Arc::clone(&clock) as Arc<dyn Clock>));
+        let registry = Arc::new(Registry::new(Arc::clone(&clock) as Arc<dyn Clock>, None));
         (clock, registry)
     }
 
@@ -267,7 +296,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_is_told_and_leaves_nothing_behind() {
         let (clock, registry) = registry();
-        let wait = |ends_at| tokio::spawn(Arc::clone(&registry).ended([1; 16], ends_at));
+        let wait = |ends_at| tokio::spawn(Arc::clone(&registry).ended([1; 16], ends_at, None));
         let (one, other) = (wait(2000), wait(2000));
         tokio::task::yield_now().await;
         assert_eq!(registry.lock().watched[&[1; 16]].watchers, 2);
@@ -288,6 +317,44 @@ mod tests {
         registry.end([1; 16], SessionEnd::SignedOut);
         assert_eq!(signs_out.await.unwrap(), SessionEnd::SignedOut);
         assert_eq!(wait(5000).await.unwrap(), SessionEnd::SignedOut, "over already");
+        assert!(registry.lock().watched.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_session_of_the_store_hears_of_other_processes() {
+        use super::super::memory::MemoryStore;
+        use super::super::store::{SessionRecord, SessionStore as _};
+
+        let clock = Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1000)));
+        let memory = Arc::new(MemoryStore::new().clock(Arc::clone(&clock)));
+        let store = Arc::new(Store::new(Box::new(Arc::clone(&memory))));
+        let registry = Arc::new(Registry::new(Arc::clone(&clock) as Arc<dyn Clock>, Some(store)));
+        let key = SessionKey::new([7; 32]);
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let pass = async |seconds| {
+            for _ in 0..seconds / 10 {
+                clock.advance(Duration::from_secs(10));
+                tokio::time::advance(Duration::from_secs(10)).await;
+                tokio::task::yield_now().await;
+            }
+        };
+
+        assert!(memory.create(key, SessionRecord::new([], 0, at(1100))).await.unwrap());
+        let renewed = tokio::spawn(Arc::clone(&registry).ended([1; 16], 1100, Some(key)));
+        tokio::task::yield_now().await;
+        assert!(memory.touch(key, at(1300)).await.unwrap());
+        pass(290).await;
+        assert!(!renewed.is_finished(), "another process has renewed it");
+        pass(10).await;
+        assert_eq!(renewed.await.unwrap(), SessionEnd::Expired);
+
+        assert!(memory.create(key, SessionRecord::new([], 0, at(9000))).await.unwrap());
+        let deleted = tokio::spawn(Arc::clone(&registry).ended([2; 16], 9000, Some(key)));
+        pass(120).await;
+        assert!(!deleted.is_finished());
+        memory.delete(key).await.unwrap();
+        pass(60).await;
+        assert_eq!(deleted.await.unwrap(), SessionEnd::Elsewhere);
         assert!(registry.lock().watched.is_empty());
     }
 }

@@ -61,6 +61,12 @@ impl Store {
         within_time(self.sessions.load(id.key())).await.map(drop)
     }
 
+    /// When a session ends, or `None` where there is none.
+    pub(crate) async fn end_of(&self, key: SessionKey) -> Result<Option<u64>, StoreError> {
+        let record = within_time(self.sessions.load(key)).await?;
+        Ok(record.map(|record| unix_seconds(record.expires_at())))
+    }
+
     fn warn(&self, inner: &Inner, step: &str, error: &StoreError) {
         let source = std::error::Error::source(error);
         if self.warning.is_due(unix_seconds(inner.clock.now())) {
@@ -95,7 +101,7 @@ impl StoredId {
     }
 
     /// What the store knows it by. It does not tell the id.
-    fn key(&self) -> SessionKey {
+    pub(crate) fn key(&self) -> SessionKey {
         let hash = digest::digest(&digest::SHA256, &*self.0);
         SessionKey::new(hash.as_ref().first_chunk().copied().unwrap_or_default())
     }
