@@ -1,123 +1,14 @@
-//! Keys, and the seal that keeps a cookie secret and unforgeable.
-
-use std::fmt;
+//! The seal that keeps a cookie secret and unforgeable.
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf;
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::zeroize::Zeroizing;
 
 use crate::config_error::ConfigError;
+use crate::keys::Keys;
 use crate::wire::Writer;
-
-/// The ring of secret keys that seal our cookies: the first one seals, every one opens.
-///
-/// Each key is 32 random bytes. To rotate, add the new key last on every node, then move it first, then drop the old
-/// one after the longest session has ended; nobody is signed out.
-///
-/// ```
-/// use tower_signin::Keys;
-///
-/// let generated = Keys::generate()?;
-/// // Newest first, comma-separated base64: what `SIGNIN_KEYS` holds.
-/// let parsed = Keys::parse("q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k")?;
-/// assert!(Keys::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").is_err(), "all bytes equal");
-/// # Ok::<(), tower_signin::ConfigError>(())
-/// ```
-#[derive(Clone)]
-pub struct Keys(Vec<Zeroizing<[u8; 32]>>);
-
-impl Keys {
-    /// One fresh random key. Sessions end when the process does, and no other node can read them.
-    ///
-    /// # Errors
-    ///
-    /// When the operating system gives no randomness.
-    pub fn generate() -> Result<Self, ConfigError> {
-        let mut key = Zeroizing::new([0; 32]);
-        random(&mut *key).map_err(|RandomnessFailed| {
-            ConfigError::new("keys", "the operating system gave no randomness", "set keys from the environment")
-        })?;
-        Ok(Self(vec![key]))
-    }
-
-    /// Reads the ring from an environment variable, in the form [`parse`](Self::parse) takes.
-    ///
-    /// # Errors
-    ///
-    /// When the variable is missing or does not parse.
-    pub fn from_env(name: &str) -> Result<Self, ConfigError> {
-        Self::from_lookup(name, |name| std::env::var(name).ok())
-    }
-
-    /// [`from_env`](Self::from_env) with the environment as a function, so that a test or another source of settings
-    /// can stand in for it.
-    ///
-    /// # Errors
-    ///
-    /// When the look-up has nothing under `name`, or it does not parse.
-    pub fn from_lookup(name: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let Some(text) = lookup(name).map(Zeroizing::new) else {
-            return Err(ConfigError::new(
-                "keys",
-                format!("the environment variable {name} is not set"),
-                "set it to 32 random bytes in base64, as `openssl rand -base64 32` prints",
-            ));
-        };
-        Self::parse(&text)
-    }
-
-    /// Reads comma-separated keys, newest first, each 32 random bytes in base64 or base64url, with or without `=`.
-    ///
-    /// # Errors
-    ///
-    /// When there is no key, or one is not 32 bytes of base64, or all its bytes are equal. The error never shows the key.
-    pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        text.split(',')
-            .map(|part| part.trim().trim_end_matches('='))
-            .enumerate()
-            .map(|(index, part)| parse_key(part).map_err(|problem| problem.config_error(index)))
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-}
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keys({} of them, [redacted])", self.0.len())
-    }
-}
-
-enum KeyProblem {
-    NotBase64,
-    Length(usize),
-    AllEqual,
-}
-
-impl KeyProblem {
-    fn config_error(self, index: usize) -> ConfigError {
-        let number = index + 1;
-        let problem = match self {
-            Self::NotBase64 => format!("key {number} is not base64"),
-            Self::Length(length) => format!("key {number} is {length} bytes long, not 32"),
-            Self::AllEqual => format!("all bytes of key {number} are equal, so it is not random"),
-        };
-        let remedy = "make each key with `openssl rand -base64 32`, without quotes, and put commas only between keys";
-        ConfigError::new("keys", problem, remedy)
-    }
-}
-
-fn parse_key(part: &str) -> Result<Zeroizing<[u8; 32]>, KeyProblem> {
-    // What `openssl rand -base64 32` prints is taken as well.
-    let alphabet = if part.contains(['+', '/']) { STANDARD_NO_PAD } else { URL_SAFE_NO_PAD };
-    let bytes = Zeroizing::new(alphabet.decode(part).map_err(|_| KeyProblem::NotBase64)?);
-    let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| KeyProblem::Length(bytes.len()))?;
-    if key.iter().all(|byte| Some(byte) == key.first()) {
-        return Err(KeyProblem::AllEqual);
-    }
-    Ok(Zeroizing::new(key))
-}
 
 /// What a sealed value is for. A value sealed for one purpose never opens for another.
 #[derive(Clone, Copy, Debug)]
@@ -349,6 +240,7 @@ mod tests {
         assert_eq!(open(&ours, Purpose::Rounds, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Tokens, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Logout, "name"), Err(SealError::Forged));
+        assert_eq!(open(&ours, Purpose::Record, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Session, "other"), Err(SealError::Forged));
         let of_two = ours.open_dated(Purpose::Session, "name", 2, sealed.as_bytes());
         assert_eq!(of_two, Err(SealError::Forged), "another number of cookies");
@@ -405,32 +297,5 @@ mod tests {
             (b"new".to_vec(), false)
         );
         assert!(seal(&new, origin).open(Purpose::Session, "n", sealed_after.as_bytes()).is_ok());
-    }
-
-    #[test]
-    fn a_key_is_read_in_both_alphabets() {
-        for text in ["+/+/ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k=", "-_-_ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k"] {
-            assert_eq!(Keys::parse(text).unwrap().0[0][..4], [0xfb, 0xff, 0xbf, 0x01], "{text}");
-        }
-    }
-
-    #[test]
-    fn keys_are_refused_with_the_setting_and_without_the_key() {
-        let cases = [
-            ("", "is 0 bytes long"),
-            ("not base64!", "not base64"),
-            ("c2hvcnQ", "is 5 bytes long"),
-            ("BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc", "all bytes of key 1 are equal"),
-            ("q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k,", "key 2 is 0 bytes long"),
-        ];
-        for (text, expected) in cases {
-            let error = Keys::parse(text).unwrap_err();
-            assert_eq!(error.setting(), "keys");
-            assert!(error.to_string().contains(expected), "{text:?}: {error}");
-            assert!(text.len() < 6 || !error.to_string().contains(text), "{error}");
-        }
-        let missing = Keys::from_lookup("NAME", |_| None).unwrap_err();
-        assert!(missing.to_string().contains("NAME"), "{missing}");
-        assert_eq!(format!("{:?}", Keys::generate().unwrap()), "Keys(1 of them, [redacted])");
     }
 }

@@ -148,7 +148,7 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
         }
     };
     // Another version's, or not the record that was asked for: nothing says that the session is over.
-    let Some(found) = Found::read(&inner, store, &id, &record) else { return Presented::Refused { delete: false } };
+    let Some(found) = Loaded::read(&inner, store, &id, &record) else { return Presented::Refused { delete: false } };
     let session = &found.session;
     let now = unix_seconds(inner.clock.now());
     let latest = session.absolute_end().min(inner.lifetimes.latest_end(session.authenticated_at(), now));
@@ -175,7 +175,7 @@ async fn renew(
     inner: &Inner,
     store: &Store,
     id: &StoredId,
-    found: &Found<'_>,
+    found: &Loaded<'_>,
     latest: u64,
 ) -> Result<Option<u64>, StoreError> {
     let (session, key) = (&found.session, id.key());
@@ -231,14 +231,14 @@ fn to_bytes(inner: &Inner, store: &Store, key: &SessionKey, session: &Session) -
 }
 
 /// The session in a record, with the record's end for its idle one.
-struct Found<'a> {
+struct Loaded<'a> {
     record: &'a SessionRecord,
     session: Session,
     /// Sealed under a key that is not the newest.
     is_outdated: bool,
 }
 
-impl<'a> Found<'a> {
+impl<'a> Loaded<'a> {
     fn read(inner: &Inner, store: &Store, id: &StoredId, record: &'a SessionRecord) -> Option<Self> {
         let (bytes, is_outdated) = if store.sessions.is_private() {
             (record.bytes().to_vec(), false)
