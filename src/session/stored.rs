@@ -12,7 +12,6 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::presented::{Current, Presented};
-use super::registry::SessionEnd;
 use super::store::{SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind};
 use super::throttle::Throttle;
 use super::{LogId, Session, SessionId};
@@ -36,7 +35,7 @@ pub(crate) struct Store {
 pub(crate) struct StoredId(Zeroizing<[u8; 32]>);
 
 /// Of the bytes inside the cookie's seal, where those of a whole session begin with 1.
-pub(crate) const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 2;
 
 /// A store keeps its own time limit. This one is for a store that does not.
 const STORE_TIME: Duration = Duration::from_secs(5);
@@ -139,7 +138,8 @@ pub(crate) async fn create(inner: &Inner, store: &Store, id: &StoredId, session:
 /// Finds the session of a cookie that has opened, and has it live on because it is used.
 pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> Presented {
     let Some(store) = &inner.store else { return Presented::Refused { delete: false } };
-    let record = match within_time(store.sessions.load(id.key())).await {
+    let key = id.key();
+    let record = match within_time(store.sessions.load(key)).await {
         Ok(Some(record)) => record,
         Ok(None) => return Presented::Refused { delete: true },
         Err(error) => {
@@ -148,18 +148,20 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
         }
     };
     // Another version's, or not the record that was asked for: nothing says that the session is over.
-    let Some(found) = Loaded::read(&inner, store, &id, &record) else { return Presented::Refused { delete: false } };
+    let Some(found) = Loaded::read(&inner, store, &id, key, &record) else {
+        return Presented::Refused { delete: false };
+    };
     let session = &found.session;
     let now = unix_seconds(inner.clock.now());
     let latest = session.absolute_end().min(inner.lifetimes.latest_end(session.authenticated_at(), now));
     if session.ends_at() <= now || latest <= now {
         return Presented::Refused { delete: true };
     }
-    // Signing out could not reach the store, or came in between. The cookies have been seen to.
-    if matches!(inner.registry.end_of(session.id()), Some(SessionEnd::SignedOut | SessionEnd::Replaced)) {
+    // Whoever ended it could not reach the store, or came in between. The cookies have been seen to.
+    if inner.registry.has_ended(session.id()) {
         return Presented::Refused { delete: false };
     }
-    let ends_at = match renew(&inner, store, &id, &found, latest).await {
+    let ends_at = match renew(&inner, store, key, &found, latest).await {
         Ok(Some(ends_at)) => ends_at,
         Ok(None) => return Presented::Refused { delete: true },
         Err(error) => {
@@ -174,11 +176,11 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
 async fn renew(
     inner: &Inner,
     store: &Store,
-    id: &StoredId,
+    key: SessionKey,
     found: &Loaded<'_>,
     latest: u64,
 ) -> Result<Option<u64>, StoreError> {
-    let (session, key) = (&found.session, id.key());
+    let session = &found.session;
     let (ends_at, moved) = (session.ends_at(), from_unix_seconds(latest));
     let are_settings_stricter = ends_at > latest.saturating_add(CLOCK_SKEW);
     if found.is_outdated || are_settings_stricter {
@@ -239,11 +241,11 @@ struct Loaded<'a> {
 }
 
 impl<'a> Loaded<'a> {
-    fn read(inner: &Inner, store: &Store, id: &StoredId, record: &'a SessionRecord) -> Option<Self> {
+    fn read(inner: &Inner, store: &Store, id: &StoredId, key: SessionKey, record: &'a SessionRecord) -> Option<Self> {
         let (bytes, is_outdated) = if store.sessions.is_private() {
             (record.bytes().to_vec(), false)
         } else {
-            let opened = inner.seal.open_bytes(Purpose::Record, &id.key().to_hex(), 1, record.bytes().to_vec());
+            let opened = inner.seal.open_bytes(Purpose::Record, &key.to_hex(), 1, record.bytes().to_vec());
             let opened = opened.inspect_err(|error| {
                 if *error == SealError::Forged {
                     tracing::error!("a record of the session store was changed, or is another session's");
