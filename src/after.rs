@@ -185,7 +185,7 @@ impl Forwarded {
                 tracing::warn!(request_id, status, "not signed in: the handler of the callback failed");
             }
         }
-        if let Some(stored) = self.completed.stored.clone().filter(|_| !is_success)
+        if let Some(stored) = self.completed.stored.filter(|_| !is_success)
             && !self.completed.is_given.load(Ordering::Acquire)
         {
             // Where a double of this callback was let in, its browser has the session.

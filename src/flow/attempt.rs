@@ -303,7 +303,7 @@ async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
     let session_cookies = match &stored {
         None => new_cookies(inner, &session)?,
         Some((store, stored)) => {
-            stored::create(inner, store, stored, &session).await?;
+            stored::create(inner, store, *stored, &session).await?;
             vec![stored.set_cookie(inner, &session)?]
         }
     };

@@ -150,7 +150,7 @@ fn check(
                 further: inner.cookies.scan(headers).session.came(),
                 stale_tokens: stale_tokens(inner, headers),
                 former: [session_before, presented.session_id()],
-                stored: presented.stored().cloned(),
+                stored: presented.stored(),
             };
             Ok((waiter, aftermath))
         }

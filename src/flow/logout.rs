@@ -68,7 +68,7 @@ pub(crate) fn logout(
         }
     }
     let response = signed_out(inner, uri, headers);
-    let Some(stored) = presented.stored().cloned() else { return Told::Now(response) };
+    let Some(stored) = presented.stored() else { return Told::Now(response) };
     let inner = Arc::clone(inner);
     Told::poll(Box::pin(async move {
         stored::delete(inner, stored).await;

@@ -60,10 +60,10 @@ impl Presented {
         }
     }
 
-    pub(crate) fn stored(&self) -> Option<&StoredId> {
+    pub(crate) fn stored(&self) -> Option<StoredId> {
         match self {
-            Self::Session(current) => current.stored.as_ref(),
-            Self::Unavailable(stored) => Some(stored),
+            Self::Session(current) => current.stored,
+            Self::Unavailable(stored) => Some(*stored),
             Self::Nothing | Self::Refused { .. } => None,
         }
     }

@@ -114,10 +114,10 @@ impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
     }
 }
 
-/// Names a session in a [`SessionStore`]: 32 bytes, as good as random.
+/// Names a session in a [`SessionStore`]: 32 random bytes.
 ///
-/// The layer makes it as the SHA-256 of the session's id, and only the browser's cookie holds the id: who reads a store can
-/// open no session with what is there. `Debug` shows none of it, so that logs do not tell sessions apart.
+/// The layer draws it at sign-in, and the browser's cookie holds it sealed: who reads a store can open no session with what
+/// is there. `Debug` shows none of it, so that logs do not tell sessions apart.
 ///
 /// ```
 /// use tower_signin::SessionKey;

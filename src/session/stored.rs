@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use http::HeaderValue;
-use secrecy::zeroize::Zeroizing;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -18,11 +16,10 @@ use super::{LogId, Session, SessionId};
 use crate::clock::{from_unix_seconds, unix_seconds};
 use crate::config::Inner;
 use crate::error::{Error, ErrorKind};
-use crate::flow::attempt::fingerprint;
 use crate::http_client::BoxFuture;
 use crate::seal::{Purpose, SealError, random};
 use crate::telemetry;
-use crate::wire::{Reader, Writer};
+use crate::wire::Reader;
 
 /// The store, and what the log has been told of it.
 pub(crate) struct Store {
@@ -30,9 +27,10 @@ pub(crate) struct Store {
     warning: Throttle,
 }
 
-/// What the cookie of a stored session holds: 256 random bits, new at each sign-in. Only the browser has them.
-#[derive(Clone)]
-pub(crate) struct StoredId(Zeroizing<[u8; 32]>);
+/// What the cookie of a stored session holds: what the store knows it by, 256 random bits, new at each sign-in. Who reads them
+/// in the store has no cookie yet: that is sealed.
+#[derive(Clone, Copy)]
+pub(crate) struct StoredId(SessionKey);
 
 /// Of the bytes inside the cookie's seal, where those of a whole session begin with 1.
 const LAYOUT: u8 = 2;
@@ -78,9 +76,9 @@ impl Store {
 
 impl StoredId {
     pub(crate) fn draw() -> Result<Self, ErrorKind> {
-        let mut id = Zeroizing::new([0; 32]);
-        random(&mut *id).map_err(|_| ErrorKind::Internal)?;
-        Ok(Self(id))
+        let mut key = [0; 32];
+        random(&mut key).map_err(|_| ErrorKind::Internal)?;
+        Ok(Self(SessionKey::new(key)))
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
@@ -88,39 +86,32 @@ impl StoredId {
         if reader.fixed()? != [LAYOUT] {
             return None;
         }
-        let id = Zeroizing::new(reader.fixed()?);
+        let key = SessionKey::new(reader.fixed()?);
         reader.end()?;
-        Some(Self(id))
+        Some(Self(key))
     }
 
-    fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let mut writer = Writer::default();
-        writer.fixed(&[LAYOUT]).fixed(&*self.0);
-        Zeroizing::new(writer.into_bytes())
-    }
-
-    /// What the store knows it by. It does not tell the id.
     pub(crate) fn key(&self) -> SessionKey {
-        let hash = digest::digest(&digest::SHA256, &*self.0);
-        SessionKey::new(hash.as_ref().first_chunk().copied().unwrap_or_default())
+        self.0
     }
 
-    /// What this process knows the session by.
+    /// What this process knows the session by, and its record holds.
     pub(crate) fn session_id(&self) -> SessionId {
-        fingerprint(&[b"session id", &*self.0])
+        self.0.as_bytes().first_chunk().copied().unwrap_or_default()
     }
 
     /// The cookie that carries it. How long the session lasts unused is the store's to say.
     pub(crate) fn set_cookie(&self, inner: &Inner, session: &Session) -> Result<HeaderValue, Error> {
         let name = inner.cookies.session_name();
-        let sealed = inner.seal.seal(Purpose::Session, name, &self.encode()).map_err(|_| ErrorKind::Internal)?;
+        let sealed = inner.seal.seal(Purpose::Session, name, &[&[LAYOUT], &self.0.as_bytes()[..]].concat());
+        let sealed = sealed.map_err(|_| ErrorKind::Internal)?;
         let max_age = session.absolute_end().saturating_sub(unix_seconds(inner.clock.now()));
         inner.cookies.set(name, &sealed, max_age).ok_or_else(|| ErrorKind::Internal.into())
     }
 }
 
 /// Puts a new session into the store.
-pub(crate) async fn create(inner: &Inner, store: &Store, id: &StoredId, session: &Session) -> Result<(), Error> {
+pub(crate) async fn create(inner: &Inner, store: &Store, id: StoredId, session: &Session) -> Result<(), Error> {
     let size = session.encoded().len();
     if size > MOST_BYTES {
         let source = format!("it takes {size} bytes, and a session in a store may take {MOST_BYTES}");
@@ -148,7 +139,7 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
         }
     };
     // Another version's, or not the record that was asked for: nothing says that the session is over.
-    let Some(found) = Loaded::read(&inner, store, &id, key, &record) else {
+    let Some(found) = Loaded::read(&inner, store, id, &record) else {
         return Presented::Refused { delete: false };
     };
     let session = &found.session;
@@ -241,11 +232,11 @@ struct Loaded<'a> {
 }
 
 impl<'a> Loaded<'a> {
-    fn read(inner: &Inner, store: &Store, id: &StoredId, key: SessionKey, record: &'a SessionRecord) -> Option<Self> {
+    fn read(inner: &Inner, store: &Store, id: StoredId, record: &'a SessionRecord) -> Option<Self> {
         let (bytes, is_outdated) = if store.sessions.is_private() {
             (record.bytes().to_vec(), false)
         } else {
-            let opened = inner.seal.open_bytes(Purpose::Record, &key.to_hex(), 1, record.bytes().to_vec());
+            let opened = inner.seal.open_bytes(Purpose::Record, &id.key().to_hex(), 1, record.bytes().to_vec());
             let opened = opened.inspect_err(|error| {
                 if *error == SealError::Forged {
                     tracing::error!("a record of the session store was changed, or is another session's");
