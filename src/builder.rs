@@ -23,6 +23,7 @@ use crate::redirect_uri::RedirectUri;
 use crate::route::Paths;
 use crate::seal::Seal;
 use crate::session::lifetime::Lifetimes;
+use crate::session::recheck::{Rechecks, Rules, WhenUnchecked};
 use crate::session::refresh::Refreshes;
 use crate::session::registry::Registry;
 use crate::session::store::SessionStore;
@@ -42,6 +43,8 @@ pub struct Builder {
     lifetimes: Lifetimes,
     store: Option<Arc<Store>>,
     keep_tokens: bool,
+    recheck_every: Option<Duration>,
+    recheck_outage: Option<(Duration, WhenUnchecked)>,
     forward: bool,
     hook: Option<Hook>,
     pages: Option<Pages>,
@@ -64,6 +67,8 @@ impl Builder {
             lifetimes: Lifetimes::default(),
             store: None,
             keep_tokens: false,
+            recheck_every: None,
+            recheck_outage: None,
             forward: false,
             hook: None,
             pages: None,
@@ -205,6 +210,46 @@ impl Builder {
     /// in again. Several processes behind one address had better keep each session at one of them.
     pub fn keep_tokens(mut self) -> Self {
         self.keep_tokens = true;
+        self
+    }
+
+    /// Asks again, while a session lasts, whether the provider stands by it, and ends it where it does not: whether the
+    /// authorization stands (BitBadges' `auth/status`), where [tokens are kept](Self::keep_tokens), and whether every gate of
+    /// the provider, such as [`Siwbb::require_claim`](crate::Siwbb::require_claim), still lets the person pass. Off by
+    /// default; between a minute and 400 days.
+    ///
+    /// The first request after that time has the provider asked, once, whoever else comes meanwhile; all wait for the answer,
+    /// for two seconds, and go on without it then. Each session costs the provider's requests once in that time, and only
+    /// while it is used. The application's own hook does not run again.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn example(builder: tower_signin::Builder) -> tower_signin::Builder {
+    /// builder.recheck_every(Duration::from_secs(15 * 60))
+    /// # }
+    /// ```
+    pub fn recheck_every(mut self, every: Duration) -> Self {
+        self.recheck_every = Some(every);
+        self
+    }
+
+    /// How long a session goes on, after a check was due, while the provider can't be asked, and what becomes of it then. An
+    /// hour by default, and then [`WhenUnchecked::Unavailable`]; at most 400 days. Needs
+    /// [`recheck_every`](Self::recheck_every).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_signin::WhenUnchecked;
+    ///
+    /// # fn example(builder: tower_signin::Builder) -> tower_signin::Builder {
+    /// builder
+    ///     .recheck_every(Duration::from_secs(15 * 60))
+    ///     .recheck_outage(Duration::ZERO, WhenUnchecked::Unavailable) // nobody goes on unchecked
+    /// # }
+    /// ```
+    pub fn recheck_outage(mut self, grace: Duration, then: WhenUnchecked) -> Self {
+        self.recheck_outage = Some((grace, then));
         self
     }
 
@@ -383,6 +428,7 @@ impl Builder {
             ));
         }
         self.lifetimes.validate()?;
+        let recheck = recheck_rules(self.recheck_every, self.recheck_outage)?;
         let keys = self.keys.ok_or_else(|| {
             ConfigError::new("keys", "there are none", "give the builder Keys::from_env(\"SIGNIN_KEYS\")?")
         })?;
@@ -410,6 +456,8 @@ impl Builder {
             store: self.store,
             keep_tokens: self.keep_tokens,
             refreshes: Refreshes::default(),
+            recheck,
+            rechecks: Rechecks::default(),
             attempts: Attempts::default(),
         })))
     }
@@ -419,6 +467,24 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
     }
+}
+
+fn recheck_rules(
+    every: Option<Duration>,
+    outage: Option<(Duration, WhenUnchecked)>,
+) -> Result<Option<Rules>, ConfigError> {
+    let Some(every) = every else {
+        return match outage {
+            None => Ok(None),
+            Some(_) => {
+                Err(ConfigError::new("recheck_outage", "nothing is checked again", "call recheck_every as well"))
+            }
+        };
+    };
+    let (grace, then) = outage.unwrap_or((Duration::from_secs(60 * 60), WhenUnchecked::Unavailable));
+    let rules = Rules { every, grace, then };
+    rules.validate()?;
+    Ok(Some(rules))
 }
 
 /// From what a session with a few claims takes, to as many full cookies as it may be spread over.

@@ -21,6 +21,7 @@ use crate::return_to::ReturnTo;
 use crate::route::Paths;
 use crate::seal::Seal;
 use crate::session::lifetime::Lifetimes;
+use crate::session::recheck::{Rechecks, Rules};
 use crate::session::refresh::Refreshes;
 use crate::session::registry::Registry;
 use crate::session::stored::Store;
@@ -60,6 +61,8 @@ pub(crate) struct Inner {
     pub(crate) store: Option<Arc<Store>>,
     pub(crate) keep_tokens: bool,
     pub(crate) refreshes: Refreshes,
+    pub(crate) recheck: Option<Rules>,
+    pub(crate) rechecks: Rechecks,
     pub(crate) attempts: Attempts,
 }
 

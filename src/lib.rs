@@ -78,6 +78,7 @@
 //! | what | default | why |
 //! |---|---|---|
 //! | session | 24 hours, or to the end of the access token where the provider tells it; sealed in its cookie | as long as a BitBadges access token; nothing to store ([`Builder::session_store`] for one that is) |
+//! | asking the provider again | never; with [`Builder::recheck_every`], and out of reach for an hour: 503 | it costs requests; an outage signs nobody out |
 //! | idle timeout | none; with one, renewed after a tenth of it | a renewal is a cookie on a response |
 //! | responses to somebody signed in | `Vary: Cookie`, and `private` where they say nothing | no shared cache shows one person's page to another |
 //! | pending sign-in | 10 minutes, one cookie each, at most 4 | several tabs work to the end, and the header stays small |
@@ -167,6 +168,7 @@ pub use self::provider::{Context, Grant, Provider, Refreshed};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::service::SignInService;
 pub use self::session::memory::MemoryStore;
+pub use self::session::recheck::WhenUnchecked;
 pub use self::session::registry::SessionEnd;
 pub use self::session::store::{SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind};
 

@@ -20,9 +20,10 @@ const COUNTERS: [(&str, &str); 5] = [
 ];
 
 #[cfg(feature = "metrics")]
-const LATENCIES: [(&str, &str); 3] = [
+const LATENCIES: [(&str, &str); 4] = [
     (EXCHANGE, "How long a code took to become a person, gates included, by outcome."),
     (REFRESH, "How long a refresh of tokens took, by outcome."),
+    (RECHECK, "How long it took to ask again whether the provider stands by a session, by outcome."),
     (REVOKE, "How long it took to revoke tokens, by outcome."),
 ];
 
@@ -33,6 +34,7 @@ const RENEWED: &str = "tower_signin_sessions_renewed_total";
 const ENDED: &str = "tower_signin_sessions_ended_total";
 const EXCHANGE: &str = "tower_signin_exchange_seconds";
 const REFRESH: &str = "tower_signin_refresh_seconds";
+const RECHECK: &str = "tower_signin_recheck_seconds";
 const REVOKE: &str = "tower_signin_revoke_seconds";
 
 /// Tells the recorder, if one is installed, what there is.
@@ -54,6 +56,7 @@ pub(crate) enum Call {
     /// The code, with every check and gate.
     Exchange,
     Refresh,
+    Recheck,
     Revoke,
 }
 
@@ -87,6 +90,7 @@ pub(crate) async fn timed<T>(call: Call, answer: impl Future<Output = Result<T, 
     let name = match call {
         Call::Exchange => EXCHANGE,
         Call::Refresh => REFRESH,
+        Call::Recheck => RECHECK,
         Call::Revoke => REVOKE,
     };
     record(name, outcome, began.elapsed().as_secs_f64());

@@ -12,6 +12,7 @@ use crate::http_client::{BoxFuture, HttpClient};
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::callback::ValidatedCode;
 use crate::oauth::token::Tokens;
+use crate::session::Session;
 
 /// A provider that people sign in with: how to send them there, and what to make of the answer.
 ///
@@ -95,7 +96,10 @@ pub trait Provider: Send + Sync + 'static {
     /// Exchanges the code, once, and checks everything about the answer that can be checked.
     fn redeem<'a>(&'a self, context: Context<'a>, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>>;
 
-    /// Checks whatever else the provider's settings demand of a person: gates. Runs after each exchange.
+    /// Checks whatever else the provider's settings demand of a person: gates. Runs after each exchange, and again, without
+    /// tokens, where [`Builder::recheck_every`](crate::Builder::recheck_every) asks for it. [`ErrorKind::NotVerified`],
+    /// [`ErrorKind::ClaimRequired`] and [`ErrorKind::OwnershipRequired`] then end the session; any other error is taken for
+    /// an outage.
     ///
     /// Lets everyone pass by default.
     fn admit<'a>(&'a self, context: Context<'a>, who: &'a Grant) -> BoxFuture<'a, Result<(), Error>> {
@@ -119,7 +123,9 @@ pub trait Provider: Send + Sync + 'static {
         Box::pin(async { Err(ErrorKind::Unsupported.into()) })
     }
 
-    /// Asks whether the authorization behind the tokens still stands.
+    /// Asks whether the authorization behind the tokens still stands, where
+    /// [`Builder::recheck_every`](crate::Builder::recheck_every) asks for it. `false` ends the session; an error is taken for
+    /// an outage.
     ///
     /// [`ErrorKind::Unsupported`] by default.
     fn is_active<'a>(&'a self, context: Context<'a>, tokens: &'a Tokens) -> BoxFuture<'a, Result<bool, Error>> {
@@ -266,6 +272,11 @@ impl Grant {
         let claims = serde_json::to_string(claims)
             .map_err(|_| Error::new(ErrorKind::ProviderAnswer).with_reason("the claims are not JSON"))?;
         Ok(Self { subject, claims, tokens: None })
+    }
+
+    /// Who a session is of, as the exchange said then.
+    pub(crate) fn of_session(session: &Session) -> Self {
+        Self { subject: session.subject().to_owned(), claims: session.claims().to_owned(), tokens: None }
     }
 
     /// Adds the tokens.

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use tokio::time::timeout;
 
 use super::presented::{Current, Presented, Told};
+use super::recheck::{Due, Rechecks, Rules, Verdict, WhenUnchecked};
 use super::refresh::{Outcome, Refreshes};
 use super::registry::SessionEnd;
 use super::stored;
@@ -48,7 +49,7 @@ pub(crate) struct CarriedTokens {
     pub(crate) is_fresh: bool,
 }
 
-/// How long a request waits for newer tokens while those it has are still good.
+/// How long a request waits for newer tokens while those it has are still good, or for a check that could come later.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Entrance {
@@ -64,22 +65,92 @@ impl Entrance {
             Presented::Session(current) => current,
         };
         let kept = match tokens::present(inner, headers, &current.session) {
-            tokens::Presented::None => return Told::Now(Self::SignedIn(current, None)),
+            tokens::Presented::None => return Self::checked(inner, current, None),
             tokens::Presented::Missing => return Told::Now(Self::Unrecognised { delete: None }),
             tokens::Presented::Tokens(kept) => Arc::new(kept),
         };
         let now = unix_seconds(inner.clock.now());
         if kept.is_refresh_due(now) {
-            let sign_ins = inner.registry.sign_ins();
-            return Told::Later(Box::pin(with_newest_tokens(Arc::clone(inner), current, kept, sign_ins)));
+            let inner = Arc::clone(inner);
+            return Told::Later(Box::pin(async move {
+                match with_newest_tokens(Arc::clone(&inner), current, kept).await {
+                    Self::SignedIn(current, carried) => match Self::checked(&inner, current, carried) {
+                        Told::Now(entrance) => entrance,
+                        Told::Later(entrance) => entrance.await,
+                    },
+                    entrance => entrance,
+                }
+            }));
         }
         // What can't be refreshed and has ended is of no use, where the session outlives it.
         let carried = Some(CarriedTokens { tokens: kept, is_fresh: false }).filter(|it| !it.tokens.have_ended(now));
-        Told::Now(Self::SignedIn(current, carried))
+        Self::checked(inner, current, carried)
+    }
+
+    /// Has the provider asked again where that is due.
+    fn checked(inner: &Arc<Inner>, mut current: Current, carried: Option<CarriedTokens>) -> Told<Self> {
+        let Some(rules) = inner.recheck else { return Told::Now(Self::SignedIn(current, carried)) };
+        let now = unix_seconds(inner.clock.now());
+        if !rules.is_due(current.session.checked_at(), now) {
+            return Told::Now(Self::SignedIn(current, carried));
+        }
+        let passed_at = inner.rechecks.passed_at(&current.session);
+        if !rules.is_due(passed_at, now) {
+            current.check_passed(passed_at);
+            return Told::Now(Self::SignedIn(current, carried));
+        }
+        Told::Later(Box::pin(after_check(Arc::clone(inner), rules, current, carried)))
     }
 }
 
-async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptTokens>, sign_ins: u64) -> Entrance {
+async fn after_check(
+    inner: Arc<Inner>,
+    rules: Rules,
+    mut current: Current,
+    carried: Option<CarriedTokens>,
+) -> Entrance {
+    let sign_ins = inner.registry.sign_ins();
+    let passed_at = inner.rechecks.passed_at(&current.session);
+    let tokens = carried.as_ref().map(|carried| Arc::clone(&carried.tokens));
+    let due = Due { session: current.session.clone(), tokens, stored: current.stored };
+    let verdict = Rechecks::check(Arc::clone(&inner), rules, due);
+    let verdict = if rules.is_in_grace(passed_at, unix_seconds(inner.clock.now())) {
+        timeout(PATIENCE, verdict).await.unwrap_or(Verdict::Unknown(passed_at))
+    } else {
+        verdict.await
+    };
+    if is_over(&inner, &current) {
+        return Entrance::Unrecognised { delete: None };
+    }
+    match verdict {
+        Verdict::Passed(at) => {
+            current.check_passed(at);
+            Entrance::SignedIn(current, carried)
+        }
+        Verdict::Ended => ended_by_provider(&inner, &current, sign_ins),
+        Verdict::Unknown(passed_at) => match rules.then {
+            WhenUnchecked::Unavailable if !rules.is_in_grace(passed_at, unix_seconds(inner.clock.now())) => {
+                Entrance::Unavailable
+            }
+            WhenUnchecked::Unavailable | WhenUnchecked::SignedIn => Entrance::SignedIn(current, carried),
+        },
+    }
+}
+
+/// Signed out or replaced meanwhile: whoever did so has seen to the tokens and the cookies.
+fn is_over(inner: &Inner, current: &Current) -> bool {
+    matches!(inner.registry.end_of(current.session.id()), Some(SessionEnd::SignedOut | SessionEnd::Replaced))
+}
+
+fn ended_by_provider(inner: &Arc<Inner>, current: &Current, sign_ins: u64) -> Entrance {
+    if let Some(stored) = current.stored {
+        stored::delete_soon(inner, stored);
+    }
+    Entrance::Unrecognised { delete: Some(Deletion { sign_ins, session: Some(*current.session.id()) }) }
+}
+
+async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptTokens>) -> Entrance {
+    let sign_ins = inner.registry.sign_ins();
     let subject = current.session.subject().to_owned();
     let newest = Refreshes::newest(Arc::clone(&inner), Arc::clone(&held), subject);
     let outcome = if held.have_ended(unix_seconds(inner.clock.now())) {
@@ -89,25 +160,13 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
         timeout(PATIENCE, newest).await.unwrap_or(Outcome::Unreachable)
     };
     match outcome {
-        // Signed out or replaced meanwhile: whoever did so has seen to the tokens and the cookies.
-        _ if matches!(
-            inner.registry.end_of(current.session.id()),
-            Some(SessionEnd::SignedOut | SessionEnd::Replaced)
-        ) =>
-        {
-            Entrance::Unrecognised { delete: None }
-        }
+        _ if is_over(&inner, &current) => Entrance::Unrecognised { delete: None },
         Outcome::Fresh(tokens) => Entrance::SignedIn(current, Some(CarriedTokens { tokens, is_fresh: true })),
         Outcome::Superseded => {
             tracing::info!(session = %current.session.log_id(), "a request came with tokens that newer ones have replaced");
             Entrance::Unrecognised { delete: None }
         }
-        Outcome::Refused => {
-            if let Some(stored) = current.stored {
-                stored::delete_soon(&inner, stored);
-            }
-            Entrance::Unrecognised { delete: Some(Deletion { sign_ins, session: Some(*current.session.id()) }) }
-        }
+        Outcome::Refused => ended_by_provider(&inner, &current, sign_ins),
         Outcome::Unreachable if !held.have_ended(unix_seconds(inner.clock.now())) => {
             Entrance::SignedIn(current, Some(CarriedTokens { tokens: held, is_fresh: false }))
         }

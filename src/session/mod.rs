@@ -1,10 +1,12 @@
 //! One signed-in browser.
 
+mod calls;
 pub(crate) mod chunks;
 pub(crate) mod entrance;
 pub(crate) mod lifetime;
 pub(crate) mod memory;
 pub(crate) mod presented;
+pub(crate) mod recheck;
 pub(crate) mod refresh;
 pub(crate) mod registry;
 pub(crate) mod sealed;
@@ -22,6 +24,9 @@ use crate::wire::{Reader, Writer};
 /// Where the renewal stands among the bytes, and the idle end behind it.
 const RENEWED_AT: Range<usize> = 25..33;
 const IDLE_END: Range<usize> = 33..41;
+
+/// And the time of the last gate check.
+const CHECKED_AT: Range<usize> = 57..65;
 
 /// Of the bytes inside the seal; another one is not read, and its cookie left alone.
 const LAYOUT: u8 = 1;
@@ -69,8 +74,7 @@ pub(crate) struct Session {
     data: Range<usize>,
 }
 
-/// The part of fixed length. The gate check is kept from the first version on, so that a later one can act on sessions made
-/// by this one.
+/// The part of fixed length.
 #[derive(Clone)]
 struct Fixed {
     id: SessionId,
@@ -79,6 +83,7 @@ struct Fixed {
     idle_end: u64,
     absolute_end: u64,
     generation: u64,
+    checked_at: u64,
     fingerprint: Fingerprint,
 }
 
@@ -113,7 +118,7 @@ impl Session {
         let idle_end = reader.u64()?;
         let absolute_end = reader.u64()?;
         let generation = reader.u64()?;
-        let _gate_checked_at = reader.u64()?;
+        let checked_at = reader.u64()?;
         let fingerprint = reader.fixed()?;
         let issuer = reader.prefixed_str()?.len();
         let subject = reader.prefixed_str()?.len();
@@ -126,30 +131,36 @@ impl Session {
         let claims = data.start - PREFIX - claims..data.start - PREFIX;
         let subject = claims.start - PREFIX - subject..claims.start - PREFIX;
         let issuer = subject.start - PREFIX - issuer..subject.start - PREFIX;
-        let fixed = Fixed { id, authenticated_at, renewed_at, idle_end, absolute_end, generation, fingerprint };
+        let fixed =
+            Fixed { id, authenticated_at, renewed_at, idle_end, absolute_end, generation, checked_at, fingerprint };
         Some(Self { fixed, issuer, subject, claims, data, bytes })
     }
 
     /// The same session, used now.
     pub(crate) fn renewed(&self, now: u64, idle_end: u64) -> Self {
-        let mut renewed = self.clone();
+        let mut renewed = self.clone().ending_at(idle_end);
         renewed.fixed.renewed_at = now;
-        renewed.fixed.idle_end = idle_end;
-        for (range, value) in [(RENEWED_AT, now), (IDLE_END, idle_end)] {
-            if let Some(bytes) = renewed.bytes.get_mut(range) {
-                bytes.copy_from_slice(&value.to_be_bytes());
-            }
-        }
+        renewed.write(RENEWED_AT, now);
         renewed
     }
 
     /// The same session with another idle end.
     pub(crate) fn ending_at(mut self, idle_end: u64) -> Self {
         self.fixed.idle_end = idle_end;
-        if let Some(bytes) = self.bytes.get_mut(IDLE_END) {
-            bytes.copy_from_slice(&idle_end.to_be_bytes());
-        }
+        self.write(IDLE_END, idle_end);
         self
+    }
+
+    /// The provider stood by it at this time.
+    pub(crate) fn set_checked(&mut self, at: u64) {
+        self.fixed.checked_at = at;
+        self.write(CHECKED_AT, at);
+    }
+
+    fn write(&mut self, range: Range<usize>, value: u64) {
+        if let Some(bytes) = self.bytes.get_mut(range) {
+            bytes.copy_from_slice(&value.to_be_bytes());
+        }
     }
 
     pub(crate) fn encoded(&self) -> &[u8] {
@@ -186,6 +197,11 @@ impl Session {
 
     pub(crate) fn renewed_at(&self) -> u64 {
         self.fixed.renewed_at
+    }
+
+    /// When the gates last let the person pass: at sign-in, or since.
+    pub(crate) fn checked_at(&self) -> u64 {
+        self.fixed.checked_at
     }
 
     pub(crate) fn absolute_end(&self) -> u64 {
@@ -252,6 +268,16 @@ mod tests {
         assert_eq!((read.renewed_at(), read.ends_at(), read.absolute_end()), (15, 25, 30));
         assert_eq!((read.id(), read.authenticated_at(), read.subject()), (&[7; 16], 10, "bb1…"));
         assert_eq!(read.renewed(10, 20).encoded(), before.encoded());
+    }
+
+    #[test]
+    fn a_check_changes_its_time_and_nothing_else() {
+        let mut checked = session();
+        checked.set_checked(17);
+        let mut read = Session::decode(checked.encoded().to_vec()).unwrap();
+        assert_eq!((session().checked_at(), checked.checked_at(), read.checked_at()), (10, 17, 17));
+        read.set_checked(10);
+        assert_eq!(read.encoded(), session().encoded());
     }
 
     #[test]

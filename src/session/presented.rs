@@ -33,6 +33,14 @@ pub(crate) struct Current {
     pub(crate) stored: Option<StoredId>,
 }
 
+impl Current {
+    /// The provider stood by it at this time, which its cookie does not say yet. In a store its record does.
+    pub(crate) fn check_passed(&mut self, at: u64) {
+        self.session.set_checked(at);
+        self.is_renewal_due |= self.stored.is_none();
+    }
+}
+
 impl Presented {
     /// Opens what the cookies hold. Only a session that is in the store, and a store that does not answer at once, is told
     /// later.

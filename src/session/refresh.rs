@@ -3,20 +3,18 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
 use tracing::Instrument as _;
 
+use super::calls::{is_refusal, pause, within_time};
 use super::registry::SessionEnd;
 use super::tokens::KeptTokens;
 use super::{LogId, SessionId};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
-use crate::error::{Error, ErrorKind};
-use crate::http_client::BoxFuture;
+use crate::error::ErrorKind;
 use crate::provider::Context;
 use crate::telemetry::{Call, timed};
 
@@ -92,9 +90,6 @@ const FRESH_KEPT: u64 = 60 * 60;
 const REMEMBERED: u64 = 24 * 60 * 60;
 /// At most this many pairs are being revoked at once; what is more is left to end by itself.
 const MOST_REVOKING: usize = 256;
-/// The longest pause between two tries, in seconds; the first is one.
-const LONGEST_PAUSE: u64 = 60;
-const PROVIDER_TIME: Duration = Duration::from_secs(20);
 
 impl Refreshes {
     /// Refreshes these tokens of `subject`, or joins whoever does already, or has.
@@ -175,6 +170,15 @@ impl Refreshes {
         }
     }
 
+    /// Whether these tokens are being replaced, or have been.
+    pub(crate) fn has_moved_on(&self, held: &KeptTokens) -> bool {
+        match self.lock().entries.get(&held.session) {
+            None => false,
+            Some(Entry::Running { .. }) => true,
+            Some(entry) => entry.generation() > held.generation,
+        }
+    }
+
     /// Ends the authorization behind the newest tokens of a session that has ended, in a task of its own. A refresh that is
     /// under way revokes what it brings.
     pub(crate) fn revoke(inner: &Arc<Inner>, held: KeptTokens) {
@@ -204,11 +208,6 @@ impl Refreshes {
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Seconds to wait after this many failures in a row.
-fn pause(failures: u32) -> u64 {
-    1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE)
 }
 
 impl Table {
@@ -341,12 +340,6 @@ fn is_signed_out(inner: &Inner, session: &SessionId) -> bool {
     inner.registry.end_of(session) == Some(SessionEnd::SignedOut)
 }
 
-/// Whether an error is the provider's word on these tokens, rather than on this site's own credentials or on the weather.
-fn is_refusal(error: &Error) -> bool {
-    use ErrorKind::{ClaimRequired, ExchangeRejected, NotVerified, OwnershipRequired};
-    matches!(error.kind(), ExchangeRejected | NotVerified | ClaimRequired | OwnershipRequired)
-}
-
 /// As well as it can be had: nobody waits for it, and the session is over either way.
 async fn revoke(inner: &Inner, tokens: &KeptTokens) {
     let Ok(_permit) = inner.refreshes.revoking.try_acquire() else {
@@ -361,10 +354,6 @@ async fn revoke(inner: &Inner, tokens: &KeptTokens) {
             tracing::warn!(code = error.kind().code(), reason = error.reason(), "tokens could not be revoked");
         }
     }
-}
-
-async fn within_time<T>(answer: BoxFuture<'_, Result<T, Error>>) -> Result<T, Error> {
-    timeout(PROVIDER_TIME, answer).await.unwrap_or_else(|_| Err(ErrorKind::ProviderTimeout.into()))
 }
 
 #[cfg(test)]

@@ -193,6 +193,24 @@ async fn renew(
     Ok(Some(latest))
 }
 
+/// Notes in the store when the provider last stood by a session. Where that fails it is asked again too early, and no more.
+pub(crate) async fn set_checked(inner: &Inner, id: StoredId, at: u64) {
+    let Some(store) = &inner.store else { return };
+    let noted = async {
+        let Some(record) = within_time(store.sessions.load(id.key())).await? else { return Ok(true) };
+        let Some(mut found) = Loaded::read(inner, store, id, &record) else { return Ok(true) };
+        found.session.set_checked(at);
+        let bytes = to_bytes(inner, store, &id.key(), &found.session).ok();
+        match bytes.and_then(|bytes| record.successor(bytes, record.expires_at())) {
+            Some(next) => within_time(store.sessions.update(id.key(), next)).await,
+            None => Ok(true),
+        }
+    };
+    if let Err(error) = noted.await {
+        store.warn(inner, "note of a check", &error);
+    }
+}
+
 /// Has the store forget a session. Nothing more can be done where it fails than to say so.
 pub(crate) async fn delete(inner: Arc<Inner>, id: StoredId) {
     let Some(store) = &inner.store else { return };

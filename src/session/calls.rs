@@ -1,0 +1,28 @@
+//! What calls to the provider on behalf of a session have in common.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::error::{Error, ErrorKind};
+use crate::http_client::BoxFuture;
+
+/// The longest pause between two tries, in seconds; the first is one.
+const LONGEST_PAUSE: u64 = 60;
+const PROVIDER_TIME: Duration = Duration::from_secs(20);
+
+/// Seconds to wait after this many failures in a row.
+pub(super) fn pause(failures: u32) -> u64 {
+    1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE)
+}
+
+/// Whether an error is the provider's word on these tokens or this person, rather than on this site's own credentials or on
+/// the weather.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    use ErrorKind::{ClaimRequired, ExchangeRejected, NotVerified, OwnershipRequired};
+    matches!(error.kind(), ExchangeRejected | NotVerified | ClaimRequired | OwnershipRequired)
+}
+
+pub(super) async fn within_time<T>(answer: BoxFuture<'_, Result<T, Error>>) -> Result<T, Error> {
+    timeout(PROVIDER_TIME, answer).await.unwrap_or_else(|_| Err(ErrorKind::ProviderTimeout.into()))
+}

@@ -1,0 +1,286 @@
+//! Asking again, while a session lasts, whether the provider stands by it: once for each session, however many requests find
+//! it due, and in a task of its own, since the answer is for all of them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tracing::Instrument as _;
+
+use super::calls::{is_refusal, pause, within_time};
+use super::registry::SessionEnd;
+use super::stored::{self, StoredId};
+use super::tokens::KeptTokens;
+use super::{Session, SessionId};
+use crate::clock::unix_seconds;
+use crate::config::Inner;
+use crate::config_error::ConfigError;
+use crate::error::{Error, ErrorKind};
+use crate::provider::{Context, Grant};
+use crate::telemetry::{Call, timed};
+
+/// What becomes of a session that could not be checked again for as long as
+/// [`Builder::recheck_outage`](crate::Builder::recheck_outage) allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WhenUnchecked {
+    /// Guards and extractors answer 503 and `session_unavailable` until the provider is back. Nobody is signed out.
+    Unavailable,
+    /// It goes on as if it had been checked, to its end at the latest.
+    SignedIn,
+}
+
+/// The rules.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) every: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) then: WhenUnchecked,
+}
+
+/// What a check came to, for every request that waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The provider stands by it, and did at this time.
+    Passed(u64),
+    /// The provider does not. It is over.
+    Ended,
+    /// Nothing is known; later, perhaps. It passed last at this time.
+    Unknown(u64),
+}
+
+/// The checks of one [`SignIn`](crate::SignIn) in this process. Bounded in every way.
+#[derive(Default)]
+pub(crate) struct Rechecks(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    entries: HashMap<SessionId, Entry>,
+    /// What has ended, oldest first, with the time. An entry may have been replaced since.
+    order: VecDeque<(SessionId, u64)>,
+    running: usize,
+}
+
+struct Entry {
+    /// When it passed last, as far as is known here.
+    passed_at: u64,
+    failures: u32,
+    progress: Progress,
+}
+
+enum Progress {
+    Running(watch::Receiver<Option<Verdict>>),
+    /// Passed, or nothing could be learnt.
+    Ended {
+        at: u64,
+    },
+}
+
+/// At most this many run at once; whoever comes then is told that nothing is known.
+const MOST_RUNNING: usize = 256;
+/// At most this many sessions are remembered.
+const MOST_ENTRIES: usize = 65_536;
+/// A clock of another node may run ahead by this many seconds.
+const CLOCK_SKEW: u64 = 60;
+
+impl Rules {
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+        let problem = |setting, duration: Duration, least, remedy| {
+            Err(ConfigError::new(setting, format!("{duration:?} is not between {least} and 400 days"), remedy))
+        };
+        if self.every < Duration::from_secs(60) || self.every > LONGEST {
+            return problem("recheck_every", self.every, "a minute", "choose a duration in between");
+        }
+        if self.grace > LONGEST {
+            return problem("recheck_outage", self.grace, "nothing", "choose a shorter grace");
+        }
+        Ok(())
+    }
+
+    /// Whether it is time again, where a session passed at `passed_at`. A time that lies ahead comes from a wrong clock.
+    pub(crate) fn is_due(&self, passed_at: u64, now: u64) -> bool {
+        now >= passed_at.saturating_add(self.every.as_secs()) || passed_at > now.saturating_add(CLOCK_SKEW)
+    }
+
+    /// Whether a session that could not be checked may still go on without.
+    pub(crate) fn is_in_grace(&self, passed_at: u64, now: u64) -> bool {
+        now < passed_at.saturating_add(self.every.as_secs()).saturating_add(self.grace.as_secs())
+    }
+}
+
+/// A session that is due.
+pub(crate) struct Due {
+    pub(crate) session: Session,
+    /// Those that are good now.
+    pub(crate) tokens: Option<Arc<KeptTokens>>,
+    pub(crate) stored: Option<StoredId>,
+}
+
+impl Rechecks {
+    /// Checks a session, or joins whoever does already, or has.
+    pub(crate) async fn check(inner: Arc<Inner>, rules: Rules, due: Due) -> Verdict {
+        let passed_at = due.session.checked_at();
+        let mut waiter = match Self::start_or_join(&inner, rules, due) {
+            Ok(verdict) => return verdict,
+            Err(waiter) => waiter,
+        };
+        match waiter.wait_for(Option::is_some).await {
+            Ok(verdict) => verdict.unwrap_or(Verdict::Unknown(passed_at)),
+            Err(_) => Verdict::Unknown(passed_at),
+        }
+    }
+
+    /// When a session passed last, as far as is known here.
+    pub(crate) fn passed_at(&self, session: &Session) -> u64 {
+        let known = self.lock().entries.get(session.id()).map_or(0, |entry| entry.passed_at);
+        known.max(session.checked_at())
+    }
+
+    /// A verdict that is known, or what to wait for.
+    fn start_or_join(inner: &Arc<Inner>, rules: Rules, due: Due) -> Result<Verdict, watch::Receiver<Option<Verdict>>> {
+        let id = *due.session.id();
+        if inner.registry.has_ended(&id) {
+            return Ok(Verdict::Ended);
+        }
+        let now = unix_seconds(inner.clock.now());
+        let mut table = inner.rechecks.lock();
+        table.forget_old(rules, now);
+        let (mut passed_at, mut failures) = (due.session.checked_at(), 0);
+        if let Some(entry) = table.entries.get(&id) {
+            passed_at = passed_at.max(entry.passed_at);
+            failures = entry.failures;
+            match &entry.progress {
+                Progress::Running(verdict) => return Err(verdict.clone()),
+                Progress::Ended { .. } if !rules.is_due(passed_at, now) => return Ok(Verdict::Passed(passed_at)),
+                // A clock that was set back must not prolong the pause.
+                Progress::Ended { at } if failures > 0 && (*at..at.saturating_add(pause(failures))).contains(&now) => {
+                    return Ok(Verdict::Unknown(passed_at));
+                }
+                Progress::Ended { .. } => {}
+            }
+        }
+        let Some(runtime) = Handle::try_current().ok().filter(|_| table.running < MOST_RUNNING) else {
+            return Ok(Verdict::Unknown(passed_at));
+        };
+        let (sender, receiver) = watch::channel(None);
+        table.entries.insert(id, Entry { passed_at, failures, progress: Progress::Running(receiver.clone()) });
+        table.running += 1;
+        drop(table);
+
+        let span = tracing::info_span!("recheck", session = %due.session.log_id());
+        let end = End { inner: Arc::clone(inner), session: id, sender, verdict: Verdict::Unknown(passed_at) };
+        runtime.spawn(check(end, due).instrument(span));
+        Err(receiver)
+    }
+
+    /// No code of anyone else's runs under this lock, so a poisoned table is still whole.
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Forgets what is due again and out of grace: nothing is lost by asking anew.
+    fn forget_old(&mut self, rules: Rules, now: u64) {
+        let kept = rules.every.saturating_add(rules.grace).as_secs();
+        while let Some(&(session, at)) = self.order.front() {
+            if self.order.len() <= MOST_ENTRIES && now < at.saturating_add(kept) {
+                break;
+            }
+            self.order.pop_front();
+            let is_it = |entry: &Entry| matches!(entry.progress, Progress::Ended { at: ended } if ended == at);
+            if self.entries.get(&session).is_some_and(is_it) {
+                self.entries.remove(&session);
+            }
+        }
+    }
+
+    fn end(&mut self, session: SessionId, verdict: Verdict, now: u64) {
+        self.running = self.running.saturating_sub(1);
+        let failures = self.entries.get(&session).map_or(0, |entry| entry.failures);
+        let (passed_at, failures) = match verdict {
+            Verdict::Passed(at) => (at, 0),
+            Verdict::Unknown(at) => (at, failures.saturating_add(1)),
+            // The registry knows.
+            Verdict::Ended => {
+                self.entries.remove(&session);
+                return;
+            }
+        };
+        self.entries.insert(session, Entry { passed_at, failures, progress: Progress::Ended { at: now } });
+        self.order.push_back((session, now));
+    }
+}
+
+/// Records the end of a check when dropped, so that none runs for ever in the table, whatever becomes of its task.
+struct End {
+    inner: Arc<Inner>,
+    session: SessionId,
+    sender: watch::Sender<Option<Verdict>>,
+    verdict: Verdict,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if self.verdict == Verdict::Ended {
+            self.inner.registry.end(self.session, SessionEnd::Revoked);
+        }
+        let now = unix_seconds(self.inner.clock.now());
+        self.inner.rechecks.lock().end(self.session, self.verdict, now);
+        self.sender.send_replace(Some(self.verdict));
+    }
+}
+
+async fn check(mut end: End, due: Due) {
+    let inner = Arc::clone(&end.inner);
+    let began = unix_seconds(inner.clock.now());
+    match timed(Call::Recheck, within_time(Box::pin(ask(&inner, &due)))).await {
+        Ok(()) => {
+            tracing::debug!("the provider stands by the session");
+            end.verdict = Verdict::Passed(began);
+            if let Some(stored) = due.stored {
+                stored::set_checked(&inner, stored, began).await;
+            }
+        }
+        Err(error) if is_refusal(&error) => {
+            tracing::info!(
+                code = error.kind().code(),
+                reason = error.reason(),
+                "the provider does not stand by the session any longer; it is over"
+            );
+            end.verdict = Verdict::Ended;
+        }
+        Err(error) => {
+            tracing::warn!(code = error.kind().code(), reason = error.reason(), "a session could not be checked again");
+        }
+    }
+}
+
+/// Whether the authorization stands, and then the gates, which need only the address.
+async fn ask(inner: &Inner, due: &Due) -> Result<(), Error> {
+    let context = Context::new(&*inner.http, inner.clock.now(), &inner.redirect.text);
+    if let Some(kept) = &due.tokens {
+        match inner.provider.is_active(context, kept.tokens()).await {
+            Ok(true) => {}
+            // A refresh may have replaced them while the question was on its way.
+            Ok(false) if inner.refreshes.has_moved_on(kept) => {
+                return Err(Error::new(ErrorKind::ProviderAnswer).with_reason("the tokens were replaced meanwhile"));
+            }
+            Ok(false) => {
+                return Err(
+                    Error::new(ErrorKind::NotVerified).with_reason("the authorization was ended at the provider")
+                );
+            }
+            Err(error) if error.kind() == ErrorKind::Unsupported => {}
+            // Its word is the answer, not that there is none.
+            Err(error) if is_refusal(&error) => {
+                return Err(Error::new(ErrorKind::ProviderFailed).with_reason("the status of the tokens was refused"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    inner.provider.admit(context, &Grant::of_session(&due.session)).await
+}
