@@ -131,7 +131,10 @@ async fn one_whole_life_is_seen_by_its_names_and_no_secret_is() {
         .finish();
     let _subscriber = tracing::subscriber::set_default(subscriber);
 
-    let site = Site::with(|builder| builder.keep_tokens().session_idle_timeout(Duration::from_secs(6000)));
+    let site = Site::with(|builder| {
+        let builder = builder.keep_tokens().session_idle_timeout(Duration::from_secs(6000));
+        builder.recheck_every(Duration::from_secs(3000))
+    });
     let mut browser = Browser::new();
     let refused = site.get(&mut browser, "/api/callback").await;
     assert_eq!(refused.status(), 400);
@@ -146,7 +149,12 @@ async fn one_whole_life_is_seen_by_its_names_and_no_secret_is() {
     site.upstream.answer(503, "{}");
     site.clock.advance(Duration::from_secs(2560));
     site.get(&mut browser, "/").await;
-    site.upstream.answer(200, pair(2, 90_000));
+    let refreshed = pair(2, 90_000);
+    site.upstream.answer_by(move |request| {
+        let is_status = request.uri().path().ends_with("/auth/status");
+        let answer = if is_status { r#"{"signedIn":true}"#.to_owned() } else { refreshed.clone() };
+        Ok(Response::new(answer.into()))
+    });
     site.clock.advance(Duration::from_secs(30));
     site.get(&mut browser, "/").await;
     let started = site.start(&mut browser, "/").await;
@@ -164,6 +172,8 @@ async fn one_whole_life_is_seen_by_its_names_and_no_secret_is() {
     let expected = [
         ("tower_signin_exchange_seconds{outcome=provider_failed}", 1.0),
         ("tower_signin_exchange_seconds{outcome=success}", 2.0),
+        ("tower_signin_recheck_seconds{outcome=provider_failed}", 1.0),
+        ("tower_signin_recheck_seconds{outcome=success}", 1.0),
         ("tower_signin_refresh_seconds{outcome=provider_failed}", 1.0),
         ("tower_signin_refresh_seconds{outcome=success}", 1.0),
         ("tower_signin_refusals_total{code=callback_malformed}", 1.0),
@@ -172,7 +182,7 @@ async fn one_whole_life_is_seen_by_its_names_and_no_secret_is() {
         ("tower_signin_sessions_ended_total{reason=replaced}", 1.0),
         ("tower_signin_sessions_ended_total{reason=signed_out}", 1.0),
         ("tower_signin_sessions_opened_total{}", 2.0),
-        ("tower_signin_sessions_renewed_total{}", 2.0),
+        ("tower_signin_sessions_renewed_total{}", 3.0),
         ("tower_signin_sign_ins_total{outcome=provider_failed}", 1.0),
         ("tower_signin_sign_ins_total{outcome=success}", 2.0),
     ];
@@ -181,14 +191,14 @@ async fn one_whole_life_is_seen_by_its_names_and_no_secret_is() {
 
     let documented = include_str!("../docs/metrics.md");
     let units: Vec<_> = tables.units.iter().map(|(name, (unit, _))| (name.as_str(), *unit)).collect();
-    assert_eq!(units.len(), 8);
+    assert_eq!(units.len(), 9);
     for (name, unit) in units {
         let expected = if name.ends_with("_seconds") { Unit::Seconds } else { Unit::Count };
         assert_eq!(unit, Some(expected), "{name}");
         assert!(documented.contains(&format!("| `{name}` |")), "{name} is not in docs/metrics.md");
         assert!(values.iter().any(|(seen, _)| seen.starts_with(name)), "{name} was never seen");
     }
-    let expected = [("refresh", "session"), ("revoke", "session"), ("sign_in", "flow_id")];
+    let expected = [("recheck", "session"), ("refresh", "session"), ("revoke", "session"), ("sign_in", "flow_id")];
     assert_eq!(spans.iter().map(|(span, fields)| (span.as_str(), fields.as_str())).collect::<Vec<_>>(), expected);
     for (span, field) in expected {
         assert!(documented.contains(&format!("| `{span}` | INFO | `{field}` |")), "{span} is not in docs/metrics.md");
