@@ -62,6 +62,15 @@ pub(crate) struct SessionCookies<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Further([bool; MOST_CHUNKS - 1]);
 
+/// What a cookie of ours is, by its name.
+enum Kind {
+    Session,
+    /// A further cookie of a session, counted from 0.
+    Further(usize),
+    /// A flow, tokens, or the count of sign-ins in a row.
+    Other,
+}
+
 /// A flow cookie of the request: the public half of its state, and its value.
 pub(crate) struct FlowCookie<'a> {
     pub(crate) public: &'a str,
@@ -124,23 +133,35 @@ impl Cookies {
         let session = SessionCookies { first: Found::Nothing, further: [Found::Nothing; MOST_CHUNKS - 1] };
         let mut ours = Ours { session, has_other: false };
         for (name, value) in pairs(headers) {
-            match name.strip_prefix(self.session.as_bytes()) {
-                Some(b"") => ours.session.first.add(value),
-                Some([b'.', digit]) => {
-                    let further = &mut ours.session.further;
-                    if let Some(found) = further.get_mut(usize::from(digit.wrapping_sub(b'1'))) {
+            match self.kind(name) {
+                None => continue,
+                Some(Kind::Session) => ours.session.first.add(value),
+                Some(Kind::Further(index)) => {
+                    if let Some(found) = ours.session.further.get_mut(index) {
                         found.add(value);
-                        ours.has_other = true;
                     }
+                    ours.has_other = true;
                 }
-                Some(rest) => {
-                    let is_named = rest == ROUNDS.as_bytes() || rest == TOKENS.as_bytes();
-                    ours.has_other |= is_named || rest.starts_with(FLOW.as_bytes());
-                }
-                None => {}
+                Some(Kind::Other) => ours.has_other = true,
             }
         }
         ours
+    }
+
+    /// Every name that we set, and no other.
+    fn kind(&self, name: &[u8]) -> Option<Kind> {
+        match name.strip_prefix(self.session.as_bytes())? {
+            b"" => Some(Kind::Session),
+            [b'.', digit] => {
+                let index = usize::from(digit.wrapping_sub(b'1'));
+                (index < MOST_CHUNKS - 1).then_some(Kind::Further(index))
+            }
+            rest if rest == ROUNDS.as_bytes() || rest == TOKENS.as_bytes() => Some(Kind::Other),
+            rest => {
+                let public = rest.strip_prefix(FLOW.as_bytes())?;
+                std::str::from_utf8(public).is_ok_and(is_public_half).then_some(Kind::Other)
+            }
+        }
     }
 
     /// The flow cookies among the request's cookies, as we name them, oldest first. No browser holds more than a few, so the
@@ -201,6 +222,32 @@ impl Cookies {
         stale.filter_map(|(number, _)| self.expire(&self.chunk_name(number)))
     }
 
+    /// Takes our cookies out of a request that brought some. All others stay, byte for byte and in order; a header that
+    /// held none goes.
+    pub(crate) fn remove_ours(&self, headers: &mut HeaderMap) {
+        let others: Vec<_> = headers.get_all(COOKIE).iter().filter_map(|header| self.without_ours(header)).collect();
+        headers.remove(COOKIE);
+        for header in others {
+            headers.append(COOKIE, header);
+        }
+    }
+
+    fn without_ours(&self, header: &HeaderValue) -> Option<HeaderValue> {
+        let is_other = |pair: &&[u8]| split_pair(pair).is_none_or(|(name, _)| self.kind(name).is_none());
+        let pairs = || header.as_bytes().split(|byte| *byte == b';');
+        if pairs().all(|pair| is_other(&pair)) {
+            return Some(header.clone());
+        }
+        let others = pairs().filter(is_other).collect::<Vec<_>>().join(&b';');
+        if others.iter().all(|byte| *byte == b';' || byte.is_ascii_whitespace()) {
+            return None;
+        }
+        // HTTP/2 allows no space around a value (RFC 9113 section 8.2.1).
+        let mut others = HeaderValue::from_bytes(others.trim_ascii()).ok()?;
+        others.set_sensitive(header.is_sensitive());
+        Some(others)
+    }
+
     /// Keeps our cookies out of `Debug` output and out of HTTP/2 header compression.
     pub(crate) fn mark_sensitive(headers: &mut HeaderMap) {
         for (name, value) in headers.iter_mut() {
@@ -223,11 +270,14 @@ pub(crate) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Found<'a> {
 }
 
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';')).filter_map(|pair| {
-        let middle = pair.iter().position(|byte| *byte == b'=')?;
-        let (name, value) = pair.split_at_checked(middle)?;
-        Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
-    })
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(split_pair)
+}
+
+fn split_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let middle = pair.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = pair.split_at_checked(middle)?;
+    Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
 }
 
 #[cfg(test)]
@@ -265,7 +315,7 @@ mod tests {
         let cases = [
             ("__Host-signin=1; a=2", Found::One(&b"1"[..]), false),
             ("__Host-signin.1=1", Found::Nothing, true),
-            ("__Host-signin-flow-x=1", Found::Nothing, true),
+            ("__Host-signin-flow-0123456789abcdef0123456789=1", Found::Nothing, true),
             ("__Host-signin-rounds=1", Found::Nothing, true),
             ("__Host-signin-tokens=1", Found::Nothing, true),
             (
@@ -274,12 +324,56 @@ mod tests {
                 false,
             ),
             ("__Host-signin.=1; __Host-signin.0=2; __Host-signin.4=3; __Host-signin.11=4", Found::Nothing, false),
+            ("__Host-signin-flow=1; __Host-signin-flow-=2; __Host-signin-flow-rounds=3", Found::Nothing, false),
         ];
         for (header, session, has_other) in cases {
             let headers = headers(&[header]);
             let ours = cookies.scan(&headers);
             assert_eq!((ours.session.first, ours.has_other), (session, has_other), "{header}");
         }
+    }
+
+    #[test]
+    fn takes_all_of_ours_out_and_leaves_the_rest_as_it_came() {
+        let cookies = Cookies::new("signin", None);
+        let flow = "__Host-signin-flow-0123456789abcdef0123456789";
+        let all = format!(
+            "__Host-signin=1; __Host-signin.1=2; __Host-signin.2=3; __Host-signin.3=4; {flow}=5; __Host-signin-rounds=6; \
+             __Host-signin-tokens=7"
+        );
+        let like = "__Host-signing=1;signin=2; __Host-signin.4=3; __Host-signin-flow-rounds=4; __host-signin=5; \
+                    __Host-signin; x=__Host-signin=6";
+        let cases: &[(&str, &[&str], &[&str])] = &[
+            ("nothing", &[], &[]),
+            ("alone", &["__Host-signin=1"], &[]),
+            ("all", &[&all], &[]),
+            ("before", &["__Host-signin=1; a=2"], &["a=2"]),
+            ("behind", &["a=2; __Host-signin=1"], &["a=2"]),
+            ("between", &["b=\"2\" ;a =3; __Host-signin=1;c=a=b;; d"], &["b=\"2\" ;a =3;c=a=b;; d"]),
+            ("twice", &["__Host-signin=1; a=2; __Host-signin=3; a=2"], &["a=2; a=2"]),
+            ("no space, and too much", &["__Host-signin=1;a=2;  __Host-signin-tokens = 3"], &["a=2"]),
+            ("no value", &["__Host-signin-rounds="], &[]),
+            ("only separators left", &[" ;__Host-signin=1; ;"], &[]),
+            ("in one header of several", &["b=1", "a=2; __Host-signin.3=3", &all, "c=4"], &["b=1", "a=2", "c=4"]),
+            ("twice in two headers", &["__Host-signin=1", "__Host-signin=2", "a=3"], &["a=3"]),
+            ("like ours", &[like, ";; ", ""], &[like, ";; ", ""]),
+        ];
+        for (name, came, expected) in cases {
+            let mut headers = headers(came);
+            headers.insert("x-other", HeaderValue::from_static("__Host-signin=1"));
+            Cookies::mark_sensitive(&mut headers);
+            cookies.remove_ours(&mut headers);
+            let left: Vec<_> = headers.get_all(COOKIE).iter().map(|header| header.to_str().unwrap()).collect();
+            assert_eq!(left, *expected, "{name}");
+            assert!(headers.get_all(COOKIE).iter().all(HeaderValue::is_sensitive), "{name}");
+            assert_eq!(headers["x-other"], "__Host-signin=1", "{name}: no cookie");
+            let ours = cookies.scan(&headers);
+            assert!(ours.session.first == Found::Nothing && !ours.has_other, "{name}");
+        }
+        let loopback = Cookies::new("signin", Some(3000));
+        let mut headers = headers(&["signin-3000=1; signin-3001=2; signin=3; signin-3000.2=4"]);
+        loopback.remove_ours(&mut headers);
+        assert_eq!(headers[COOKIE], "signin-3001=2; signin=3", "cookies of other ports are another program's");
     }
 
     #[test]

@@ -85,6 +85,9 @@ impl<S> SignInService<S> {
         let told = Entrance::of(inner, request.headers(), &ours.session);
         let mut after = After::new(&self.sign_in, ours.session.came());
         if is_marked {
+            if inner.hide_cookies {
+                inner.cookies.remove_ours(request.headers_mut());
+            }
             Cookies::mark_sensitive(request.headers_mut());
         }
         if is_page(request.method(), request.headers()) {

@@ -5,7 +5,7 @@
 //! | u01 | a second tab breaks the first |
 //! | u02 | abandoned sign-ins pile up as cookies until the server refuses the header |
 //! | u03 | pending sign-ins fill the server's memory |
-//! | u05 | cookies of the layer show up in logs on the way to the application |
+//! | u05 | cookies of the layer show up in logs on the way to the application, or at servers behind a proxy |
 //! | u08 | a script is redirected to another origin instead of being told |
 //! | u09 | the 401 of a script can't be read for want of CORS headers |
 //! | u10 | a CORS preflight is redirected, or reaches the handler |
@@ -44,6 +44,7 @@ mod loops;
 mod nested;
 mod pages;
 mod predicates;
+mod proxies;
 mod rounds;
 #[path = "../support/site.rs"]
 mod site;
