@@ -16,7 +16,7 @@ const COUNTERS: [(&str, &str); 5] = [
     (REFUSALS, "Answers that told somebody no, by error code."),
     (OPENED, "Responses that carried a new session."),
     (RENEWED, "Responses that carried a session anew."),
-    (ENDED, "Sessions that were ended before their time, by reason."),
+    (ENDED, "Sessions that were ended, by reason; expired where a response deleted one whose time was up."),
 ];
 
 #[cfg(feature = "metrics")]

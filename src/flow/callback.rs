@@ -149,7 +149,7 @@ fn stale_tokens(inner: &Inner, headers: &HeaderMap) -> Option<HeaderValue> {
 /// By what the registry knows the session cookie of this request.
 fn presented_id(inner: &Inner, headers: &HeaderMap) -> Option<SessionId> {
     match present(inner, headers) {
-        Presented::Nothing | Presented::Refused { .. } => None,
+        Presented::Nothing | Presented::Over | Presented::Refused { .. } => None,
         Presented::Session(Current { session, .. }) => Some(*session.id()),
     }
 }

@@ -60,7 +60,7 @@ pub(crate) fn login(inner: &Inner, method: &Method, uri: &Uri, headers: &HeaderM
             };
         }
         Presented::Session(Current { session, .. }) => Some(session),
-        Presented::Nothing | Presented::Refused { .. } => None,
+        Presented::Nothing | Presented::Over | Presented::Refused { .. } => None,
     };
     let site = fragment::answered(query, came_from);
     let is_person = Audience::of(headers) == Audience::Person;

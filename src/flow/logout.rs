@@ -41,7 +41,7 @@ pub(crate) fn logout(inner: &Arc<Inner>, method: &Method, uri: &Uri, headers: &H
     }
     let session = match present(inner, headers) {
         Presented::Session(Current { session, .. }) => Some(session),
-        Presented::Nothing | Presented::Refused { .. } => None,
+        Presented::Nothing | Presented::Over | Presented::Refused { .. } => None,
     };
     match (Sender::of(inner, headers), &session) {
         (Sender::Ours, _) => {}

@@ -34,6 +34,8 @@ pub(crate) struct Deletion {
     sign_ins: u64,
     /// The session that the provider has ended, if that is why.
     session: Option<SessionId>,
+    /// Whether a session's time is up, if that is why.
+    pub(crate) is_over: bool,
 }
 
 impl Deletion {
@@ -61,11 +63,12 @@ pub(crate) enum Told {
 impl Entrance {
     /// Opens what the request's cookies hold.
     pub(crate) fn of(inner: &Arc<Inner>, headers: &HeaderMap, session: &SessionCookies<'_>) -> Told {
+        let deletion = |is_over| Deletion { sign_ins: inner.registry.sign_ins(), session: None, is_over };
         let current = match sealed::open(inner, session) {
             sealed::Presented::Nothing => return Told::Now(Self::Nobody),
+            sealed::Presented::Over => return Told::Now(Self::Unrecognised { delete: Some(deletion(true)) }),
             sealed::Presented::Refused { delete } => {
-                let delete = delete.then(|| Deletion { sign_ins: inner.registry.sign_ins(), session: None });
-                return Told::Now(Self::Unrecognised { delete });
+                return Told::Now(Self::Unrecognised { delete: delete.then(|| deletion(false)) });
             }
             sealed::Presented::Session(current) => current,
         };
@@ -109,7 +112,8 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
             Entrance::Unrecognised { delete: None }
         }
         Outcome::Refused => {
-            Entrance::Unrecognised { delete: Some(Deletion { sign_ins, session: Some(*current.session.id()) }) }
+            let deletion = Deletion { sign_ins, session: Some(*current.session.id()), is_over: false };
+            Entrance::Unrecognised { delete: Some(deletion) }
         }
         Outcome::Unreachable if !held.have_ended(unix_seconds(inner.clock.now())) => {
             Entrance::SignedIn(current, Some(CarriedTokens { tokens: held, is_fresh: false }))

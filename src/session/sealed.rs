@@ -16,7 +16,9 @@ pub(crate) enum Presented {
     Nothing,
     /// A session that holds.
     Session(Current),
-    /// One that does not count. It is deleted only where it is proven to be ours and over, or forged under a key of ours.
+    /// One of ours whose time is up. It is deleted.
+    Over,
+    /// One that does not count. It is deleted only where it is proven to be forged under a key of ours.
     Refused { delete: bool },
 }
 
@@ -53,7 +55,7 @@ pub(crate) fn open(inner: &Inner, cookies: &SessionCookies<'_>) -> Presented {
     let allowed = latest_end(inner, &session, session.renewed_at());
     let ends_at = session.ends_at().min(allowed);
     if ends_at <= now {
-        return Presented::Refused { delete: true };
+        return Presented::Over;
     }
     // Where the settings allow more than is sealed, they have been loosened since.
     let is_renewal_due = inner.lifetimes.is_renewal_due(now, session.renewed_at()) || is_outdated || ends_at < allowed;
