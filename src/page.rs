@@ -74,7 +74,6 @@ pub(crate) struct Advice {
 }
 
 /// A form that signs out.
-#[derive(Debug)]
 pub(crate) struct SignOut {
     /// Where it posts to, the token in its query.
     pub(crate) action: String,
@@ -328,6 +327,12 @@ impl Advice {
     }
 }
 
+impl fmt::Debug for SignOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignOut").finish_non_exhaustive()
+    }
+}
+
 /// An answer of ours in HTML, locked down.
 pub(crate) fn respond_html(status: StatusCode, html: String, policy: HeaderValue) -> Response<Bytes> {
     let mut response = respond::answer(status, html.into());
@@ -414,6 +419,18 @@ mod tests {
         assert_eq!(response.headers()[REFERRER_POLICY], "no-referrer");
         assert_eq!(response.headers()[X_FRAME_OPTIONS], "DENY");
         assert!(response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().starts_with("default-src 'none'"));
+    }
+
+    #[test]
+    fn the_token_to_sign_out_is_not_in_debug_output() {
+        let sign_out = SignOut { action: "/logout?confirm=t0ken".to_owned(), token: "t0ken".to_owned() };
+        let advice = Advice { sign_out: Some(sign_out), ..Advice::go_home() };
+        let error = Error::from(ErrorKind::LogoutUnconfirmed);
+        let requester = Requester::unknown();
+        for shown in [format!("{advice:?}"), format!("{:?}", Page::new(&error, &advice, &requester))] {
+            assert!(!shown.contains("t0ken"), "{shown}");
+        }
+        assert!(format!("{advice:?}").contains("sign_out: Some(SignOut { .. })"), "{advice:?}");
     }
 
     #[test]
