@@ -54,13 +54,23 @@ mod tabs;
 
 use axum::Router;
 use axum::body::Body;
+use axum::routing::any;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use support::{Browser, code};
 use tower::{Layer as _, ServiceExt as _};
+use tower_signin::{Identity, siwbb};
 
 use crate::site::Site;
+
+/// A page for who is signed in, one that nobody may see, and a handler that takes who it is.
+fn routes(site: &Site) -> Router {
+    Router::new()
+        .route("/guarded", any(async || "secret").layer(site.sign_in.require()))
+        .route("/owners", any(async || "secret").layer(site.sign_in.require_where(siwbb::chain("none"))))
+        .route("/argument", any(async |who: Identity| who.subject().to_owned()))
+}
 
 /// Sends a request with this browser's cookies through the layer around `router`, and keeps what comes back.
 async fn visit(
