@@ -18,6 +18,7 @@ use crate::identity::{Identity, Unrecognised};
 use crate::session::Session;
 use crate::session::entrance::{Deletion, Entrance};
 use crate::session::presented::Current;
+use crate::session::registry::SessionEnd;
 use crate::session::sealed::{renew, set_cookies};
 use crate::session::stored::{self, StoredId};
 use crate::session::tokens::KeptTokens;
@@ -122,6 +123,9 @@ impl Change {
     fn cookies(self, inner: &Inner, came: Further) -> Vec<HeaderValue> {
         match self {
             Self::Delete(deletion) if deletion.is_safe(inner) => {
+                if deletion.is_over {
+                    telemetry::session_ended(SessionEnd::Expired);
+                }
                 let tokens = inner.keep_tokens.then(|| inner.cookies.tokens_name());
                 let tokens = tokens.and_then(|name| inner.cookies.expire(name));
                 inner.cookies.expire_session(came).chain(tokens).collect()

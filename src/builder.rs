@@ -39,6 +39,7 @@ pub struct Builder {
     login_path: Option<String>,
     logout_path: Option<String>,
     cookie_prefix: String,
+    hide_cookies: bool,
     session_cookie_limit: usize,
     lifetimes: Lifetimes,
     store: Option<Arc<Store>>,
@@ -63,6 +64,7 @@ impl Builder {
             login_path: None,
             logout_path: None,
             cookie_prefix: "signin".to_owned(),
+            hide_cookies: false,
             session_cookie_limit: COOKIE_LIMIT,
             lifetimes: Lifetimes::default(),
             store: None,
@@ -112,6 +114,27 @@ impl Builder {
     /// [large session](Self::session_cookie_limit).
     pub fn cookie_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.cookie_prefix = prefix.into();
+        self
+    }
+
+    /// Takes the layer's own cookies out of every request that goes on to the inner service, forwarded callbacks included,
+    /// once the layer has read them: session, tokens and all. Every other cookie stays, byte for byte and in order; a
+    /// `Cookie` header that held none goes.
+    ///
+    /// For reverse proxies: whoever gets a session cookie is signed in with it, here, and a proxy would hand it to the
+    /// servers behind. Off by default, since a service in this process hands nothing on; either way the header is marked
+    /// [sensitive](http::HeaderValue::is_sensitive). Headers other than `Cookie` are left alone.
+    ///
+    /// The identity is in the request's extensions all the same, and guards and extractors work as ever. A second layer of
+    /// the same `SignIn` further inside would find nobody signed in, so mount it once.
+    ///
+    /// ```
+    /// # fn example(builder: tower_signin::Builder) -> tower_signin::Builder {
+    /// builder.hide_cookies()
+    /// # }
+    /// ```
+    pub fn hide_cookies(mut self) -> Self {
+        self.hide_cookies = true;
         self
     }
 
@@ -440,6 +463,7 @@ impl Builder {
         Ok(SignIn(Arc::new(Inner {
             seal: Seal::new(&keys, &redirect.text)?,
             cookies: Cookies::new(&self.cookie_prefix, redirect.loopback_port),
+            hide_cookies: self.hide_cookies,
             session_cookie_limit: self.session_cookie_limit,
             provider: self.provider,
             http,

@@ -48,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) redirect: RedirectUri,
     pub(crate) paths: Paths,
     pub(crate) cookies: Cookies,
+    pub(crate) hide_cookies: bool,
     pub(crate) session_cookie_limit: usize,
     pub(crate) seal: Seal,
     pub(crate) forward: bool,

@@ -1,5 +1,7 @@
 //! Our cookies: found among all others, set and expired with the same attributes.
 
+mod hide;
+
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
 use http::header::COOKIE;
@@ -61,6 +63,15 @@ pub(crate) struct SessionCookies<'a> {
 /// Which further cookies of a session came with a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Further([bool; MOST_CHUNKS - 1]);
+
+/// What a cookie of ours is, by its name.
+enum Kind {
+    Session,
+    /// A further cookie of a session, counted from 0.
+    Further(usize),
+    /// A flow, tokens, or the count of sign-ins in a row.
+    Other,
+}
 
 /// A flow cookie of the request: the public half of its state, and its value.
 pub(crate) struct FlowCookie<'a> {
@@ -124,23 +135,35 @@ impl Cookies {
         let session = SessionCookies { first: Found::Nothing, further: [Found::Nothing; MOST_CHUNKS - 1] };
         let mut ours = Ours { session, has_other: false };
         for (name, value) in pairs(headers) {
-            match name.strip_prefix(self.session.as_bytes()) {
-                Some(b"") => ours.session.first.add(value),
-                Some([b'.', digit]) => {
-                    let further = &mut ours.session.further;
-                    if let Some(found) = further.get_mut(usize::from(digit.wrapping_sub(b'1'))) {
+            match self.kind(name) {
+                None => continue,
+                Some(Kind::Session) => ours.session.first.add(value),
+                Some(Kind::Further(index)) => {
+                    if let Some(found) = ours.session.further.get_mut(index) {
                         found.add(value);
-                        ours.has_other = true;
                     }
+                    ours.has_other = true;
                 }
-                Some(rest) => {
-                    let is_named = rest == ROUNDS.as_bytes() || rest == TOKENS.as_bytes();
-                    ours.has_other |= is_named || rest.starts_with(FLOW.as_bytes());
-                }
-                None => {}
+                Some(Kind::Other) => ours.has_other = true,
             }
         }
         ours
+    }
+
+    /// Every name that we set, and no other.
+    fn kind(&self, name: &[u8]) -> Option<Kind> {
+        match name.strip_prefix(self.session.as_bytes())? {
+            b"" => Some(Kind::Session),
+            [b'.', digit] => {
+                let index = usize::from(digit.wrapping_sub(b'1'));
+                (index < MOST_CHUNKS - 1).then_some(Kind::Further(index))
+            }
+            rest if rest == ROUNDS.as_bytes() || rest == TOKENS.as_bytes() => Some(Kind::Other),
+            rest => {
+                let public = rest.strip_prefix(FLOW.as_bytes())?;
+                std::str::from_utf8(public).is_ok_and(is_public_half).then_some(Kind::Other)
+            }
+        }
     }
 
     /// The flow cookies among the request's cookies, as we name them, oldest first. No browser holds more than a few, so the
@@ -223,11 +246,14 @@ pub(crate) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Found<'a> {
 }
 
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';')).filter_map(|pair| {
-        let middle = pair.iter().position(|byte| *byte == b'=')?;
-        let (name, value) = pair.split_at_checked(middle)?;
-        Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
-    })
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(split_pair)
+}
+
+fn split_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let middle = pair.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = pair.split_at_checked(middle)?;
+    Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
 }
 
 #[cfg(test)]
@@ -265,7 +291,7 @@ mod tests {
         let cases = [
             ("__Host-signin=1; a=2", Found::One(&b"1"[..]), false),
             ("__Host-signin.1=1", Found::Nothing, true),
-            ("__Host-signin-flow-x=1", Found::Nothing, true),
+            ("__Host-signin-flow-0123456789abcdef0123456789=1", Found::Nothing, true),
             ("__Host-signin-rounds=1", Found::Nothing, true),
             ("__Host-signin-tokens=1", Found::Nothing, true),
             (
@@ -274,6 +300,7 @@ mod tests {
                 false,
             ),
             ("__Host-signin.=1; __Host-signin.0=2; __Host-signin.4=3; __Host-signin.11=4", Found::Nothing, false),
+            ("__Host-signin-flow=1; __Host-signin-flow-=2; __Host-signin-flow-rounds=3", Found::Nothing, false),
         ];
         for (header, session, has_other) in cases {
             let headers = headers(&[header]);

@@ -179,7 +179,11 @@ where
             (Ok(mut completed), Some((mut inner, mut request))) => {
                 completed.signed_in = completed.signed_in.for_another_request();
                 remove_code_and_state(&mut request);
-                *request.uri_mut() = self.sign_in.0.redirect.uri.clone();
+                let settings = &self.sign_in.0;
+                if settings.hide_cookies {
+                    settings.cookies.remove_ours(request.headers_mut());
+                }
+                *request.uri_mut() = settings.redirect.uri.clone();
                 let extensions = request.extensions_mut();
                 extensions.insert(completed.signed_in.identity().clone());
                 if let Some(tokens) = completed.signed_in.tokens() {

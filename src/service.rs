@@ -117,6 +117,9 @@ impl<B> Arrived<B> {
         let told = Entrance::of(&sign_in.0, self.request.headers(), presented);
         let mut after = After::new(sign_in, self.came);
         if self.is_marked {
+            if sign_in.0.hide_cookies {
+                sign_in.0.cookies.remove_ours(self.request.headers_mut());
+            }
             Cookies::mark_sensitive(self.request.headers_mut());
         }
         if is_page(self.request.method(), self.request.headers()) {

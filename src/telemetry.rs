@@ -16,7 +16,10 @@ const COUNTERS: [(&str, &str); 5] = [
     (REFUSALS, "Answers that told somebody no, by error code."),
     (OPENED, "Responses that carried a new session."),
     (RENEWED, "Responses that carried a session anew, and in a store, sessions whose end was moved."),
-    (ENDED, "Sessions that were ended before their time, by reason."),
+    (
+        ENDED,
+        "Sessions that were ended, by reason; expired where a response deleted one whose time was up or that the store had no more.",
+    ),
 ];
 
 #[cfg(feature = "metrics")]

@@ -18,6 +18,7 @@ use metrics::{
 };
 use site::{CODE, NOW, Site};
 use support::{Browser, navigation};
+use tower::{Layer as _, ServiceExt as _};
 
 /// Units by name, and values by name and labels.
 #[derive(Clone, Default)]
@@ -111,6 +112,9 @@ fn pair(number: u32, ends_in: u64) -> String {
     )
 }
 
+/// What is first logged on a thread without a subscriber is taken for unwanted on the others too.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
@@ -119,6 +123,7 @@ async fn settle() {
 
 #[tokio::test]
 async fn one_whole_life_is_seen_by_its_names_and_no_secret_is() {
+    let _turn = ONE_AT_A_TIME.lock().await;
     let recorded = Recorded::default();
     let _recorder = metrics::set_default_local_recorder(&recorded);
     let log = Log::default();
@@ -210,6 +215,59 @@ async fn one_whole_life_is_seen_by_its_names_and_no_secret_is() {
     }
     let id = text.lines().find_map(|line| line.split("flow_id=").nth(1)).unwrap()[..16].to_owned();
     assert!(text.matches(&id).count() >= 2, "the same at login and at the callback");
+}
+
+#[tokio::test]
+async fn a_session_whose_time_is_up_is_counted_where_a_response_deletes_it() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let recorded = Recorded::default();
+    let _recorder = metrics::set_default_local_recorder(&recorded);
+    let ended = || {
+        let tables = recorded.0.lock().unwrap();
+        let ended = tables.values.iter().filter(|(name, _)| name.starts_with("tower_signin_sessions_ended_total"));
+        ended.map(|(name, value)| (name.rsplit('=').next().unwrap().to_owned(), *value)).collect::<Vec<_>>()
+    };
+    let expired = |times: f64| vec![("expired}".to_owned(), times)];
+
+    let site = Site::with(|builder| builder.session_lifetime(Duration::from_secs(3600)));
+    let mut bob = site.signed_in().await;
+    let waiting = Arc::new(Mutex::new(None));
+    let place = Arc::clone(&waiting);
+    let inner = tower::service_fn(move |request: http::Request<()>| {
+        if let Some(identity) = request.extensions().get::<tower_signin::Identity>() {
+            *place.lock().unwrap() = Some(identity.ended());
+        }
+        let response = Response::builder().header("cache-control", "public, max-age=60").body(());
+        std::future::ready(Ok::<_, std::convert::Infallible>(response.unwrap()))
+    });
+    let public = site.sign_in.layer().layer(inner);
+    let ask_public = async || {
+        let request = http::Request::get("/").header("cookie", bob.cookie_header().unwrap()).body(()).unwrap();
+        public.clone().oneshot(request).await.unwrap()
+    };
+    ask_public().await;
+    site.clock.advance(Duration::from_secs(3600));
+    let waiting = waiting.lock().unwrap().take().expect("a session");
+    assert_eq!(waiting.await, tower_signin::SessionEnd::Expired);
+    ask_public().await;
+    let mut copies = [bob.clone(), bob.clone(), bob.clone(), bob.clone()];
+    assert_eq!(site.get(&mut copies[0], &site.login("/")).await.status(), 303);
+    assert_eq!(site.complete(&mut copies[1], "/").await.status(), 303);
+    site.visit(&mut copies[2], navigation(Method::POST, "/api/logout", "same-origin")).await;
+    let forged = copies[3].jar.get_mut("__Host-signin").unwrap();
+    let other = if forged[60..].starts_with('A') { "B" } else { "A" };
+    forged.replace_range(60..61, other);
+    assert_eq!(site.get(&mut copies[3], "/").await.headers().get_all("set-cookie").iter().count(), 1, "forged");
+    assert_eq!(ended(), []);
+
+    let mut copy = bob.clone();
+    site.get(&mut bob, "/").await;
+    assert!(!bob.jar.contains_key("__Host-signin"));
+    assert_eq!(ended(), expired(1.0));
+    site.get(&mut bob, "/").await;
+    assert_eq!(ended(), expired(1.0));
+    site.get(&mut copy, "/").await;
+    assert_eq!(ended(), expired(2.0), "a copy counts once more");
 }
 
 /// `sign_in{flow_id=…}: … new` as the span's name and its fields' names.

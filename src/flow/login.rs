@@ -11,7 +11,7 @@ use super::{FLOW_LIFETIME, Flow, FlowId, PROMPT, append_cookies, expire_dead_flo
 use super::{login_link, refuse_method_or_prefetch, respond, switch_link, unavailable, wanted_target};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
-use crate::cookies::{Found, find};
+use crate::cookies::Found;
 use crate::error::{Error, ErrorKind};
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::callback::single;
@@ -24,6 +24,7 @@ use crate::return_to::ReturnTo;
 use crate::route::Site;
 use crate::seal::{Purpose, random};
 use crate::session::Session;
+use crate::session::chunks::is_incomplete;
 use crate::session::entrance::is_recognised;
 use crate::session::presented::{Current, Presented};
 
@@ -68,7 +69,7 @@ pub(crate) fn login(
             };
         }
         Presented::Session(Current { session, .. }) => Some(session),
-        Presented::Nothing | Presented::Refused { .. } => None,
+        Presented::Nothing | Presented::Over | Presented::Refused { .. } => None,
     };
     let site = fragment::answered(query, came_from);
     let is_person = Audience::of(headers) == Audience::Person;
@@ -175,7 +176,14 @@ const RECOGNISED_HERE_ONLY: LikelyCause = LikelyCause {
 
 impl LikelyCause {
     fn of(inner: &Inner, headers: &HeaderMap) -> Self {
-        match find(headers, inner.cookies.session_name()) {
+        let session = inner.cookies.scan(headers).session;
+        match session.first {
+            _ if is_incomplete(&session) => Self {
+                code: "a part of the session did not come back",
+                words: "Your session takes several cookies, {name}, {name}.1 and so on, and the browser did not send all of \
+                        them back. Probably it keeps no more for this site, or something between the browser and this \
+                        site takes some away.",
+            },
             Found::Nothing => Self {
                 code: "the session cookie did not come back",
                 words: "The browser did not send the session cookie {name} back. Probably it refuses cookies of this site, \

@@ -66,6 +66,16 @@ pub(crate) fn join<'a>(name: &str, cookies: &SessionCookies<'a>) -> Option<(Cow<
     Some((Cow::Owned(text), count))
 }
 
+/// Whether some of the cookies of a session came, and others of it did not come at all.
+pub(crate) fn is_incomplete(cookies: &SessionCookies<'_>) -> bool {
+    let Found::One(first) = cookies.first else {
+        return cookies.first == Found::Nothing && cookies.further.iter().any(|found| *found != Found::Nothing);
+    };
+    let [digit @ b'2'..=b'9', b'.', ..] = first else { return false };
+    let further = cookies.further.get(..usize::from(digit - b'0') - 1);
+    further.is_some_and(|further| further.contains(&Found::Nothing))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

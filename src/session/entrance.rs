@@ -34,6 +34,8 @@ pub(crate) struct Deletion {
     sign_ins: u64,
     /// The session that the provider has ended, if that is why.
     session: Option<SessionId>,
+    /// Whether a session's time is up, if that is why.
+    pub(crate) is_over: bool,
 }
 
 impl Deletion {
@@ -55,11 +57,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 impl Entrance {
     /// Looks for the tokens of what the request's cookies brought.
     pub(crate) fn of(inner: &Arc<Inner>, headers: &HeaderMap, presented: Presented) -> Told<Self> {
+        let deletion = |is_over| Deletion { sign_ins: inner.registry.sign_ins(), session: None, is_over };
         let current = match presented {
             Presented::Nothing => return Told::Now(Self::Nobody),
+            Presented::Over => return Told::Now(Self::Unrecognised { delete: Some(deletion(true)) }),
             Presented::Refused { delete } => {
-                let delete = delete.then(|| Deletion { sign_ins: inner.registry.sign_ins(), session: None });
-                return Told::Now(Self::Unrecognised { delete });
+                return Told::Now(Self::Unrecognised { delete: delete.then(|| deletion(false)) });
             }
             Presented::Unavailable(_) => return Told::Now(Self::Unavailable),
             Presented::Session(current) => current,
@@ -146,7 +149,7 @@ fn ended_by_provider(inner: &Arc<Inner>, current: &Current, sign_ins: u64) -> En
     if let Some(stored) = current.stored {
         stored::delete_soon(inner, stored);
     }
-    Entrance::Unrecognised { delete: Some(Deletion { sign_ins, session: Some(*current.session.id()) }) }
+    Entrance::Unrecognised { delete: Some(Deletion { sign_ins, session: Some(*current.session.id()), is_over: false }) }
 }
 
 async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptTokens>) -> Entrance {

@@ -16,7 +16,9 @@ pub(crate) enum Presented {
     Nothing,
     /// A session that holds.
     Session(Current),
-    /// One that does not count. It is deleted only where it is proven to be ours and over, or forged under a key of ours.
+    /// One of ours that is over, because its time is up or the store has none. It is deleted.
+    Over,
+    /// One that does not count. It is deleted only where it is proven to be forged under a key of ours.
     Refused { delete: bool },
     /// Perhaps one of the store, which did not answer.
     Unavailable(StoredId),
@@ -56,7 +58,7 @@ impl Presented {
     pub(crate) fn session(&self) -> Option<&Session> {
         match self {
             Self::Session(current) => Some(&current.session),
-            Self::Nothing | Self::Refused { .. } | Self::Unavailable(_) => None,
+            Self::Nothing | Self::Over | Self::Refused { .. } | Self::Unavailable(_) => None,
         }
     }
 
@@ -72,7 +74,7 @@ impl Presented {
         match self {
             Self::Session(current) => current.stored,
             Self::Unavailable(stored) => Some(*stored),
-            Self::Nothing | Self::Refused { .. } => None,
+            Self::Nothing | Self::Over | Self::Refused { .. } => None,
         }
     }
 }

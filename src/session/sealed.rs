@@ -49,7 +49,7 @@ pub(crate) fn open(inner: &Inner, cookies: &SessionCookies<'_>) -> Opened {
     let allowed = latest_end(inner, &session, session.renewed_at());
     let ends_at = session.ends_at().min(allowed);
     if ends_at <= now {
-        return refused(true);
+        return Opened::Here(Presented::Over);
     }
     // Where the settings allow more than is sealed, they have been loosened since.
     let is_renewal_due = inner.lifetimes.is_renewal_due(now, session.renewed_at()) || is_outdated || ends_at < allowed;

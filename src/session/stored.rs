@@ -132,7 +132,7 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
     let key = id.key();
     let record = match within_time(store.sessions.load(key)).await {
         Ok(Some(record)) => record,
-        Ok(None) => return Presented::Refused { delete: true },
+        Ok(None) => return Presented::Over,
         Err(error) => {
             store.warn(&inner, "load", &error);
             return Presented::Unavailable(id);
@@ -146,7 +146,7 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
     let now = unix_seconds(inner.clock.now());
     let latest = session.absolute_end().min(inner.lifetimes.latest_end(session.authenticated_at(), now));
     if session.ends_at() <= now || latest <= now {
-        return Presented::Refused { delete: true };
+        return Presented::Over;
     }
     // Whoever ended it could not reach the store, or came in between. The cookies have been seen to.
     if inner.registry.has_ended(session.id()) {
@@ -154,7 +154,7 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
     }
     let ends_at = match renew(&inner, store, key, &found, latest).await {
         Ok(Some(ends_at)) => ends_at,
-        Ok(None) => return Presented::Refused { delete: true },
+        Ok(None) => return Presented::Over,
         Err(error) => {
             store.warn(&inner, "renewal", &error);
             session.ends_at().min(latest)

@@ -11,13 +11,12 @@ use axum::routing::get;
 use http::header::SET_COOKIE;
 use serde_json::json;
 use tower_signin::dev::{Account, DevProvider};
-use tower_signin::{
-    AuthorizationRequest, BoxFuture, Context, Error, Grant, Keys, ManualClock, Provider, SignIn, ValidatedCode,
-};
+use tower_signin::{Grant, Keys, ManualClock, Provider, SignIn};
 
 use crate::app::App;
 use crate::chromium::Chromium;
 use crate::look::look;
+use crate::providers::SaysYes;
 use crate::{approve, assert_page, assert_subject, come_from_elsewhere, cookie_names};
 
 #[tokio::test]
@@ -143,7 +142,8 @@ async fn a_provider_that_says_yes_by_itself_makes_no_endless_loop_either() {
     for slowness in [0, 9] {
         let clock = Arc::new(ManualClock::new(SystemTime::now()));
         let dev = DevProvider::start().await.unwrap();
-        let app = start_with_another_server_on(dev, SaysYes, &clock, Duration::from_secs(slowness)).await;
+        let says_yes = SaysYes(|| Grant::new("somebody", &json!({})));
+        let app = start_with_another_server_on(dev, says_yes, &clock, Duration::from_secs(slowness)).await;
         let chromium = Chromium::start().await;
         for _ in 0..2 {
             app.forget();
@@ -217,27 +217,6 @@ async fn who_signs_out_and_in_again_many_times_meets_no_loop() {
         chromium.click("#signout").await;
         chromium.settle(&app.url("/"), "return document.querySelector('#subject')?.textContent == 'nobody'").await;
         assert_eq!(cookie_names(&chromium).await, [""; 0]);
-    }
-}
-
-/// Sends everybody straight back, as a provider does where somebody is signed in and has agreed before.
-struct SaysYes;
-
-impl Provider for SaysYes {
-    fn issuer(&self) -> &str {
-        "http://localhost:1"
-    }
-
-    fn endpoints(&self) -> Vec<&str> {
-        vec!["http://localhost:1/token"]
-    }
-
-    fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Result<String, Error> {
-        Ok(format!("{}?code=c0de&state={}", request.redirect_uri, request.state))
-    }
-
-    fn redeem<'a>(&'a self, _: Context<'a>, _: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
-        Box::pin(async { Grant::new("somebody", &json!({})) })
     }
 }
 

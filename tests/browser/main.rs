@@ -19,6 +19,7 @@ mod logout;
 mod look;
 mod loops;
 mod pages;
+mod providers;
 
 use chromium::Chromium;
 use example::Example;

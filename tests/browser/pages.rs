@@ -16,14 +16,12 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tower::ServiceExt as _;
 use tower_signin::dev::{Account, DevProvider};
-use tower_signin::{
-    Admission, AuthorizationRequest, BoxFuture, Builder, Context, Error, ErrorKind, Grant, ManualClock, Page, Provider,
-    Refreshed, Rejection, Siwbb, Tokens, ValidatedCode,
-};
+use tower_signin::{Admission, Builder, Error, ErrorKind, ManualClock, Page, Rejection};
 
 use crate::app::App;
 use crate::chromium::Chromium;
 use crate::look::{look, policy_violations};
+use crate::providers::{Obstructed, SaysYes};
 use crate::{APPROVE, DENY, approve, assert_page, assert_subject, come_from_elsewhere, cookie_names};
 
 const SIGN_IN: &[&str] = &["Sign in"];
@@ -338,7 +336,9 @@ async fn hooks(gallery: &mut Gallery) {
 async fn providers(gallery: &mut Gallery) {
     let next = Arc::new(Mutex::new(ErrorKind::Internal));
     let dev = DevProvider::start().await.unwrap();
-    let app = App::start_on(dev, Failing(Arc::clone(&next)), |builder| builder, |app, _| app).await;
+    let kind = Arc::clone(&next);
+    let failing = SaysYes(move || Err(Error::from(*kind.lock().unwrap())));
+    let app = App::start_on(dev, failing, |builder| builder, |app, _| app).await;
     let cases = [
         (ErrorKind::NotVerified, OTHER_ACCOUNT),
         (ErrorKind::ClaimRequired, OTHER_ACCOUNT),
@@ -366,7 +366,11 @@ async fn out_of_reach(gallery: &mut Gallery) {
     let clock = Arc::new(ManualClock::new(SystemTime::now()));
     let dev = DevProvider::start().await.unwrap();
     let is_away = Arc::new(AtomicBool::new(false));
-    let provider = Away { siwbb: dev.siwbb(), is_away: Arc::clone(&is_away) };
+    let away = Arc::clone(&is_away);
+    let provider = Obstructed::at_refresh(dev.siwbb(), move || {
+        let is_away = away.load(Ordering::SeqCst);
+        std::future::ready(if is_away { Err(ErrorKind::ProviderUnreachable.into()) } else { Ok(()) })
+    });
     let two_days = Duration::from_secs(2 * 24 * 60 * 60);
     let configure = |builder: Builder| builder.keep_tokens().session_lifetime(two_days).clock(Arc::clone(&clock));
     let app = App::start_on(dev, provider, configure, |app, _| app).await;
@@ -390,7 +394,15 @@ async fn crowd(gallery: &mut Gallery) {
     const MOST: usize = 64;
     let dev = DevProvider::start().await.unwrap();
     let (gate, waiting) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
-    let slow = Slow { siwbb: dev.siwbb(), gate: Arc::clone(&gate), waiting: Arc::clone(&waiting) };
+    let (at_gate, counted) = (Arc::clone(&gate), Arc::clone(&waiting));
+    let slow = Obstructed::at_exchange(dev.siwbb(), move || {
+        let gate = Arc::clone(&at_gate);
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move {
+            gate.acquire().await.expect("an open gate").forget();
+            Ok(())
+        }
+    });
     let app = App::start_on(dev, slow, |builder| builder, |app, _| app).await;
     let mut others = JoinSet::new();
     for _ in 0..MOST {
@@ -517,93 +529,6 @@ impl Gallery {
 const WHAT_IT_SAYS: &str = "const texts = css => [...document.querySelectorAll(css)].map(it => it.textContent.trim());
     return { title: document.title, heading: texts('h1')[0], said: texts('p:not([class])'), links: texts('.links a'),
         hrefs: [...document.querySelectorAll('.links a')].map(it => it.getAttribute('href')), code: texts('p.code')[0], request: texts('p.request')[0] }";
-
-/// Sends everybody straight back, and fails the exchange in the way it was told to.
-struct Failing(Arc<Mutex<ErrorKind>>);
-
-impl Provider for Failing {
-    fn issuer(&self) -> &str {
-        "http://localhost:1"
-    }
-
-    fn endpoints(&self) -> Vec<&str> {
-        vec!["http://localhost:1/token"]
-    }
-
-    fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Result<String, Error> {
-        Ok(format!("{}?code=c0de&state={}", request.redirect_uri, request.state))
-    }
-
-    fn redeem<'a>(&'a self, _: Context<'a>, _: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
-        let kind = *self.0.lock().unwrap();
-        Box::pin(async move { Err(kind.into()) })
-    }
-}
-
-/// The dev provider, whose exchanges wait for a permit.
-struct Slow {
-    siwbb: Siwbb,
-    gate: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
-}
-
-impl Provider for Slow {
-    fn issuer(&self) -> &str {
-        self.siwbb.issuer()
-    }
-
-    fn endpoints(&self) -> Vec<&str> {
-        self.siwbb.endpoints()
-    }
-
-    fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Result<String, Error> {
-        self.siwbb.authorization_url(request)
-    }
-
-    fn redeem<'a>(&'a self, context: Context<'a>, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
-        Box::pin(async move {
-            self.waiting.fetch_add(1, Ordering::SeqCst);
-            self.gate.acquire().await.expect("an open gate").forget();
-            self.siwbb.redeem(context, code).await
-        })
-    }
-}
-
-/// The dev provider, that can't be reached for a refresh while it is away.
-struct Away {
-    siwbb: Siwbb,
-    is_away: Arc<AtomicBool>,
-}
-
-impl Provider for Away {
-    fn issuer(&self) -> &str {
-        self.siwbb.issuer()
-    }
-
-    fn endpoints(&self) -> Vec<&str> {
-        self.siwbb.endpoints()
-    }
-
-    fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Result<String, Error> {
-        self.siwbb.authorization_url(request)
-    }
-
-    fn redeem<'a>(&'a self, context: Context<'a>, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
-        self.siwbb.redeem(context, code)
-    }
-
-    fn refresh<'a>(
-        &'a self,
-        context: Context<'a>,
-        subject: &'a str,
-        tokens: &'a Tokens,
-    ) -> BoxFuture<'a, Result<Refreshed, Error>> {
-        if self.is_away.load(Ordering::SeqCst) {
-            return Box::pin(async { Err(ErrorKind::ProviderUnreachable.into()) });
-        }
-        self.siwbb.refresh(context, subject, tokens)
-    }
-}
 
 /// What a site might make of a page.
 fn in_own_looks(page: &Page<'_>) -> String {

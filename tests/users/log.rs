@@ -7,18 +7,10 @@ use std::sync::Once;
 use axum::Router;
 use axum::routing::any;
 use http::Method;
-use tower_signin::{Identity, siwbb};
 
 use crate::site::Site;
 use crate::support::{Browser, navigation, text};
-use crate::{fetch, told, visit};
-
-fn routes(site: &Site) -> Router {
-    Router::new()
-        .route("/guarded", any(async || "secret").layer(site.sign_in.require()))
-        .route("/owners", any(async || "secret").layer(site.sign_in.require_where(siwbb::chain("none"))))
-        .route("/argument", any(async |who: Identity| who.subject().to_owned()))
-}
+use crate::{fetch, routes, told, visit};
 
 #[tokio::test]
 async fn u15_the_callback_and_its_attempt_write_the_request_id_into_the_log() {

@@ -6,18 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::Router;
 use axum::routing::any;
 use http::Method;
-use tower_signin::{Identity, Page, PageAction, siwbb};
+use tower_signin::{Page, PageAction};
 
 use crate::site::{BOB, CODE, Site};
 use crate::support::{Browser, navigation, text};
-use crate::{fetch, told, visit};
-
-fn routes(site: &Site) -> Router {
-    Router::new()
-        .route("/guarded", any(async || "secret").layer(site.sign_in.require()))
-        .route("/owners", any(async || "secret").layer(site.sign_in.require_where(siwbb::chain("none"))))
-        .route("/argument", any(async |who: Identity| who.subject().to_owned()))
-}
+use crate::{fetch, routes, told, visit};
 
 #[tokio::test]
 async fn u34_a_template_gets_what_there_is_to_say() {

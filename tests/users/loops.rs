@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Response};
-use tower_signin::Keys;
+use tower_signin::{Admission, Keys, SignedIn};
 
 use crate::site::{CODE, Site, deleted, set_cookies};
 use crate::support::{Browser, location, navigation, text};
@@ -51,6 +51,42 @@ async fn u13_the_page_tells_by_the_session_cookie() {
         let stopped = site.get(&mut browser, &site.login("/")).await;
         assert_eq!(told(&stopped), (400, "sign_in_loop".to_owned()), "{name}");
         assert!(text(&stopped).contains(words), "{name}: {}", text(&stopped));
+    }
+}
+
+#[tokio::test]
+async fn u13_the_page_tells_when_a_part_of_a_large_session_is_missing() {
+    let large = |_: SignedIn| async { Admission::with_data(&"x".repeat(7000)) };
+    let site = Site::with(|builder| builder.session_cookie_limit(16_384).on_sign_in(large));
+    let parts = ["__Host-signin", "__Host-signin.1", "__Host-signin.2"];
+    let (incomplete, not_accepted) = ("several cookies, __Host-signin, __Host-signin.1 and so on", "that this server");
+    let cases: [(&str, &[usize], Option<(usize, &str)>, &str); 8] = [
+        ("the first is missing", &[0], None, incomplete),
+        ("the second is missing", &[1], None, incomplete),
+        ("the last is missing", &[2], None, incomplete),
+        ("only the first came", &[1, 2], None, incomplete),
+        ("only the last came", &[0, 1], None, incomplete),
+        ("all are missing", &[0, 1, 2], None, "did not send the session cookie __Host-signin back"),
+        ("all came, one of another set", &[], Some((1, "junk")), not_accepted),
+        ("more than there can be", &[], Some((0, "9.junk")), not_accepted),
+    ];
+    for (name, missing, changed, words) in cases {
+        let mut browser = Browser::new();
+        for number in 1..=3 {
+            assert_eq!(site.complete(&mut browser, "/").await.status(), 303, "{name}: round {number}");
+            for part in missing {
+                browser.jar.remove(parts[*part]).expect("three parts");
+            }
+            if let Some((part, value)) = changed {
+                browser.jar.insert(parts[part].to_owned(), value.to_owned()).expect("three parts");
+            }
+            let response = site.get(&mut browser, &site.login("/")).await;
+            assert_eq!(response.status(), if number < 3 { 303 } else { 400 }, "{name}: round {number}");
+            if number == 3 {
+                assert_eq!(told(&response).1, "sign_in_loop", "{name}");
+                assert!(text(&response).contains(words), "{name}: {}", text(&response));
+            }
+        }
     }
 }
 

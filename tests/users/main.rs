@@ -5,7 +5,7 @@
 //! | u01 | a second tab breaks the first |
 //! | u02 | abandoned sign-ins pile up as cookies until the server refuses the header |
 //! | u03 | pending sign-ins fill the server's memory |
-//! | u05 | cookies of the layer show up in logs on the way to the application |
+//! | u05 | cookies of the layer show up in logs on the way to the application, or at servers behind a proxy |
 //! | u08 | a script is redirected to another origin instead of being told |
 //! | u09 | the 401 of a script can't be read for want of CORS headers |
 //! | u10 | a CORS preflight is redirected, or reaches the handler |
@@ -44,6 +44,7 @@ mod loops;
 mod nested;
 mod pages;
 mod predicates;
+mod proxies;
 mod rounds;
 #[path = "../support/site.rs"]
 mod site;
@@ -53,13 +54,23 @@ mod tabs;
 
 use axum::Router;
 use axum::body::Body;
+use axum::routing::any;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use support::{Browser, code};
 use tower::{Layer as _, ServiceExt as _};
+use tower_signin::{Identity, siwbb};
 
 use crate::site::Site;
+
+/// A page for who is signed in, one that nobody may see, and a handler that takes who it is.
+fn routes(site: &Site) -> Router {
+    Router::new()
+        .route("/guarded", any(async || "secret").layer(site.sign_in.require()))
+        .route("/owners", any(async || "secret").layer(site.sign_in.require_where(siwbb::chain("none"))))
+        .route("/argument", any(async |who: Identity| who.subject().to_owned()))
+}
 
 /// Sends a request with this browser's cookies through the layer around `router`, and keeps what comes back.
 async fn visit(

@@ -1,21 +1,11 @@
 //! What a page says, and in whose looks.
 
-use axum::Router;
-use axum::routing::get;
 use http::Method;
-use tower_signin::{Identity, Page, siwbb};
+use tower_signin::Page;
 
 use crate::site::{CODE, Site};
 use crate::support::{Browser, code, navigation, text};
-use crate::visit;
-
-fn routes(site: &Site) -> Router {
-    let guarded = |guard| get(async || "secret").layer::<_, std::convert::Infallible>(guard);
-    Router::new()
-        .route("/guarded", guarded(site.sign_in.require()).post(async || "").layer(site.sign_in.require()))
-        .route("/owners", guarded(site.sign_in.require_where(siwbb::chain("no such chain"))))
-        .route("/argument", get(async |who: Identity| who.subject().to_owned()))
-}
+use crate::{routes, visit};
 
 /// The name of each way to a page, the request, and the code on it.
 async fn every_page(site: &Site) -> Vec<(&'static str, http::Response<bytes::Bytes>, &'static str)> {
