@@ -35,6 +35,11 @@ pub(crate) struct Deletion {
 }
 
 impl Deletion {
+    /// For a request that has come just now.
+    pub(crate) fn begin(inner: &Inner) -> Self {
+        Self { sign_ins: inner.registry.sign_ins(), session: None }
+    }
+
     pub(crate) fn is_safe(&self, inner: &Inner) -> bool {
         self.sign_ins == inner.registry.sign_ins() && self.session.is_none_or(|id| inner.registry.may_delete(&id))
     }
@@ -55,10 +60,7 @@ impl Entrance {
     pub(crate) fn of(inner: &Arc<Inner>, headers: &HeaderMap, presented: Presented) -> Told<Self> {
         let current = match presented {
             Presented::Nothing => return Told::Now(Self::Nobody),
-            Presented::Refused { delete } => {
-                let delete = delete.then(|| Deletion { sign_ins: inner.registry.sign_ins(), session: None });
-                return Told::Now(Self::Unrecognised { delete });
-            }
+            Presented::Refused { delete } => return Told::Now(Self::Unrecognised { delete }),
             Presented::Unavailable(_) => return Told::Now(Self::Unavailable),
             Presented::Session(current) => current,
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use super::entrance::Deletion;
 use super::sealed::{self, Opened};
 use super::stored::{self, StoredId};
 use super::{Session, SessionId};
@@ -17,7 +18,7 @@ pub(crate) enum Presented {
     /// A session that holds.
     Session(Current),
     /// One that does not count. It is deleted only where it is proven to be ours and over, or forged under a key of ours.
-    Refused { delete: bool },
+    Refused { delete: Option<Deletion> },
     /// Perhaps one of the store, which did not answer.
     Unavailable(StoredId),
 }

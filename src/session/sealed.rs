@@ -4,6 +4,7 @@ use http::HeaderValue;
 
 use super::Session;
 use super::chunks::{Layout, join, split};
+use super::entrance::Deletion;
 use super::presented::{Current, Presented};
 use super::stored::StoredId;
 use crate::clock::unix_seconds;
@@ -30,7 +31,7 @@ pub(crate) fn open(inner: &Inner, cookies: &SessionCookies<'_>) -> Opened {
         return Opened::Here(Presented::Nothing);
     }
     let name = inner.cookies.session_name();
-    let refused = |delete| Opened::Here(Presented::Refused { delete });
+    let refused = |delete: bool| Opened::Here(Presented::Refused { delete: delete.then(|| Deletion::begin(inner)) });
     let Some((sealed, count)) = join(name, cookies) else { return refused(false) };
     let (bytes, is_outdated) = match inner.seal.open_dated(Purpose::Session, name, count, &sealed) {
         Ok(opened) => opened,
@@ -63,7 +64,7 @@ pub(crate) fn renew(inner: &Inner, session: &Session) -> Session {
 }
 
 /// The end of a session that was used at `used_at`, by its own absolute end and the settings.
-fn latest_end(inner: &Inner, session: &Session, used_at: u64) -> u64 {
+pub(super) fn latest_end(inner: &Inner, session: &Session, used_at: u64) -> u64 {
     session.absolute_end().min(inner.lifetimes.latest_end(session.authenticated_at(), used_at))
 }
 
