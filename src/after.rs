@@ -2,7 +2,6 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response};
@@ -14,6 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::flow::append_cookies;
 use crate::flow::attempt::Completed;
 use crate::flow::callback::Aftermath;
+use crate::flow::handlers::Handler;
 use crate::identity::{Identity, Unrecognised};
 use crate::session::Session;
 use crate::session::entrance::{Deletion, Entrance};
@@ -51,6 +51,7 @@ enum Change {
 /// A callback that the inner service answers.
 struct Forwarded {
     completed: Completed,
+    handler: Handler,
     aftermath: Aftermath,
 }
 
@@ -64,9 +65,10 @@ impl After {
         sign_in: &SignIn,
         page: Option<PathAndQuery>,
         completed: Completed,
+        handler: Handler,
         aftermath: Aftermath,
     ) -> Self {
-        let forwarded = Some(Box::new(Forwarded { completed, aftermath }));
+        let forwarded = Some(Box::new(Forwarded { completed, handler, aftermath }));
         Self { page, forwarded, ..Self::new(sign_in, Further::default()) }
     }
 
@@ -189,10 +191,11 @@ impl Forwarded {
                 tracing::warn!(request_id, status, "not signed in: the handler of the callback failed");
             }
         }
-        if let Some(stored) = self.completed.stored.filter(|_| !is_success)
-            && !self.completed.is_given.load(Ordering::Acquire)
+        if is_success {
+            self.handler.let_in();
+        } else if let Some(stored) = self.completed.stored
+            && self.handler.refuse()
         {
-            // Where a double of this callback was let in, its browser has the session.
             stored::delete_soon(self.aftermath.inner(), stored);
         }
         let headers = response.headers_mut();

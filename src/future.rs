@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use crate::after::After;
 use crate::body::ResponseBody;
 use crate::config::SignIn;
 use crate::cookies::Cookies;
+use crate::error::ErrorKind;
 use crate::flow::attempt::{Outcome, Waiter};
 use crate::flow::callback::Aftermath;
 use crate::http_client::BoxFuture;
@@ -177,6 +179,10 @@ where
     fn ended(self, outcome: Outcome) -> State<S, B> {
         match (outcome, self.forward) {
             (Ok(mut completed), Some((mut inner, mut request))) => {
+                let Some(handler) = completed.handlers.begin() else {
+                    let spent = Arc::new(ErrorKind::StateSpent.into());
+                    return State::Own { response: Some(self.aftermath.respond(&Err(spent))) };
+                };
                 completed.signed_in = completed.signed_in.for_another_request();
                 remove_code_and_state(&mut request);
                 let settings = &self.sign_in.0;
@@ -193,7 +199,7 @@ where
                 let future = inner.call(request);
                 // A fragment is lost here, which only matters to somebody who is turned away at the callback.
                 let page = completed.signed_in.return_to().parse().ok();
-                let after = After::forwarded(&self.sign_in, page, completed, self.aftermath);
+                let after = After::forwarded(&self.sign_in, page, completed, handler, self.aftermath);
                 State::Inner { future, after: Some(after) }
             }
             (outcome, _) => State::Own { response: Some(self.aftermath.respond(&outcome)) },

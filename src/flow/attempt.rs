@@ -2,7 +2,6 @@
 //! and ends whether or not the browser waits for it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
+use super::handlers::Handlers;
 use super::signed_in::SignedIn;
 use super::{CLOCK_SKEW, FLOW_LIFETIME};
 use crate::clock::unix_seconds;
@@ -43,8 +43,8 @@ pub(crate) struct Completed {
     pub(crate) tokens_cookie: Option<HeaderValue>,
     /// Where the session is in the store.
     pub(crate) stored: Option<StoredId>,
-    /// Whether any response has carried it.
-    pub(crate) is_given: Arc<AtomicBool>,
+    /// In forward mode, those who answer for it.
+    pub(crate) handlers: Arc<Handlers>,
 }
 
 /// A callback that has passed every check.
@@ -308,8 +308,8 @@ async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
         }
     };
     let stored = stored.map(|(_, stored)| stored);
-    let is_given = Arc::default();
-    Ok(Completed { signed_in: signed_in(session), session_cookies, tokens_cookie, stored, is_given })
+    let handlers = Arc::default();
+    Ok(Completed { signed_in: signed_in(session), session_cookies, tokens_cookie, stored, handlers })
 }
 
 fn new_id() -> Result<SessionId, ErrorKind> {

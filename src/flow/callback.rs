@@ -1,7 +1,6 @@
 //! The way back from the provider: every check that can be made before anything goes to the network.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
@@ -281,7 +280,6 @@ impl Aftermath {
                 stored::delete_soon(&self.inner, former);
             }
             self.inner.registry.signed_in();
-            completed.is_given.store(true, Ordering::Release);
             telemetry::session_opened();
             append_cookies(headers, self.dead_flows);
             append_cookies(headers, completed.session_cookies.iter().cloned());

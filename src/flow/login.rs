@@ -69,7 +69,7 @@ pub(crate) fn login(
             };
         }
         Presented::Session(Current { session, .. }) => Some(session),
-        Presented::Nothing | Presented::Over | Presented::Refused { .. } => None,
+        Presented::Nothing | Presented::Refused { .. } => None,
     };
     let site = fragment::answered(query, came_from);
     let is_person = Audience::of(headers) == Audience::Person;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ORIGIN, REFERER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
+use tokio::runtime::Handle;
 use url::Url;
 
 use super::{CLOCK_SKEW, append_cookies, failure, failure_with, link, login_link, refuse_method_or_prefetch};
@@ -13,6 +14,7 @@ use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::cookies::{Found, find};
 use crate::error::ErrorKind;
+use crate::http_client::BoxFuture;
 use crate::oauth::callback::single;
 use crate::page::{Advice, PageAction, PageLink, SignOut};
 use crate::requester::Requester;
@@ -69,11 +71,25 @@ pub(crate) fn logout(
     }
     let response = signed_out(inner, uri, headers);
     let Some(stored) = presented.stored() else { return Told::Now(response) };
-    let inner = Arc::clone(inner);
-    Told::poll(Box::pin(async move {
-        stored::delete(inner, stored).await;
-        response
-    }))
+    match Told::poll(Box::pin(stored::delete(Arc::clone(inner), stored))) {
+        Told::Now(()) => Told::Now(response),
+        Told::Later(deleting) => {
+            let deleting = deleting_in_any_case(deleting);
+            Told::Later(Box::pin(async move {
+                deleting.await;
+                response
+            }))
+        }
+    }
+}
+
+/// The store is told, whether or not the browser waits.
+fn deleting_in_any_case(deleting: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
+    let Ok(runtime) = Handle::try_current() else { return deleting };
+    let deleting = runtime.spawn(deleting);
+    Box::pin(async move {
+        let _ = deleting.await;
+    })
 }
 
 fn signed_out(inner: &Inner, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> {

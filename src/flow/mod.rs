@@ -3,6 +3,7 @@
 pub(crate) mod attempt;
 pub(crate) mod callback;
 mod fragment;
+pub(crate) mod handlers;
 pub(crate) mod hook;
 pub(crate) mod login;
 pub(crate) mod logout;

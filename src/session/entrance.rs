@@ -39,6 +39,11 @@ pub(crate) struct Deletion {
 }
 
 impl Deletion {
+    /// For a request that has come just now.
+    pub(crate) fn begin(inner: &Inner, is_over: bool) -> Self {
+        Self { sign_ins: inner.registry.sign_ins(), session: None, is_over }
+    }
+
     pub(crate) fn is_safe(&self, inner: &Inner) -> bool {
         self.sign_ins == inner.registry.sign_ins() && self.session.is_none_or(|id| inner.registry.may_delete(&id))
     }
@@ -57,13 +62,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 impl Entrance {
     /// Looks for the tokens of what the request's cookies brought.
     pub(crate) fn of(inner: &Arc<Inner>, headers: &HeaderMap, presented: Presented) -> Told<Self> {
-        let deletion = |is_over| Deletion { sign_ins: inner.registry.sign_ins(), session: None, is_over };
         let current = match presented {
             Presented::Nothing => return Told::Now(Self::Nobody),
-            Presented::Over => return Told::Now(Self::Unrecognised { delete: Some(deletion(true)) }),
-            Presented::Refused { delete } => {
-                return Told::Now(Self::Unrecognised { delete: delete.then(|| deletion(false)) });
-            }
+            Presented::Refused { delete } => return Told::Now(Self::Unrecognised { delete }),
             Presented::Unavailable(_) => return Told::Now(Self::Unavailable),
             Presented::Session(current) => current,
         };

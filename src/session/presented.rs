@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use super::entrance::Deletion;
 use super::sealed::{self, Opened};
 use super::stored::{self, StoredId};
 use super::{Session, SessionId};
@@ -16,10 +17,8 @@ pub(crate) enum Presented {
     Nothing,
     /// A session that holds.
     Session(Current),
-    /// One of ours that is over, because its time is up or the store has none. It is deleted.
-    Over,
-    /// One that does not count. It is deleted only where it is proven to be forged under a key of ours.
-    Refused { delete: bool },
+    /// One that does not count. It is deleted only where it is proven to be ours and over, or forged under a key of ours.
+    Refused { delete: Option<Deletion> },
     /// Perhaps one of the store, which did not answer.
     Unavailable(StoredId),
 }
@@ -58,7 +57,7 @@ impl Presented {
     pub(crate) fn session(&self) -> Option<&Session> {
         match self {
             Self::Session(current) => Some(&current.session),
-            Self::Nothing | Self::Over | Self::Refused { .. } | Self::Unavailable(_) => None,
+            Self::Nothing | Self::Refused { .. } | Self::Unavailable(_) => None,
         }
     }
 
@@ -74,7 +73,7 @@ impl Presented {
         match self {
             Self::Session(current) => current.stored,
             Self::Unavailable(stored) => Some(*stored),
-            Self::Nothing | Self::Over | Self::Refused { .. } => None,
+            Self::Nothing | Self::Refused { .. } => None,
         }
     }
 }

@@ -4,6 +4,7 @@ use http::HeaderValue;
 
 use super::Session;
 use super::chunks::{Layout, join, split};
+use super::entrance::Deletion;
 use super::presented::{Current, Presented};
 use super::stored::StoredId;
 use crate::clock::unix_seconds;
@@ -30,7 +31,8 @@ pub(crate) fn open(inner: &Inner, cookies: &SessionCookies<'_>) -> Opened {
         return Opened::Here(Presented::Nothing);
     }
     let name = inner.cookies.session_name();
-    let refused = |delete| Opened::Here(Presented::Refused { delete });
+    let refused =
+        |delete: bool| Opened::Here(Presented::Refused { delete: delete.then(|| Deletion::begin(inner, false)) });
     let Some((sealed, count)) = join(name, cookies) else { return refused(false) };
     let (bytes, is_outdated) = match inner.seal.open_dated(Purpose::Session, name, count, &sealed) {
         Ok(opened) => opened,
@@ -49,7 +51,7 @@ pub(crate) fn open(inner: &Inner, cookies: &SessionCookies<'_>) -> Opened {
     let allowed = latest_end(inner, &session, session.renewed_at());
     let ends_at = session.ends_at().min(allowed);
     if ends_at <= now {
-        return Opened::Here(Presented::Over);
+        return Opened::Here(Presented::Refused { delete: Some(Deletion::begin(inner, true)) });
     }
     // Where the settings allow more than is sealed, they have been loosened since.
     let is_renewal_due = inner.lifetimes.is_renewal_due(now, session.renewed_at()) || is_outdated || ends_at < allowed;
@@ -63,7 +65,7 @@ pub(crate) fn renew(inner: &Inner, session: &Session) -> Session {
 }
 
 /// The end of a session that was used at `used_at`, by its own absolute end and the settings.
-fn latest_end(inner: &Inner, session: &Session, used_at: u64) -> u64 {
+pub(super) fn latest_end(inner: &Inner, session: &Session, used_at: u64) -> u64 {
     session.absolute_end().min(inner.lifetimes.latest_end(session.authenticated_at(), used_at))
 }
 

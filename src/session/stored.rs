@@ -9,7 +9,9 @@ use http::HeaderValue;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use super::entrance::Deletion;
 use super::presented::{Current, Presented};
+use super::sealed::latest_end;
 use super::store::{SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind};
 use super::throttle::Throttle;
 use super::{LogId, Session, SessionId};
@@ -40,9 +42,6 @@ const STORE_TIME: Duration = Duration::from_secs(5);
 
 /// What a session may take in the store, so that many of them can be told by number.
 const MOST_BYTES: usize = 64 * 1024;
-
-/// Ends that differ by so many seconds may come from the clocks of two nodes.
-const CLOCK_SKEW: u64 = 60;
 
 /// Seconds between two warnings that the store does not answer.
 const BETWEEN_WARNINGS: u64 = 10;
@@ -128,39 +127,42 @@ pub(crate) async fn create(inner: &Inner, store: &Store, id: StoredId, session: 
 
 /// Finds the session of a cookie that has opened, and has it live on because it is used.
 pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> Presented {
-    let Some(store) = &inner.store else { return Presented::Refused { delete: false } };
-    let key = id.key();
-    let record = match within_time(store.sessions.load(key)).await {
+    let ignored = Presented::Refused { delete: None };
+    let Some(store) = &inner.store else { return ignored };
+    // Whoever signs in while the store is asked has another cookie by the time of the answer.
+    let over = Presented::Refused { delete: Some(Deletion::begin(&inner, true)) };
+    let loaded = within_time(store.sessions.load(id.key())).await;
+    // Whoever ended it could not reach the store, or came in between. The cookies have been seen to.
+    let is_left = || inner.registry.has_ended(&id.session_id());
+    let record = match loaded {
+        Ok(_) if is_left() => return ignored,
         Ok(Some(record)) => record,
-        Ok(None) => return Presented::Over,
+        Ok(None) => return over,
         Err(error) => {
             store.warn(&inner, "load", &error);
             return Presented::Unavailable(id);
         }
     };
     // Another version's, or not the record that was asked for: nothing says that the session is over.
-    let Some(found) = Loaded::read(&inner, store, id, &record) else {
-        return Presented::Refused { delete: false };
-    };
-    let session = &found.session;
+    let Some(found) = Loaded::read(&inner, store, id, &record) else { return ignored };
+    let ends_at = found.ends_at();
     let now = unix_seconds(inner.clock.now());
-    let latest = session.absolute_end().min(inner.lifetimes.latest_end(session.authenticated_at(), now));
-    if session.ends_at() <= now || latest <= now {
-        return Presented::Over;
+    let latest = latest_end(&inner, &found.session, now);
+    if ends_at <= now || latest <= now {
+        return over;
     }
-    // Whoever ended it could not reach the store, or came in between. The cookies have been seen to.
-    if inner.registry.has_ended(session.id()) {
-        return Presented::Refused { delete: false };
-    }
-    let ends_at = match renew(&inner, store, key, &found, latest).await {
+    let renewed = renew(&inner, store, id.key(), &found, latest).await;
+    let ends_at = match renewed {
+        Ok(_) if is_left() => return ignored,
         Ok(Some(ends_at)) => ends_at,
-        Ok(None) => return Presented::Over,
+        Ok(None) => return over,
         Err(error) => {
             store.warn(&inner, "renewal", &error);
-            session.ends_at().min(latest)
+            ends_at.min(latest)
         }
     };
-    Presented::Session(Current { session: found.session, ends_at, is_renewal_due: is_outdated, stored: Some(id) })
+    let session = found.session.ending_at(ends_at);
+    Presented::Session(Current { session, ends_at, is_renewal_due: is_outdated, stored: Some(id) })
 }
 
 /// Moves the end to `latest` where that is due, and gives the end that counts. `None` where the session is gone.
@@ -171,22 +173,28 @@ async fn renew(
     found: &Loaded<'_>,
     latest: u64,
 ) -> Result<Option<u64>, StoreError> {
-    let session = &found.session;
-    let (ends_at, moved) = (session.ends_at(), from_unix_seconds(latest));
-    let are_settings_stricter = ends_at > latest.saturating_add(CLOCK_SKEW);
+    let (session, ends_at) = (&found.session, found.ends_at());
+    // By the times it was written with, whatever this node's clock says now.
+    let are_settings_stricter = latest_end(inner, session, session.renewed_at()) < session.ends_at();
     if found.is_outdated || are_settings_stricter {
-        let bytes = to_bytes(inner, store, &key, session).ok();
-        let Some(record) = bytes.and_then(|bytes| found.record.successor(bytes, moved)) else {
-            return Ok(Some(ends_at.min(latest)));
-        };
+        let end = if are_settings_stricter { latest } else { latest.max(ends_at) };
+        let now = unix_seconds(inner.clock.now()).max(session.renewed_at());
+        let bytes = to_bytes(inner, store, &key, &session.renewed(now, end)).ok();
+        let record = bytes.and_then(|bytes| found.record.successor(bytes, from_unix_seconds(end)));
+        let Some(record) = record else { return Ok(Some(ends_at.min(latest))) };
         if !within_time(store.sessions.update(key, record)).await? {
             // Somebody else was first, and has seen to it.
             return Ok(Some(ends_at.min(latest)));
         }
-    } else if latest < ends_at.saturating_add(inner.lifetimes.renewal_step()) {
-        return Ok(Some(ends_at.min(latest)));
-    } else if !within_time(store.sessions.touch(key, moved)).await? {
-        return Ok(None);
+    } else {
+        // The last renewal of all may gain less.
+        let step = if latest == latest_end(inner, session, u64::MAX) { 1 } else { inner.lifetimes.renewal_step() };
+        if latest < ends_at.saturating_add(step) {
+            return Ok(Some(ends_at.min(latest)));
+        }
+        if !within_time(store.sessions.touch(key, from_unix_seconds(latest))).await? {
+            return Ok(None);
+        }
     }
     inner.registry.renewed(session.id(), latest);
     telemetry::session_renewed();
@@ -241,7 +249,7 @@ fn to_bytes(inner: &Inner, store: &Store, key: &SessionKey, session: &Session) -
     sealed.map_err(|_| ErrorKind::Internal.into())
 }
 
-/// The session in a record, with the record's end for its idle one.
+/// The session in a record, with the times it was written with.
 struct Loaded<'a> {
     record: &'a SessionRecord,
     session: Session,
@@ -262,9 +270,14 @@ impl<'a> Loaded<'a> {
             });
             opened.ok()?
         };
-        let session = Session::decode(bytes)?.ending_at(unix_seconds(record.expires_at()));
+        let session = Session::decode(bytes)?;
         let is_it = session.id() == &id.session_id() && session.issuer() == inner.provider.issuer();
         is_it.then_some(Self { record, session, is_outdated })
+    }
+
+    /// As late as the store has been told, and no later than the session may last.
+    fn ends_at(&self) -> u64 {
+        unix_seconds(self.record.expires_at()).min(self.session.absolute_end())
     }
 }
 
@@ -282,4 +295,20 @@ async fn within_time<T>(mut answer: BoxFuture<'_, Result<T, StoreError>>) -> Res
     }
     let late = |_| Err(StoreError::new(StoreErrorKind::Unreachable).with_source("it took more than five seconds"));
     timeout(STORE_TIME, answer).await.unwrap_or_else(late)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_shorter_longer_or_of_another_layout_is_an_id() {
+        let whole = [&[LAYOUT][..], &[7; 32]].concat();
+        assert_eq!(StoredId::decode(&whole).unwrap().session_id(), [7; 16]);
+        for length in 0..whole.len() {
+            assert!(StoredId::decode(&whole[..length]).is_none(), "length {length}");
+        }
+        assert!(StoredId::decode(&[&whole[..], &[0]].concat()).is_none());
+        assert!(StoredId::decode(&[&[1], &whole[1..]].concat()).is_none());
+    }
 }

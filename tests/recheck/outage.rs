@@ -92,6 +92,15 @@ async fn after_a_failure_there_is_a_pause_that_grows_to_a_minute() {
         club.advance(1);
         assert_eq!((club.who(&mut browser).await.as_str(), club.asked().len()), ("bob", 1), "{pause}");
     }
+    club.recover();
+    club.advance(60);
+    assert_eq!((club.who(&mut browser).await.as_str(), club.asked().len()), ("bob", 2));
+    club.fail(|| Err(HttpErrorKind::Unreachable));
+    club.advance(EVERY);
+    for (pause, asked) in [(0, 1), (1, 1), (1, 0), (1, 1)] {
+        club.advance(pause);
+        assert_eq!((club.who(&mut browser).await.as_str(), club.asked().len()), ("bob", asked), "the first pause anew");
+    }
 }
 
 #[tokio::test(start_paused = true)]

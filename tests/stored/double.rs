@@ -1,0 +1,237 @@
+//! A store that the test can count, fail, hold and falsify, around one in memory.
+
+use std::future::pending;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::SystemTime;
+
+use tokio::sync::Semaphore;
+use tower_signin::{
+    BoxFuture, ManualClock, MemoryStore, SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind,
+};
+
+/// How a store keeps records and answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Keeps them in clear, answers at once.
+    Private,
+    /// Keeps them sealed, answers at once.
+    Sealed,
+    /// Keeps them sealed, answers after a while.
+    Later,
+}
+
+pub(crate) const KINDS: [Kind; 3] = [Kind::Private, Kind::Sealed, Kind::Later];
+
+/// What a store is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Create,
+    Load,
+    Update,
+    Touch,
+    Delete,
+}
+
+pub(crate) const STEPS: [Step; 5] = [Step::Create, Step::Load, Step::Update, Step::Touch, Step::Delete];
+
+/// What goes wrong with a step, which is not taken then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Unreachable,
+    Failed,
+    Hangs,
+}
+
+/// Cheap to clone; clones are the same store.
+#[derive(Clone)]
+pub(crate) struct Double(Arc<Inside>);
+
+struct Inside {
+    memory: MemoryStore,
+    kind: Kind,
+    now: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    calls: Vec<(Step, SessionKey)>,
+    made: Vec<SessionKey>,
+    faults: Vec<(Step, Fault)>,
+    gates: Vec<(Step, Gates)>,
+    /// For one question each.
+    next: Vec<(Step, Gates)>,
+    falsify: Option<Arc<dyn Fn(SessionRecord) -> SessionRecord + Send + Sync>>,
+}
+
+/// A step waits for a permit of `before`, is taken, and its answer waits for one of `after`.
+#[derive(Clone, Debug)]
+pub(crate) struct Gates {
+    pub(crate) before: Arc<Semaphore>,
+    pub(crate) after: Arc<Semaphore>,
+}
+
+impl Gates {
+    fn closed() -> Self {
+        Self { before: Arc::new(Semaphore::new(0)), after: Arc::new(Semaphore::new(0)) }
+    }
+}
+
+impl Double {
+    pub(crate) fn new(kind: Kind, clock: &Arc<ManualClock>) -> Self {
+        let memory = MemoryStore::new().clock(Arc::clone(clock));
+        Self(Arc::new(Inside { memory, kind, now: Mutex::default() }))
+    }
+
+    /// How often a step was asked for since the last [`forget`](Self::forget).
+    pub(crate) fn count(&self, step: Step) -> usize {
+        self.0.now.lock().unwrap().calls.iter().filter(|(called, _)| *called == step).count()
+    }
+
+    /// Every step that was asked for since the last [`forget`](Self::forget).
+    pub(crate) fn asked(&self) -> Vec<Step> {
+        self.0.now.lock().unwrap().calls.iter().map(|(step, _)| *step).collect()
+    }
+
+    /// The key of every one of them.
+    pub(crate) fn asked_for(&self) -> Vec<SessionKey> {
+        self.0.now.lock().unwrap().calls.iter().map(|(_, key)| *key).collect()
+    }
+
+    pub(crate) fn forget(&self) {
+        self.0.now.lock().unwrap().calls.clear();
+    }
+
+    /// From now on these steps go wrong.
+    pub(crate) fn fail(&self, steps: &[Step], fault: Fault) {
+        self.0.now.lock().unwrap().faults = steps.iter().map(|step| (*step, fault)).collect();
+    }
+
+    /// From now on none does.
+    pub(crate) fn recover(&self) {
+        self.0.now.lock().unwrap().faults.clear();
+    }
+
+    /// From now on this step waits.
+    pub(crate) fn hold(&self, step: Step) -> Gates {
+        let gates = Gates::closed();
+        self.0.now.lock().unwrap().gates.push((step, gates.clone()));
+        gates
+    }
+
+    /// The next time, this step waits.
+    pub(crate) fn hold_next(&self, step: Step) -> Gates {
+        let gates = Gates::closed();
+        self.0.now.lock().unwrap().next.push((step, gates.clone()));
+        gates
+    }
+
+    /// From now on `load` gives this in place of what is there.
+    pub(crate) fn falsify(&self, falsify: impl Fn(SessionRecord) -> SessionRecord + Send + Sync + 'static) {
+        self.0.now.lock().unwrap().falsify = Some(Arc::new(falsify));
+    }
+
+    /// The sessions that are there, oldest first.
+    pub(crate) fn sessions(&self) -> Vec<(SessionKey, SessionRecord)> {
+        let made = self.0.now.lock().unwrap().made.clone();
+        made.into_iter().filter_map(|key| Some((key, at_once(self.0.memory.load(key)).unwrap()?))).collect()
+    }
+
+    /// The only one.
+    #[track_caller]
+    pub(crate) fn session(&self) -> (SessionKey, SessionRecord) {
+        let mut sessions = self.sessions();
+        assert_eq!(sessions.len(), 1);
+        sessions.remove(0)
+    }
+
+    /// Takes every session away.
+    pub(crate) fn clear(&self) {
+        for (key, _) in self.sessions() {
+            at_once(self.0.memory.delete(key)).unwrap();
+        }
+    }
+
+    fn ask<'a, T: Send + 'a>(
+        &'a self,
+        step: Step,
+        key: SessionKey,
+        take: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        let (fault, gates) = {
+            let mut state = self.0.now.lock().unwrap();
+            state.calls.push((step, key));
+            if step == Step::Create {
+                state.made.push(key);
+            }
+            let fault = state.faults.iter().find(|(which, _)| *which == step).map(|(_, fault)| *fault);
+            let next = state.next.iter().position(|(which, _)| *which == step);
+            let gates = match next {
+                Some(next) => Some(state.next.remove(next).1),
+                None => state.gates.iter().find(|(which, _)| *which == step).map(|(_, gates)| gates.clone()),
+            };
+            (fault, gates)
+        };
+        let source = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        Box::pin(async move {
+            if self.0.kind == Kind::Later {
+                for _ in 0..3 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            if let Some(gates) = &gates {
+                gates.before.acquire().await.unwrap().forget();
+            }
+            let answer = match fault {
+                None => take.await,
+                Some(Fault::Unreachable) => Err(StoreError::new(StoreErrorKind::Unreachable).with_source(source())),
+                Some(Fault::Failed) => Err(StoreError::new(StoreErrorKind::Failed)),
+                Some(Fault::Hangs) => pending().await,
+            };
+            if let Some(gates) = &gates {
+                gates.after.acquire().await.unwrap().forget();
+            }
+            answer
+        })
+    }
+}
+
+impl SessionStore for Double {
+    fn create(&self, key: SessionKey, record: SessionRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.ask(Step::Create, key, Box::pin(async move { self.0.memory.create(key, record).await }))
+    }
+
+    fn load(&self, key: SessionKey) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
+        let falsify = self.0.now.lock().unwrap().falsify.clone();
+        let load = async move {
+            let record = self.0.memory.load(key).await?;
+            Ok(record.map(|record| falsify.map_or(record.clone(), |falsify| falsify(record))))
+        };
+        self.ask(Step::Load, key, Box::pin(load))
+    }
+
+    fn update(&self, key: SessionKey, record: SessionRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.ask(Step::Update, key, Box::pin(async move { self.0.memory.update(key, record).await }))
+    }
+
+    fn touch(&self, key: SessionKey, expires_at: SystemTime) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.ask(Step::Touch, key, Box::pin(async move { self.0.memory.touch(key, expires_at).await }))
+    }
+
+    fn delete(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.ask(Step::Delete, key, Box::pin(async move { self.0.memory.delete(key).await }))
+    }
+
+    fn is_private(&self) -> bool {
+        self.0.kind == Kind::Private
+    }
+}
+
+/// What the store in memory says, which never lets anybody wait.
+fn at_once<T>(mut future: BoxFuture<'_, T>) -> T {
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => panic!("it waits"),
+    }
+}
