@@ -120,6 +120,8 @@ async fn v28_status() {
     for (status, body, expected) in [
         (200, "{}", ProviderAnswer),
         (200, r#"{"signedIn":"true"}"#, ProviderAnswer),
+        (200, r#"{"signedIn":false,"errorMessage":"no"}"#, ProviderAnswer),
+        (401, r#"{"errorMessage":"Expired."}"#, CredentialsRejected),
         (200, "<html>", ProviderAnswer),
         (401, r#"{"errorMessage":"","unauthorized":true}"#, CredentialsRejected),
         (500, "", ProviderFailed),

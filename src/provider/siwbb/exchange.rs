@@ -135,8 +135,9 @@ pub(super) fn check_status(response: &Response<Bytes>, route: Route) -> Result<(
         },
     };
     Err(match known_text(response) {
-        Some((kind, reason)) => Error::new(kind).with_reason(reason),
-        None => Error::new(kind),
+        // What is told of codes and refresh tokens is no word on a person elsewhere, where it would end their session.
+        Some((known, reason)) if route == Route::Token || known == kind => Error::new(known).with_reason(reason),
+        _ => Error::new(kind),
     })
 }
 

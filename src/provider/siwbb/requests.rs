@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::exchange::{Route, check_status, json as read, whole_number};
+use super::exchange::{Route, check_status, error_message, json as read, whole_number};
 use super::{OwnershipRequirements, Siwbb};
 use crate::error::{Error, ErrorKind};
 use crate::oauth::callback::ValidatedCode;
@@ -93,7 +93,8 @@ pub(super) fn owns(response: &Response<Bytes>) -> Result<bool, Error> {
     Ok(read::<Answer>(response)?.success)
 }
 
-/// Whether the access token is still good. A dead one is told with status 200.
+/// Whether the access token is still good. A dead one is told with status 200, and ends a session; so an answer that tells of
+/// a failure besides does not count.
 pub(super) fn signed_in(response: &Response<Bytes>) -> Result<bool, Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -101,7 +102,11 @@ pub(super) fn signed_in(response: &Response<Bytes>) -> Result<bool, Error> {
         signed_in: bool,
     }
     check_status(response, Route::Status)?;
-    Ok(read::<Answer>(response)?.signed_in)
+    let is_signed_in = read::<Answer>(response)?.signed_in;
+    if !is_signed_in && error_message(response).is_some_and(|text| !text.is_empty()) {
+        return Err(Error::new(ErrorKind::ProviderAnswer).with_reason("signedIn is false beside an errorMessage"));
+    }
+    Ok(is_signed_in)
 }
 
 /// All but the unreserved characters (RFC 3986 section 2.3), and the dot, which could make a segment of dots.
