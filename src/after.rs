@@ -1,7 +1,6 @@
 //! What the layer does to the inner service's response.
 
 use std::error::Error as _;
-use std::sync::Arc;
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response};
@@ -16,12 +15,11 @@ use crate::flow::callback::Aftermath;
 use crate::flow::handlers::Handler;
 use crate::identity::{Identity, Unrecognised};
 use crate::session::Session;
-use crate::session::entrance::{Deletion, Entrance};
+use crate::session::entrance::{Deletion, Entrance, FreshTokens};
 use crate::session::presented::Current;
 use crate::session::registry::SessionEnd;
 use crate::session::sealed::{renew, set_cookies};
 use crate::session::stored::{self, StoredId};
-use crate::session::tokens::KeptTokens;
 use crate::{refusal, respond, telemetry};
 
 /// What happens to the inner service's response.
@@ -32,8 +30,8 @@ pub(crate) struct After {
     came: Further,
     /// What becomes of the session cookies.
     cookie: Option<Change>,
-    /// Tokens that are newer than the request's cookie, and the latest end of their session.
-    tokens: Option<(Arc<KeptTokens>, u64)>,
+    /// Tokens that are newer than the request's cookie.
+    tokens: Option<FreshTokens>,
     /// The page that a person asked for, before any router shortened its address. What a guard or an extractor answers
     /// leads back to it.
     pub(crate) page: Option<PathAndQuery>,
@@ -81,22 +79,24 @@ impl After {
         };
         match entrance {
             Entrance::Nobody => {}
-            Entrance::Unavailable => unrecognised(true),
+            Entrance::Unavailable(fresh) => {
+                unrecognised(true);
+                self.tokens = fresh;
+            }
             Entrance::Unrecognised { delete } => {
                 unrecognised(false);
                 self.cookie = delete.map(Change::Delete);
             }
             Entrance::SignedIn(Current { session, ends_at, is_renewal_due, stored }, carried) => {
-                let absolute_end = session.absolute_end();
                 let key = stored.as_ref().map(StoredId::key);
                 let identity = Identity::new(session, ends_at, registry, key);
                 self.is_signed_in = true;
                 self.cookie = is_renewal_due.then(|| Change::Renew(identity.clone(), stored));
-                extensions.insert(identity);
                 if let Some(carried) = carried {
                     extensions.insert(carried.tokens.tokens().clone());
-                    self.tokens = carried.is_fresh.then_some((carried.tokens, absolute_end));
+                    self.tokens = carried.fresh(identity.session());
                 }
+                extensions.insert(identity);
             }
         }
     }
@@ -110,7 +110,7 @@ impl After {
         if (self.cookie.is_some() || self.tokens.is_some()) && respond::make_private(headers) {
             let inner = &self.sign_in.0;
             append_cookies(headers, self.cookie.map(|change| change.cookies(inner, self.came)).into_iter().flatten());
-            append_cookies(headers, self.tokens.and_then(|(tokens, ends_at)| newest_cookie(inner, tokens, ends_at)));
+            append_cookies(headers, self.tokens.and_then(|fresh| newest_cookie(inner, fresh)));
         }
         if let Some(forwarded) = self.forwarded {
             forwarded.apply(response);
@@ -158,7 +158,8 @@ fn renewed_cookies(inner: &Inner, session: &Session) -> Result<Vec<HeaderValue>,
 }
 
 /// The cookie of these tokens, or of newer ones that have come while the response was made.
-fn newest_cookie(inner: &Inner, tokens: Arc<KeptTokens>, session_ends_at: u64) -> Option<HeaderValue> {
+fn newest_cookie(inner: &Inner, fresh: FreshTokens) -> Option<HeaderValue> {
+    let FreshTokens { tokens, session_ends_at } = fresh;
     if inner.registry.has_ended(&tokens.session) {
         return None;
     }

@@ -96,8 +96,9 @@ pub trait Provider: Send + Sync + 'static {
     /// Exchanges the code, once, and checks everything about the answer that can be checked.
     fn redeem<'a>(&'a self, context: Context<'a>, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>>;
 
-    /// Checks whatever else the provider's settings demand of a person: gates. Runs after each exchange, and again, without
-    /// tokens, where [`Builder::recheck_every`](crate::Builder::recheck_every) asks for it. [`ErrorKind::NotVerified`],
+    /// Checks whatever else the provider's settings demand of a person: gates. Runs after each exchange, and again
+    /// while the session lasts where [`Builder::recheck_every`](crate::Builder::recheck_every) asks for it: then with the
+    /// subject and claims of the session, and tokens only where they are kept. [`ErrorKind::NotVerified`],
     /// [`ErrorKind::ClaimRequired`] and [`ErrorKind::OwnershipRequired`] then end the session; any other error is taken for
     /// an outage.
     ///

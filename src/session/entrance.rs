@@ -22,8 +22,8 @@ pub(crate) enum Entrance {
     Nobody,
     /// Nobody: what came does not count. Where that is proven it is deleted.
     Unrecognised { delete: Option<Deletion> },
-    /// Perhaps somebody: what the session depends on did not answer.
-    Unavailable,
+    /// Perhaps somebody: what the session depends on did not answer. Newer tokens go to the browser all the same.
+    Unavailable(Option<FreshTokens>),
     /// Somebody.
     SignedIn(Current, Option<CarriedTokens>),
 }
@@ -56,6 +56,19 @@ pub(crate) struct CarriedTokens {
     pub(crate) is_fresh: bool,
 }
 
+/// Tokens that the browser does not have yet.
+pub(crate) struct FreshTokens {
+    pub(crate) tokens: Arc<KeptTokens>,
+    /// The latest end of their session.
+    pub(crate) session_ends_at: u64,
+}
+
+impl CarriedTokens {
+    pub(crate) fn fresh(self, session: &Session) -> Option<FreshTokens> {
+        self.is_fresh.then_some(FreshTokens { tokens: self.tokens, session_ends_at: session.absolute_end() })
+    }
+}
+
 /// How long a request waits for newer tokens while those it has are still good, or for a check that could come later.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -65,7 +78,7 @@ impl Entrance {
         let current = match presented {
             Presented::Nothing => return Told::Now(Self::Nobody),
             Presented::Refused { delete } => return Told::Now(Self::Unrecognised { delete }),
-            Presented::Unavailable(_) => return Told::Now(Self::Unavailable),
+            Presented::Unavailable(_) => return Told::Now(Self::Unavailable(None)),
             Presented::Session(current) => current,
         };
         let kept = match tokens::present(inner, headers, &current.session) {
@@ -134,7 +147,7 @@ async fn after_check(
         Verdict::Ended => ended_by_provider(&inner, &current, sign_ins),
         Verdict::Unknown(passed_at) => match rules.then {
             WhenUnchecked::Unavailable if !rules.is_in_grace(passed_at, unix_seconds(inner.clock.now())) => {
-                Entrance::Unavailable
+                Entrance::Unavailable(carried.and_then(|carried| carried.fresh(&current.session)))
             }
             WhenUnchecked::Unavailable | WhenUnchecked::SignedIn => Entrance::SignedIn(current, carried),
         },
@@ -175,7 +188,7 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
             Entrance::SignedIn(current, Some(CarriedTokens { tokens: held, is_fresh: false }))
         }
         Outcome::Unreachable if inner.lifetimes.outlive_tokens => Entrance::SignedIn(current, None),
-        Outcome::Unreachable => Entrance::Unavailable,
+        Outcome::Unreachable => Entrance::Unavailable(None),
     }
 }
 

@@ -142,11 +142,12 @@ impl Rechecks {
     /// A verdict that is known, or what to wait for.
     fn start_or_join(inner: &Arc<Inner>, rules: Rules, due: Due) -> Result<Verdict, watch::Receiver<Option<Verdict>>> {
         let id = *due.session.id();
+        let now = unix_seconds(inner.clock.now());
+        let mut table = inner.rechecks.lock();
+        // Under the lock: an end is told to the registry before it is forgotten here.
         if inner.registry.has_ended(&id) {
             return Ok(Verdict::Ended);
         }
-        let now = unix_seconds(inner.clock.now());
-        let mut table = inner.rechecks.lock();
         table.forget_old(rules, now);
         let (mut passed_at, mut failures) = (due.session.checked_at(), 0);
         if let Some(entry) = table.entries.get(&id) {
@@ -262,7 +263,9 @@ async fn check(mut end: End, due: Due) {
 /// Whether the authorization stands, and then the gates, which need only the address.
 async fn ask(inner: &Inner, due: &Due) -> Result<(), Error> {
     let context = Context::new(&*inner.http, inner.clock.now(), &inner.redirect.text);
-    if let Some(kept) = &due.tokens {
+    // By another clock they may have ended, which is no word on the person.
+    let soon = unix_seconds(inner.clock.now()).saturating_add(CLOCK_SKEW);
+    if let Some(kept) = due.tokens.as_ref().filter(|kept| !kept.have_ended(soon)) {
         match inner.provider.is_active(context, kept.tokens()).await {
             Ok(true) => {}
             // A refresh may have replaced them while the question was on its way.
@@ -282,5 +285,10 @@ async fn ask(inner: &Inner, due: &Due) -> Result<(), Error> {
             Err(error) => return Err(error),
         }
     }
-    inner.provider.admit(context, &Grant::of_session(&due.session)).await
+    let grant = Grant::of_session(&due.session);
+    let grant = match &due.tokens {
+        Some(kept) => grant.with_tokens(kept.tokens().clone()),
+        None => grant,
+    };
+    inner.provider.admit(context, &grant).await
 }

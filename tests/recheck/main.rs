@@ -1,117 +1,112 @@
-//! Sessions that are checked again while they last.
+//! Asking the provider again while a session lasts: when, once for everybody, and what becomes of the session.
 
 #![allow(missing_docs, reason = "tests")]
 
-mod answers;
+mod due;
+mod ended;
+mod once;
 mod outage;
+mod provider;
 #[path = "../support/site.rs"]
 mod site;
+mod stored;
 #[path = "../support/mod.rs"]
 mod support;
+mod tokens;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request as Incoming;
-use axum::routing::{any, get};
+use axum::routing::get;
 use bytes::Bytes;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, COOKIE};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
-use support::{Browser, navigation, text};
 use tower::{Layer as _, ServiceExt as _};
 use tower_signin::siwbb::{Asset, OwnershipRequirements, Range};
-use tower_signin::{Builder, Identity};
+use tower_signin::{Builder, Clock as _, HttpErrorKind, Identity, ManualClock};
 
-use crate::site::{Answer, NOW, Site, set_cookies, siwbb};
+use crate::site::{Answer, Site, set_cookies};
+use crate::support::{Browser, code, navigation, text};
 
-const EVERY: u64 = 900;
-const HOUR: u64 = 3600;
+const SESSION: &str = "__Host-signin";
+const TOKENS: &str = "__Host-signin-tokens";
+/// Sessions are checked again after so many seconds,
+const EVERY: u64 = 600;
+/// and live on for so many more where that can't be done.
+const GRACE: u64 = 3600;
+/// How long an access token lives here.
+const LIFE: u64 = 86_400;
 
-/// A site with a claim and an ownership gate, whose sessions are checked again each quarter of an hour.
+/// A site that keeps tokens, demands a claim and an asset, and checks both again.
 struct Club {
     site: Site,
-    bitbadges: Arc<Mutex<BitBadges>>,
+    desk: Arc<Desk>,
     router: Router,
 }
 
-/// What the provider says.
-struct BitBadges {
-    signed_in: bool,
-    claims: u32,
-    owns: bool,
-    /// What answers in place of all of that.
-    fault: Option<Arc<dyn Fn() -> Answer + Send + Sync>>,
+/// The provider: stands by everybody until it is told otherwise.
+struct Desk {
+    clock: Arc<ManualClock>,
+    issued: AtomicUsize,
+    status: Mutex<Reply>,
+    claim: Mutex<Reply>,
+    ownership: Mutex<Reply>,
+    refresh: Mutex<Reply>,
 }
 
+type Reply = Arc<dyn Fn() -> Answer + Send + Sync>;
+
 impl Club {
-    /// One that keeps tokens, and so asks all three.
     fn new() -> Self {
-        Self::with(Builder::keep_tokens)
+        Self::with(|builder| builder)
     }
 
     fn with(configure: impl FnOnce(Builder) -> Builder) -> Self {
-        let badge = OwnershipRequirements::assets([Asset::badges("1", [Range::new(1, 1)])]);
-        let provider = siwbb().require_claim("club").require_ownership(badge);
-        let month = Duration::from_secs(30 * 24 * HOUR);
-        let site = Site::of(provider, site::CALLBACK, |builder| {
-            configure(builder.session_lifetime(month).recheck_every(Duration::from_secs(EVERY)))
-        });
-        let bitbadges = Arc::new(Mutex::new(BitBadges { signed_in: true, claims: 1, owns: true, fault: None }));
-        let answering = Arc::clone(&bitbadges);
-        site.upstream.answer_by(move |request| answering.lock().unwrap().answer(request));
-        let who = |request: Incoming| async move {
-            request.extensions().get::<Identity>().map_or("nobody", |_| "bob").to_owned()
-        };
-        let public = |request: Incoming| async move {
-            let identity = request.extensions().get::<Identity>().is_some();
-            ([(CACHE_CONTROL, "public, max-age=60")], if identity { "bob" } else { "nobody" })
-        };
+        Self::of(|builder| configure(builder.keep_tokens().recheck_every(seconds(EVERY))))
+    }
+
+    /// One that keeps tokens and checks again only where it is told to.
+    fn of(configure: impl FnOnce(Builder) -> Builder) -> Self {
+        let owns = OwnershipRequirements::assets([Asset::badges("1", [Range::new(1, 1)])]);
+        let provider = site::siwbb().require_claim("member").require_ownership(owns);
+        let site =
+            Site::of(provider, site::CALLBACK, |builder| configure(builder.session_lifetime(seconds(100 * LIFE))));
+        let desk = Desk::open(&site);
         let router = Router::new()
-            .route("/", get(who))
-            .route("/public", get(public))
-            .route("/guarded", any(who).layer(site.sign_in.require()));
-        Self { site, bitbadges, router }
+            .route("/", get(|request: Incoming| async move { who(&request) }))
+            .route(
+                "/public",
+                get(|request: Incoming| async move { ([(CACHE_CONTROL, "public, max-age=60")], who(&request)) }),
+            )
+            .route("/guarded", get(|request: Incoming| async move { who(&request) }).layer(site.sign_in.require()));
+        Self { site, desk, router }
     }
 
     async fn signed_in(&self) -> Browser {
         self.site.signed_in().await
     }
 
-    /// The same, and the session is due to be checked.
+    /// The same, and its check is due now.
     async fn due(&self) -> Browser {
         let browser = self.signed_in().await;
         self.advance(EVERY);
         browser
     }
 
-    fn advance(&self, seconds: u64) {
-        self.site.clock.advance(Duration::from_secs(seconds));
-    }
-
-    fn set(&self, change: impl FnOnce(&mut BitBadges)) {
-        change(&mut self.bitbadges.lock().unwrap());
-    }
-
-    fn fail(&self, fault: impl Fn() -> Answer + Send + Sync + 'static) {
-        self.set(|it| it.fault = Some(Arc::new(fault)));
-    }
-
-    fn recover(&self) {
-        self.set(|it| it.fault = None);
+    fn advance(&self, by: u64) {
+        self.site.clock.advance(seconds(by));
     }
 
     /// A request with this browser's cookies; nothing that comes back is kept.
-    fn call(
-        &self,
-        browser: &Browser,
-        request: http::request::Builder,
-    ) -> impl Future<Output = Response<Bytes>> + Send + 'static {
-        let mut request = request.body(Body::empty()).unwrap();
+    fn call(&self, browser: &Browser, path: &str) -> impl Future<Output = Response<Bytes>> + Send + 'static {
+        let mut request = navigation(Method::GET, path, "none").body(Body::empty()).unwrap();
         if let Some(cookies) = browser.cookie_header() {
-            request.headers_mut().append(http::header::COOKIE, cookies.parse().unwrap());
+            request.headers_mut().append(COOKIE, cookies.parse().unwrap());
         }
         let answer = self.site.sign_in.layer().layer(self.router.clone()).oneshot(request);
         async move {
@@ -120,8 +115,9 @@ impl Club {
         }
     }
 
+    /// Opens an address as a person would by typing it.
     async fn get(&self, browser: &mut Browser, path: &str) -> Response<Bytes> {
-        let response = self.call(browser, navigation(Method::GET, path, "none")).await;
+        let response = self.call(browser, path).await;
         browser.keep(&response);
         response
     }
@@ -130,69 +126,119 @@ impl Club {
         text(&self.get(browser, "/").await).to_owned()
     }
 
-    /// A fetch of the guarded page: its status and code.
-    async fn guarded(&self, browser: &Browser) -> (u16, String) {
-        let fetch = Request::get("/guarded").header("sec-fetch-mode", "cors").header("sec-fetch-dest", "empty");
-        let response = self.call(browser, fetch).await;
-        let is_ok = response.status() == 200;
-        (response.status().as_u16(), if is_ok { String::new() } else { support::code(&response) })
+    /// The same request on a task of its own, run until it waits for something.
+    async fn begin(&self, browser: &Browser, path: &str) -> tokio::task::JoinHandle<Response<Bytes>> {
+        let task = tokio::spawn(self.call(browser, path));
+        settle().await;
+        task
     }
 
-    /// What was asked of the provider, and forgets it.
-    fn asked(&self) -> Vec<&'static str> {
-        let requests = self.site.upstream.requests();
+    /// What was sent to the provider since the last look.
+    fn sent(&self) -> Vec<&'static str> {
+        let sent = self.site.upstream.requests().iter().map(name).collect();
         self.site.upstream.forget();
-        requests.iter().map(name).collect()
+        sent
     }
+}
+
+/// What a check of such a site sends.
+const WHOLE: [&str; 3] = ["status", "claim", "ownership"];
+
+impl Desk {
+    fn open(site: &Site) -> Arc<Self> {
+        let desk = Arc::new(Self {
+            clock: Arc::clone(&site.clock),
+            issued: AtomicUsize::new(0),
+            status: Mutex::new(Arc::new(|| json(r#"{"signedIn":true}"#))),
+            claim: Mutex::new(Arc::new(|| json(r#"{"successCount":1,"claimNumbers":[0]}"#))),
+            ownership: Mutex::new(Arc::new(|| json(r#"{"success":true}"#))),
+            refresh: Mutex::new(Arc::new(|| Err(HttpErrorKind::Unreachable))),
+        });
+        let answering = Arc::clone(&desk);
+        site.upstream.answer_by(move |request| {
+            let reply = match name(request) {
+                "status" => &answering.status,
+                "claim" => &answering.claim,
+                "ownership" => &answering.ownership,
+                "refresh" => &answering.refresh,
+                _ => return answering.pair(),
+            };
+            let reply = Arc::clone(&reply.lock().unwrap());
+            reply()
+        });
+        desk
+    }
+
+    /// A new pair, as the answer of an exchange or a refresh.
+    fn pair(&self) -> Answer {
+        let number = self.issued.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut pair: serde_json::Value = serde_json::from_str(site::BOB_ANSWER).unwrap();
+        let now = self.clock.now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        pair["access_token"] = format!("at-{number}").into();
+        pair["access_token_expires_at"] = ((now + LIFE) * 1000).into();
+        pair["refresh_token"] = format!("rt-{number}").into();
+        json(&pair.to_string())
+    }
+
+    fn replies(&self) -> [&Mutex<Reply>; 3] {
+        [&self.status, &self.claim, &self.ownership]
+    }
+}
+
+fn set(which: &Mutex<Reply>, reply: impl Fn() -> Answer + Send + Sync + 'static) {
+    *which.lock().unwrap() = Arc::new(reply);
+}
+
+fn json(body: &str) -> Answer {
+    Ok(Response::new(Bytes::from(body.to_owned())))
+}
+
+fn failure(status: u16, body: &'static str) -> Answer {
+    Ok(Response::builder().status(status).body(body.into()).unwrap())
 }
 
 fn name(request: &Request<Bytes>) -> &'static str {
+    let is_refresh = || String::from_utf8_lossy(request.body()).contains("\"refresh_token\"");
     match request.uri().path() {
-        "/api/v0/siwbb/token" => "token",
-        "/api/v0/siwbb/token/revoke" => "revoke",
         "/api/v0/auth/status" => "status",
         "/api/v0/verifyOwnershipRequirements" => "ownership",
-        path if path.starts_with("/api/v0/claims/success/club/") => "claim",
-        other => panic!("{other}"),
+        path if path.starts_with("/api/v0/claims/success/member/bb1") => "claim",
+        "/api/v0/siwbb/token" if is_refresh() => "refresh",
+        "/api/v0/siwbb/token" => "exchange",
+        _ => "other",
     }
 }
 
-impl BitBadges {
-    fn answer(&self, request: &Request<Bytes>) -> Answer {
-        let name = name(request);
-        if let Some(fault) = self.fault.as_ref().filter(|_| name != "token") {
-            return fault();
-        }
-        let body = match name {
-            "token" => {
-                let mut pair: serde_json::Value = serde_json::from_str(site::BOB_ANSWER).unwrap();
-                pair["access_token_expires_at"] = ((NOW + 240 * HOUR) * 1000).to_string().into();
-                pair["refresh_token"] = "rt".into();
-                pair
-            }
-            "status" => {
-                let header = request.headers()["authorization"].to_str().unwrap();
-                assert!(header.starts_with("Bearer siwbb_at_"), "{header}");
-                serde_json::json!({ "signedIn": self.signed_in, "scopes": [], "message": "" })
-            }
-            "claim" => {
-                assert!(request.uri().path().ends_with(site::BOB), "{}", request.uri());
-                serde_json::json!({ "successCount": self.claims })
-            }
-            "ownership" => serde_json::json!({ "success": self.owns }),
-            _ => serde_json::json!({}),
-        };
-        Ok(Response::new(body.to_string().into()))
-    }
+fn is_check(request: &Request<Bytes>) -> bool {
+    WHOLE.contains(&name(request))
 }
 
+fn is_refresh(request: &Request<Bytes>) -> bool {
+    name(request) == "refresh"
+}
+
+fn who(request: &Incoming) -> &'static str {
+    request.extensions().get::<Identity>().map_or("nobody", |_| "bob")
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Lets every task run until it waits for something that is not another task.
 async fn settle() {
-    for _ in 0..50 {
+    for _ in 0..30 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Whether the session cookie is among those that a response sets.
-fn brings_session(response: &Response<Bytes>) -> bool {
-    set_cookies(response).iter().any(|cookie| cookie.starts_with("__Host-signin=") && !cookie.contains("Max-Age=0"))
+fn told(response: &Response<Bytes>) -> (u16, String) {
+    (response.status().as_u16(), code(response))
+}
+
+/// The names of the cookies that a response sets or deletes, session and tokens only.
+fn sets(response: &Response<Bytes>) -> Vec<&'static str> {
+    let cookies = set_cookies(response);
+    let is = |name: &str| cookies.iter().any(|cookie| cookie.starts_with(&format!("{name}=")));
+    [SESSION, TOKENS].into_iter().filter(|name| is(name)).collect()
 }

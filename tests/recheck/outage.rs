@@ -1,144 +1,213 @@
-//! The provider can't be asked.
+//! The provider can't be asked: the session lives on for its grace, and then as the site has chosen.
 
-use std::time::Duration;
-
-use http::{Method, Response};
-use tower_signin::{Builder, HttpErrorKind, Keys, SignIn, Siwbb, WhenUnchecked};
+use tower_signin::{HttpErrorKind, WhenUnchecked};
 
 use crate::site::{Answer, set_cookies};
-use crate::support::{navigation, text};
-use crate::{Club, EVERY, HOUR, settle};
+use crate::support::text;
+use crate::{Club, EVERY, GRACE, SESSION, failure, is_check, json, seconds, set, sets, told};
 
-fn answer(status: u16, body: &'static str) -> Answer {
-    Ok(Response::builder().status(status).body(body.into()).unwrap())
-}
-
-/// What says nothing of a person: the weather, this site's own key, or somebody in between.
-fn faults() -> Vec<(&'static str, fn() -> Answer)> {
+/// None of these is the provider's word on the person: much of it is on this site's own key, or of something in between.
+fn outages() -> Vec<(&'static str, fn() -> Answer)> {
     vec![
+        ("500", || failure(500, r#"{"errorMessage":""}"#)),
+        ("502 with HTML", || failure(502, "<h1>Bad gateway</h1>")),
+        ("503", || failure(503, "")),
+        ("400", || failure(400, r#"{"errorMessage":"Invalid request payload. []"}"#)),
+        ("403 of a firewall", || failure(403, "<h1>Blocked</h1>")),
+        ("403 with JSON", || failure(403, r#"{"signedIn":false,"successCount":0,"success":false}"#)),
+        ("404", || failure(404, r#"{"errorMessage":"Error in mustGetFromDB(): no claim"}"#)),
+        ("402", || failure(402, r#"{"error":"Insufficient credits"}"#)),
+        ("429", || failure(429, r#"{"errorMessage":"Exceeded rate limit."}"#)),
+        ("401 about the key", || failure(401, r#"{"errorMessage":"Unauthorized request. Error validating API key."}"#)),
+        ("401 unauthorized", || failure(401, r#"{"errorMessage":"","unauthorized":true}"#)),
+        ("401 about something unknown", || {
+            failure(401, r#"{"errorMessage":"Error in mustGetFromDB(): Could not find doc w/ id x in api-keys"}"#)
+        }),
+        ("401 with a text on codes", || failure(401, r#"{"errorMessage":"Expired."}"#)),
+        ("401 with HTML", || failure(401, "<h1>Log in to the proxy</h1>")),
+        ("HTML", || json("<!doctype html><p>Just a moment")),
+        ("an empty object", || json("{}")),
+        ("an array", || json("[false]")),
+        ("other types", || json(r#"{"signedIn":"false","successCount":"none","success":0}"#)),
+        ("null", || json(r#"{"signedIn":null,"successCount":null,"success":null}"#)),
+        ("half an answer", || json(r#"{"signedIn":fal"#)),
+        ("garbage", || json("\u{0}\u{1}")),
+        ("a redirect", || failure(302, "")),
         ("no connection", || Err(HttpErrorKind::Unreachable)),
-        ("no answer in time", || Err(HttpErrorKind::Timeout)),
-        ("500", || answer(500, "{}")),
-        ("503", || answer(503, "")),
-        ("400", || answer(400, r#"{"errorMessage":"Bad request"}"#)),
-        ("404 in HTML", || answer(404, "<html>not here</html>")),
-        ("403 of a firewall", || answer(403, "<html>blocked</html>")),
-        ("401, our own key", || answer(401, r#"{"errorMessage":"Unauthorized request."}"#)),
-        ("402", || answer(402, "{}")),
-        ("429", || answer(429, "{}")),
-        ("200 in HTML", || answer(200, "<html>sign in to the wifi</html>")),
-        ("200 with something else", || answer(200, r#"{"ok":false}"#)),
-        ("a redirect", || answer(302, "")),
+        ("timeout", || Err(HttpErrorKind::Timeout)),
+        ("cut off", || Err(HttpErrorKind::Interrupted)),
+        ("too large", || Err(HttpErrorKind::TooLarge)),
+        ("a panic", || panic!("the provider panics")),
     ]
 }
 
+async fn outlasts(name: &str, club: &Club, which: usize, outage: fn() -> Answer) {
+    let mut browser = club.due().await;
+    let before = browser.jar.clone();
+    let good = club.desk.replies()[which].lock().unwrap().clone();
+    set(club.desk.replies()[which], outage);
+    for by in [0, GRACE - 1] {
+        club.advance(by);
+        for path in ["/", "/guarded"] {
+            let response = club.get(&mut browser, path).await;
+            assert_eq!((text(&response), set_cookies(&response)), ("bob", vec![]), "{name}");
+        }
+        assert_eq!(club.sent().len(), which + 1, "{name}: then it pauses");
+    }
+    club.advance(1);
+    assert_eq!(club.who(&mut browser).await, "nobody", "{name}: without a guard");
+    let response = club.get(&mut browser, "/guarded").await;
+    assert_eq!(told(&response), (503, "session_unavailable".to_owned()), "{name}");
+    assert_eq!(set_cookies(&response), [""; 0], "{name}");
+    assert_eq!(browser.jar, before, "{name}");
+
+    *club.desk.replies()[which].lock().unwrap() = good;
+    club.advance(60);
+    let response = club.get(&mut browser, "/guarded").await;
+    assert_eq!((text(&response), sets(&response)), ("bob", vec![SESSION]), "{name}: by itself");
+}
+
 #[tokio::test]
-async fn nobody_is_signed_out_and_after_the_grace_nobody_is_told_from_nobody() {
-    for keeps_tokens in [true, false] {
-        for (name, fault) in faults() {
-            let name = format!("{name}, keeps tokens: {keeps_tokens}");
-            let club = Club::with(|builder| if keeps_tokens { builder.keep_tokens() } else { builder });
-            let mut browser = club.due().await;
-            club.fail(fault);
-            let response = club.get(&mut browser, "/").await;
-            assert_eq!((text(&response), set_cookies(&response).len()), ("bob", 0), "{name}");
-            club.advance(HOUR - 1);
-            assert_eq!(club.guarded(&browser).await.0, 200, "{name}: an hour is the grace");
-            club.advance(1);
-            let unavailable = (503, "session_unavailable".to_owned());
-            assert_eq!(club.guarded(&browser).await, unavailable, "{name}");
-            let open = club.get(&mut browser, "/").await;
-            assert_eq!((text(&open), set_cookies(&open).len()), ("nobody", 0), "{name}: nothing is deleted");
-            club.advance(24 * HOUR);
-            assert_eq!(club.guarded(&browser).await, unavailable, "{name}");
-            club.recover();
-            club.advance(60);
-            assert_eq!(club.who(&mut browser).await, "bob", "{name}: back at once");
+async fn an_outage_signs_nobody_out_whatever_it_looks_like() {
+    for (name, outage) in outages() {
+        for which in 0..3 {
+            outlasts(&format!("{name}, request {which}"), &Club::new(), which, outage).await;
         }
     }
 }
 
 #[tokio::test]
-async fn as_chosen_they_go_on_to_their_end() {
-    let club = Club::with(|builder| builder.recheck_outage(Duration::ZERO, WhenUnchecked::SignedIn));
-    let mut browser = club.due().await;
-    club.fail(|| Err(HttpErrorKind::Unreachable));
-    for _ in 0..9 {
-        assert_eq!(club.guarded(&browser).await.0, 200);
-        club.advance(24 * HOUR);
-    }
-    club.recover();
-    club.set(|it| it.claims = 0);
-    assert_eq!(club.who(&mut browser).await, "nobody", "it is still asked");
+async fn a_status_beside_an_error_is_none() {
+    let outage = || json(r#"{"signedIn":false,"errorMessage":"Something went wrong."}"#);
+    outlasts("beside an error", &Club::new(), 0, outage).await;
 }
 
 #[tokio::test]
-async fn with_no_grace_nobody_goes_on_unchecked() {
-    let club = Club::with(|builder| builder.recheck_outage(Duration::ZERO, WhenUnchecked::Unavailable));
-    let browser = club.due().await;
-    club.fail(|| Err(HttpErrorKind::Unreachable));
-    assert_eq!(club.guarded(&browser).await, (503, "session_unavailable".to_owned()));
-}
-
-#[tokio::test]
-async fn after_a_failure_there_is_a_pause_that_grows_to_a_minute() {
-    let club = Club::with(|builder| builder);
+async fn a_site_can_choose_to_go_on() {
+    let club = Club::with(|builder| builder.recheck_outage(seconds(10), WhenUnchecked::SignedIn));
     let mut browser = club.due().await;
-    club.fail(|| Err(HttpErrorKind::Unreachable));
-    assert_eq!((club.who(&mut browser).await.as_str(), club.asked().len()), ("bob", 1));
-    for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
-        club.advance(pause - 1);
-        assert_eq!((club.who(&mut browser).await.as_str(), club.asked().len()), ("bob", 0), "{pause}");
-        club.advance(1);
-        assert_eq!((club.who(&mut browser).await.as_str(), club.asked().len()), ("bob", 1), "{pause}");
+    set(&club.desk.status, || Err(HttpErrorKind::Unreachable));
+    for by in [0, 10, 100 * EVERY] {
+        club.advance(by);
+        for path in ["/", "/guarded"] {
+            let response = club.get(&mut browser, path).await;
+            assert_eq!((text(&response), set_cookies(&response)), ("bob", vec![]));
+        }
     }
-    club.recover();
+    set(&club.desk.status, || json(r#"{"signedIn":false}"#));
     club.advance(60);
-    assert_eq!((club.who(&mut browser).await.as_str(), club.asked().len()), ("bob", 2));
-    club.fail(|| Err(HttpErrorKind::Unreachable));
-    club.advance(EVERY);
-    for (pause, asked) in [(0, 1), (1, 1), (1, 0), (1, 1)] {
-        club.advance(pause);
-        assert_eq!((club.who(&mut browser).await.as_str(), club.asked().len()), ("bob", asked), "the first pause anew");
-    }
+    assert_eq!(club.who(&mut browser).await, "nobody", "still asked");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_request_waits_two_seconds_in_the_grace_and_for_an_answer_afterwards() {
-    let club = Club::with(|builder| builder);
-    let browser = club.due().await;
-    let gate = club.site.upstream.hold(|_| true);
-    let started = tokio::time::Instant::now();
-    let response = club.call(&browser, navigation(Method::GET, "/", "none")).await;
-    assert_eq!((text(&response), started.elapsed().as_secs()), ("bob", 2));
-    // The check went on, and its answer is for the next one.
-    gate.add_permits(2);
-    settle().await;
-    let response = club.call(&browser, navigation(Method::GET, "/", "none")).await;
-    assert_eq!((text(&response), club.asked().len()), ("bob", 2));
+#[tokio::test]
+async fn a_grace_of_ones_own_counts_from_when_it_was_due() {
+    let club = Club::with(|builder| builder.recheck_outage(seconds(10), WhenUnchecked::Unavailable));
+    set(&club.desk.status, || Err(HttpErrorKind::Unreachable));
+    let mut browser = club.signed_in().await;
+    club.advance(EVERY + 9);
+    assert_eq!(club.get(&mut browser, "/guarded").await.status(), 200);
+    club.advance(1);
+    assert_eq!(club.get(&mut browser, "/guarded").await.status(), 503);
 
-    club.advance(EVERY + HOUR);
-    let started = tokio::time::Instant::now();
-    assert_eq!(club.guarded(&browser).await.0, 503);
-    assert_eq!(started.elapsed().as_secs(), 20, "as long as the provider may take");
+    let none = Club::with(|builder| builder.recheck_outage(seconds(0), WhenUnchecked::Unavailable));
+    set(&none.desk.status, || Err(HttpErrorKind::Unreachable));
+    let mut browser = none.signed_in().await;
+    none.advance(EVERY - 1);
+    assert_eq!(none.get(&mut browser, "/guarded").await.status(), 200);
+    none.advance(1);
+    assert_eq!(none.get(&mut browser, "/guarded").await.status(), 503);
+}
+
+/// Where no response could carry the time of the last check, the grace counts from it all the same.
+#[tokio::test]
+async fn the_grace_counts_from_the_last_check_that_is_remembered() {
+    let club = Club::new();
+    let mut browser = club.due().await;
+    assert_eq!(text(&club.get(&mut browser, "/public").await), "bob");
+    set(&club.desk.claim, || Err(HttpErrorKind::Unreachable));
+    for by in [EVERY, GRACE - 1] {
+        club.advance(by);
+        assert_eq!(club.get(&mut browser, "/guarded").await.status(), 200);
+    }
+    club.advance(1);
+    assert_eq!(club.get(&mut browser, "/guarded").await.status(), 503);
+}
+
+#[tokio::test]
+async fn pauses_grow_and_end_with_success() {
+    let club = Club::new();
+    let mut browser = club.due().await;
+    set(&club.desk.status, || Err(HttpErrorKind::Timeout));
+    for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+        assert_eq!((club.who(&mut browser).await, club.sent().len()), ("bob".to_owned(), 1), "before {pause}");
+        club.advance(pause - 1);
+        assert_eq!((club.who(&mut browser).await, club.sent().len()), ("bob".to_owned(), 0), "within {pause}");
+        club.advance(1);
+    }
+    set(&club.desk.status, || json(r#"{"signedIn":true}"#));
+    assert_eq!((club.who(&mut browser).await, club.sent().len()), ("bob".to_owned(), 3));
+    club.advance(EVERY);
+    set(&club.desk.status, || Err(HttpErrorKind::Timeout));
+    assert_eq!((club.who(&mut browser).await, club.sent().len()), ("bob".to_owned(), 1));
+    club.advance(1);
+    assert_eq!((club.who(&mut browser).await, club.sent().len()), ("bob".to_owned(), 1), "from one second again");
+}
+
+/// Tokio's clock jumps ahead where everybody waits.
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_never_answers_holds_nobody_for_ever() {
+    let club = Club::new();
+    let mut browser = club.due().await;
+    let _never = club.site.upstream.hold(is_check);
+    let before = tokio::time::Instant::now();
+    let other = club.begin(&browser, "/").await;
+    assert_eq!(club.who(&mut browser).await, "bob");
+    assert_eq!(text(&other.await.unwrap()), "bob");
+    assert_eq!(before.elapsed().as_secs(), 2, "the session is good without it");
+    club.advance(GRACE);
+    assert_eq!(club.get(&mut browser, "/guarded").await.status(), 503);
+    assert_eq!(before.elapsed().as_secs(), 20, "it is not, and one check takes so long");
+    assert_eq!(club.get(&mut browser, "/guarded").await.status(), 503);
+    assert_eq!(before.elapsed().as_secs(), 20, "at once while the next check pauses");
+    assert_eq!(club.sent(), ["status"]);
+}
+
+/// What comes too late for one request is there for the next.
+#[tokio::test(start_paused = true)]
+async fn an_answer_after_two_seconds_serves_the_next_request() {
+    let club = Club::new();
+    let mut browser = club.due().await;
+    let gate = club.site.upstream.hold(is_check);
+    let response = club.get(&mut browser, "/").await;
+    assert_eq!((text(&response), set_cookies(&response)), ("bob", vec![]));
+    gate.add_permits(3);
+    crate::settle().await;
+    club.sent();
+    let response = club.get(&mut browser, "/").await;
+    assert_eq!((text(&response), sets(&response), club.sent().len()), ("bob", vec![SESSION], 0));
 }
 
 #[test]
-fn settings_that_can_t_be_meant_are_refused() {
-    let build = |configure: fn(Builder) -> Builder| {
-        let builder = SignIn::builder(Siwbb::new("id", "secret", "key"))
-            .redirect_uri("https://app.example.com/auth/callback")
-            .keys(Keys::generate().unwrap());
-        configure(builder).build().err().map(|error| error.setting().to_owned())
+fn settings_that_make_no_sense_are_refused() {
+    use crate::site::CALLBACK;
+    use tower_signin::{Builder, Keys, SignIn};
+    let day = 24 * 60 * 60;
+    let build = |configure: &dyn Fn(Builder) -> Builder| {
+        let builder = SignIn::builder(crate::site::siwbb()).redirect_uri(CALLBACK).keys(Keys::generate().unwrap());
+        configure(builder).build().map(|_| ()).map_err(|error| error.setting().to_owned())
     };
-    assert_eq!(build(|it| it.recheck_every(Duration::from_secs(59))).as_deref(), Some("recheck_every"));
-    assert_eq!(build(|it| it.recheck_every(Duration::from_secs(401 * 86_400))).as_deref(), Some("recheck_every"));
-    assert_eq!(build(|it| it.recheck_every(Duration::from_secs(60))), None);
-    let outage = |it: Builder| it.recheck_outage(Duration::ZERO, WhenUnchecked::SignedIn);
-    assert_eq!(build(outage).as_deref(), Some("recheck_outage"), "nothing is checked again");
-    let long = |it: Builder| {
-        it.recheck_every(Duration::from_secs(60))
-            .recheck_outage(Duration::from_secs(401 * 86_400), WhenUnchecked::SignedIn)
+    let every = |after: u64| build(&move |builder| builder.recheck_every(seconds(after)));
+    assert_eq!((every(60), every(400 * day)), (Ok(()), Ok(())));
+    for refused in [0, 59, 400 * day + 1] {
+        assert_eq!(every(refused), Err("recheck_every".to_owned()), "{refused}");
+    }
+    let outage = |grace: u64| {
+        build(&move |builder| {
+            builder.recheck_every(seconds(60)).recheck_outage(seconds(grace), WhenUnchecked::SignedIn)
+        })
     };
-    assert_eq!(build(long).as_deref(), Some("recheck_outage"));
+    assert_eq!((outage(0), outage(400 * day)), (Ok(()), Ok(())));
+    assert_eq!(outage(400 * day + 1), Err("recheck_outage".to_owned()));
+    let alone = build(&|builder| builder.recheck_outage(seconds(60), WhenUnchecked::Unavailable));
+    assert_eq!(alone, Err("recheck_outage".to_owned()));
 }
