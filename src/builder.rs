@@ -1,36 +1,26 @@
-//! The builder, which checks every setting.
+//! The builder: every setting, with its default and reason.
+
+mod build;
 
 use std::fmt;
 use std::future::Future;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::Url;
-
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Inner, SignIn};
-use crate::config_error::ConfigError;
-use crate::cookies::{COOKIE_LIMIT, Cookies, MOST_CHUNKS};
-use crate::flow::attempt::Attempts;
+use crate::cookies::COOKIE_LIMIT;
 use crate::flow::hook::{Admission, Hook, Rejection};
 use crate::flow::signed_in::SignedIn;
 use crate::http_client::HttpClient;
 use crate::keys::Keys;
 use crate::page::{Page, Pages};
 use crate::provider::Provider;
-use crate::redirect_uri::RedirectUri;
-use crate::route::Paths;
-use crate::seal::Seal;
 use crate::session::lifetime::Lifetimes;
-use crate::session::recheck::{Rechecks, Rules, WhenUnchecked};
-use crate::session::refresh::Refreshes;
-use crate::session::registry::Registry;
+use crate::session::recheck::WhenUnchecked;
 use crate::session::store::SessionStore;
 use crate::session::stored::Store;
-use crate::telemetry;
 
-/// Collects the settings of a [`SignIn`]; [`build`](Self::build) checks them all.
+/// Collects the settings of a [`SignIn`](crate::SignIn); [`build`](Self::build) checks them all.
 #[must_use = "nothing is configured until build() is called"]
 pub struct Builder {
     provider: Box<dyn Provider>,
@@ -407,119 +397,10 @@ impl Builder {
         self.clock = Arc::new(clock);
         self
     }
-
-    /// Checks every setting.
-    ///
-    /// # Errors
-    ///
-    /// Names the wrong setting, what is wrong with it and the remedy.
-    pub fn build(self) -> Result<SignIn, ConfigError> {
-        self.provider.validate()?;
-        let redirect = RedirectUri::parse(self.redirect_uri.as_deref())?;
-        let endpoints = self.provider.endpoints();
-        let is_plain = |url: &str| Url::parse(url).is_ok_and(|url| url.scheme() == "http");
-        let is_on_loopback = is_plain(self.provider.issuer()) || endpoints.iter().any(|url| is_plain(url));
-        if redirect.loopback_port.is_none() && is_on_loopback {
-            return Err(ConfigError::new(
-                "provider",
-                "a provider on loopback can't sign people in on a public site",
-                "use the real provider, or a loopback redirect URI while developing",
-            ));
-        }
-        let paths = Paths::new(&redirect.path, self.login_path, self.logout_path)?;
-        let is_chunk = matches!(self.cookie_prefix.as_bytes(), [.., b'.', b'0'..=b'9']);
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if self.cookie_prefix.is_empty()
-            || self.cookie_prefix.starts_with("__")
-            || !self.cookie_prefix.bytes().all(is_token)
-            || self.cookie_prefix.len() > 64
-            || is_chunk
-            || ["-tokens", "-rounds"].iter().any(|taken| self.cookie_prefix.ends_with(taken))
-            || self.cookie_prefix.contains("-flow-")
-        {
-            return Err(ConfigError::new(
-                "cookie_prefix",
-                format!("{:?} can't start a cookie's name", self.cookie_prefix),
-                "use up to 64 letters, digits, `-`, `_` and `.`, without `.1`, `-tokens`, `-rounds` at its end or `-flow-` in it; the layer itself adds `__Host-`",
-            ));
-        }
-        if !SESSION_COOKIE_LIMITS.contains(&self.session_cookie_limit) {
-            return Err(ConfigError::new(
-                "session_cookie_limit",
-                format!("{} is not between 1024 and 16384 bytes", self.session_cookie_limit),
-                "choose a number in between; 4096 is one cookie",
-            ));
-        }
-        self.lifetimes.validate()?;
-        let recheck = recheck_rules(self.recheck_every, self.recheck_outage)?;
-        let keys = self.keys.ok_or_else(|| {
-            ConfigError::new("keys", "there are none", "give the builder Keys::from_env(\"SIGNIN_KEYS\")?")
-        })?;
-        let http = match self.http {
-            Some(http) => http,
-            None => default_http_client(&endpoints)?,
-        };
-        telemetry::describe();
-        Ok(SignIn(Arc::new(Inner {
-            seal: Seal::new(&keys, &redirect.text)?,
-            cookies: Cookies::new(&self.cookie_prefix, redirect.loopback_port),
-            hide_cookies: self.hide_cookies,
-            session_cookie_limit: self.session_cookie_limit,
-            provider: self.provider,
-            http,
-            registry: Arc::new(Registry::new(Arc::clone(&self.clock), self.store.clone())),
-            clock: self.clock,
-            redirect,
-            paths,
-            forward: self.forward,
-            hook: self.hook,
-            pages: self.pages,
-            keep_fragment: self.keep_fragment,
-            clear_site_data: self.clear_site_data,
-            lifetimes: self.lifetimes,
-            store: self.store,
-            keep_tokens: self.keep_tokens,
-            refreshes: Refreshes::default(),
-            recheck,
-            rechecks: Rechecks::default(),
-            attempts: Attempts::default(),
-        })))
-    }
 }
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
     }
-}
-
-fn recheck_rules(
-    every: Option<Duration>,
-    outage: Option<(Duration, WhenUnchecked)>,
-) -> Result<Option<Rules>, ConfigError> {
-    let Some(every) = every else {
-        return match outage {
-            None => Ok(None),
-            Some(_) => {
-                Err(ConfigError::new("recheck_outage", "nothing is checked again", "call recheck_every as well"))
-            }
-        };
-    };
-    let (grace, then) = outage.unwrap_or((Duration::from_secs(60 * 60), WhenUnchecked::Unavailable));
-    let rules = Rules { every, grace, then };
-    rules.validate()?;
-    Ok(Some(rules))
-}
-
-/// From what a session with a few claims takes, to as many full cookies as it may be spread over.
-const SESSION_COOKIE_LIMITS: RangeInclusive<usize> = 1024..=MOST_CHUNKS * COOKIE_LIMIT;
-
-#[cfg(feature = "reqwest")]
-fn default_http_client(endpoints: &[&str]) -> Result<Box<dyn HttpClient>, ConfigError> {
-    Ok(Box::new(crate::http_client::ReqwestClient::for_urls(endpoints.iter().copied())?))
-}
-
-#[cfg(not(feature = "reqwest"))]
-fn default_http_client(_: &[&str]) -> Result<Box<dyn HttpClient>, ConfigError> {
-    Err(ConfigError::new("http_client", "there is none", "turn on the feature `reqwest`, or give the builder one"))
 }

@@ -35,8 +35,8 @@ pub enum WhenUnchecked {
 /// The rules.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
-    pub(crate) every: Duration,
-    pub(crate) grace: Duration,
+    every: Duration,
+    grace: Duration,
     pub(crate) then: WhenUnchecked,
 }
 
@@ -82,22 +82,37 @@ enum Progress {
 const MOST_RUNNING: usize = 256;
 /// At most this many sessions are remembered.
 const MOST_ENTRIES: usize = 65_536;
+const SHORTEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// The grace unless another one is set.
+const GRACE: Duration = Duration::from_secs(60 * 60);
 /// A clock of another node may run ahead by this many seconds.
 const CLOCK_SKEW: u64 = 60;
 
 impl Rules {
-    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
-        let problem = |setting, duration: Duration, least, remedy| {
-            Err(ConfigError::new(setting, format!("{duration:?} is not between {least} and 400 days"), remedy))
+    /// From the settings of the builder; none where nothing is checked again.
+    pub(crate) fn new(
+        every: Option<Duration>,
+        outage: Option<(Duration, WhenUnchecked)>,
+    ) -> Result<Option<Self>, ConfigError> {
+        let refused = |setting, problem: String, remedy| Err(ConfigError::new(setting, problem, remedy));
+        let Some(every) = every else {
+            return match outage {
+                None => Ok(None),
+                Some(_) => {
+                    refused("recheck_outage", "nothing is checked again".to_owned(), "call recheck_every as well")
+                }
+            };
         };
-        if self.every < Duration::from_secs(60) || self.every > LONGEST {
-            return problem("recheck_every", self.every, "a minute", "choose a duration in between");
+        if every < SHORTEST || every > LONGEST {
+            let problem = format!("{every:?} is not between a minute and 400 days");
+            return refused("recheck_every", problem, "choose a duration in between");
         }
-        if self.grace > LONGEST {
-            return problem("recheck_outage", self.grace, "nothing", "choose a shorter grace");
+        let (grace, then) = outage.unwrap_or((GRACE, WhenUnchecked::Unavailable));
+        if grace > LONGEST {
+            return refused("recheck_outage", format!("{grace:?} is more than 400 days"), "choose a shorter grace");
         }
-        Ok(())
+        Ok(Some(Self { every, grace, then }))
     }
 
     /// Whether it is time again, where a session passed at `passed_at`. A time that lies ahead comes from a wrong clock.
