@@ -1,7 +1,8 @@
 //! The work after state has passed: exchange, checks, gates, hook. It runs in a task of its own, once for each state,
 //! and ends whether or not the browser waits for it.
 
-use std::collections::{HashMap, VecDeque};
+mod table;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
+use self::table::{Entry, MOST_RUNNING, Progress, Table};
 use super::handlers::Handlers;
 use super::signed_in::SignedIn;
-use super::{CLOCK_SKEW, FLOW_LIFETIME};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::error::{Error, ErrorKind};
@@ -69,36 +70,6 @@ pub(crate) struct Waiter(watch::Receiver<Option<Outcome>>);
 #[derive(Default)]
 pub(crate) struct Attempts(Mutex<Table>);
 
-#[derive(Default)]
-struct Table {
-    entries: HashMap<StateHash, Entry>,
-    /// Every entry, oldest first, with the time it came.
-    order: VecDeque<(StateHash, u64)>,
-    /// The entries that still hold an outcome, oldest first, with the time they ended.
-    ended: VecDeque<(StateHash, u64)>,
-    running: usize,
-}
-
-struct Entry {
-    presented: Fingerprint,
-    return_to: ReturnTo,
-    progress: Progress,
-}
-
-enum Progress {
-    Running(watch::Receiver<Option<Outcome>>),
-    Ended(Outcome),
-    Spent,
-}
-
-/// At most this many attempts run at once.
-const MOST_RUNNING: usize = 64;
-/// At most this many states are remembered.
-const MOST_ENTRIES: usize = 65_536;
-/// A double of a callback gets the same outcome for this many seconds after the end.
-const OUTCOME_KEPT: u64 = 30;
-/// A state is remembered until its flow is over on the clock of any node.
-const REMEMBERED: u64 = FLOW_LIFETIME + CLOCK_SKEW;
 /// The time for exchange, checks and gates, and for the hook: 30 seconds together.
 const PROVIDER_TIME: Duration = Duration::from_secs(20);
 const HOOK_TIME: Duration = Duration::from_secs(10);
@@ -155,51 +126,6 @@ impl Waiter {
             Ok(outcome) => outcome.clone().unwrap_or_else(interrupted),
             Err(_) => interrupted(),
         }
-    }
-}
-
-impl Table {
-    /// Drops outcomes that have been kept long enough, and states whose flows are over.
-    fn forget_old(&mut self, now: u64) {
-        while let Some(&(state, ended)) = self.ended.front() {
-            let is_kept = ended <= now && now < ended.saturating_add(OUTCOME_KEPT);
-            if is_kept && self.ended.len() < MOST_ENTRIES {
-                break;
-            }
-            self.ended.pop_front();
-            if let Some(entry) =
-                self.entries.get_mut(&state).filter(|entry| matches!(entry.progress, Progress::Ended(_)))
-            {
-                entry.progress = Progress::Spent;
-            }
-        }
-        while let Some(&(state, came)) = self.order.front() {
-            if now < came.saturating_add(REMEMBERED) || self.is_running(&state) {
-                break;
-            }
-            self.order.pop_front();
-            self.entries.remove(&state);
-        }
-    }
-
-    /// Drops the oldest ended state when the table is full; at most 64 running ones stand before it.
-    fn make_room(&mut self) {
-        if self.entries.len() < MOST_ENTRIES {
-            return;
-        }
-        for _ in 0..=MOST_RUNNING {
-            let Some((state, came)) = self.order.pop_front() else { return };
-            if self.is_running(&state) {
-                self.order.push_back((state, came));
-            } else {
-                self.entries.remove(&state);
-                return;
-            }
-        }
-    }
-
-    fn is_running(&self, state: &StateHash) -> bool {
-        self.entries.get(state).is_some_and(|entry| matches!(entry.progress, Progress::Running(_)))
     }
 }
 
@@ -362,69 +288,4 @@ pub(crate) fn hash(parts: &[&[u8]]) -> [u8; 32] {
 /// The first half of [`hash`].
 pub(crate) fn fingerprint(parts: &[&[u8]]) -> Fingerprint {
     hash(parts).first_chunk().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn state(number: u64) -> StateHash {
-        hash(&[&number.to_be_bytes()])
-    }
-
-    fn insert(table: &mut Table, number: u64, now: u64, progress: Progress) {
-        let entry = Entry { presented: [0; 16], return_to: ReturnTo::root(), progress };
-        table.entries.insert(state(number), entry);
-        table.order.push_back((state(number), now));
-    }
-
-    fn running() -> Progress {
-        Progress::Running(watch::channel(None).1)
-    }
-
-    #[test]
-    fn a_full_table_drops_the_oldest_that_ended_and_never_a_running_one() {
-        let mut table = Table::default();
-        insert(&mut table, 0, 0, running());
-        for number in 1..MOST_ENTRIES as u64 {
-            insert(&mut table, number, 0, Progress::Spent);
-        }
-        table.make_room();
-        assert_eq!(table.entries.len(), MOST_ENTRIES - 1);
-        assert!(table.entries.contains_key(&state(0)), "it runs");
-        assert!(!table.entries.contains_key(&state(1)), "the oldest that ended");
-        assert!(table.entries.contains_key(&state(2)));
-    }
-
-    #[test]
-    fn a_state_is_forgotten_once_its_flow_is_over_but_not_while_it_runs() {
-        let mut table = Table::default();
-        insert(&mut table, 0, 100, Progress::Spent);
-        insert(&mut table, 1, 101, running());
-        table.forget_old(100 + REMEMBERED - 1);
-        assert_eq!(table.entries.len(), 2);
-        table.forget_old(101 + REMEMBERED);
-        assert!(!table.entries.contains_key(&state(0)));
-        assert!(table.entries.contains_key(&state(1)), "it runs");
-    }
-
-    #[test]
-    fn an_outcome_is_dropped_after_half_a_minute() {
-        let mut table = Table::default();
-        insert(&mut table, 0, 100, Progress::Ended(interrupted()));
-        table.ended.push_back((state(0), 100));
-        table.forget_old(100 + OUTCOME_KEPT - 1);
-        assert!(matches!(table.entries[&state(0)].progress, Progress::Ended(_)));
-        table.forget_old(100 + OUTCOME_KEPT);
-        assert!(matches!(table.entries[&state(0)].progress, Progress::Spent));
-    }
-
-    #[test]
-    fn an_outcome_is_dropped_when_the_clock_steps_back() {
-        let mut table = Table::default();
-        insert(&mut table, 0, 100, Progress::Ended(interrupted()));
-        table.ended.push_back((state(0), 100));
-        table.forget_old(99);
-        assert!(matches!(table.entries[&state(0)].progress, Progress::Spent));
-    }
 }
