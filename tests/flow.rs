@@ -50,7 +50,7 @@ async fn an_ordinary_answer_gets_no_header_of_ours() {
 }
 
 #[tokio::test]
-async fn a_test_signs_somebody_in_with_what_the_hook_would_attach() {
+async fn u31_a_test_signs_somebody_in_with_what_the_hook_would_attach() {
     let dev = DevProvider::start().await.unwrap();
     let me = |identity: Identity| async move { format!("{} {:?}", identity.subject(), identity.data::<u32>()) };
     let app = App::start_on(dev, |builder| builder, |router| router.route("/data", axum::routing::get(me))).await;

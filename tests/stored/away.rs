@@ -29,7 +29,7 @@ fn assert_unavailable(name: &str, response: &Response<bytes::Bytes>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_needs_to_know_is_told_that_nobody_can_and_everybody_else_is_answered() {
+async fn u25_whoever_needs_to_know_is_told_that_nobody_can_and_everybody_else_is_answered() {
     for (kind, fault) in pairs() {
         let stored = Stored::new(kind);
         let browser = stored.signed_in().await;
