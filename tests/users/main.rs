@@ -23,11 +23,11 @@
 //! | u22 | a provider that is down keeps the application from starting |
 //! | u35 | a WebSocket is answered with a redirect that nobody can follow |
 //!
-//! Others stand where their subject is: u04 (large sessions) in `tests/chunks.rs`; u06, u07, u25, u28 (refresh) in
-//! `tests/tokens/`; u21, u24, u35, u37 (clocks, keys, streams, staleness) in `tests/sessions/`, u21 in `tests/check.rs` too;
-//! u36 (cost) in `tests/allocations.rs`. What can't apply: u17 (answers by POST) and u23 (signing keys of the provider) ask
-//! for OpenID Connect, which no provider here speaks; BitBadges knows neither a sign-out that applications can start (u26)
-//! nor one that it tells them of (u27).
+//! Others stand where their subject is: u04 (large sessions) in `tests/chunks.rs`, and with a store in `tests/stored/`; u06,
+//! u07, u25, u28 (refresh) in `tests/tokens/`; u21, u24, u35, u37 (clocks, keys, streams, staleness) in `tests/sessions/`, u21
+//! in `tests/check.rs` too; u36 (cost) in `tests/allocations.rs`. What can't apply: u17 (answers by POST) and u23 (signing
+//! keys of the provider) ask for OpenID Connect, which no provider here speaks; BitBadges knows neither a sign-out that
+//! applications can start (u26) nor one that it tells them of (u27).
 
 #![allow(missing_docs, reason = "tests")]
 
