@@ -144,6 +144,7 @@ async fn a_double_that_comes_too_late_is_told_to_start_again() {
         let answer = site.begin(&browser, &started, 500).await;
         site.finish(&mut browser, answer).await;
         let late = site.begin(&at_first, &started, 303).await;
+        late.gate.add_permits(1);
         let response = late.response.await.unwrap();
         assert_eq!(response.extensions().get(), Some(&ErrorKind::StateSpent), "{kind:?}");
         assert_eq!(response.status(), 400, "{kind:?}");

@@ -2,19 +2,20 @@
 
 use std::convert::Infallible;
 use std::future::ready;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::COOKIE;
 use http::{Method, Response};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use tokio::task::JoinHandle;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use crate::Visit::Kept;
+use crate::Visit::{Ignored, Kept};
 use crate::double::{Gates, KINDS, Step};
 use crate::site::{CODE, Site};
 use crate::support::{Browser, navigation};
-use crate::{SESSION, Stored, identity, open, ring, settle};
+use crate::{SESSION, Stored, at, identity, open, ring, settle, sign_out};
 
 /// What happens next. A question is asked where the request or the end begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,50 @@ async fn no_order_brings_a_session_back() {
                 }
             }
         }
+    }
+}
+
+/// Its own session was gone already, so that nothing tells the request that a newer one has taken its place.
+#[tokio::test]
+async fn an_answer_that_comes_late_takes_no_newer_cookie_away() {
+    for kind in KINDS {
+        let stored = Stored::new(kind);
+        let mut browser = stored.signed_in().await;
+        let old = browser.clone();
+        stored.store.clear();
+        let load = stored.store.hold_next(Step::Load);
+        let mut waiting = vec![send(&stored.site, &old, navigation(Method::GET, "/", "none"))];
+        settle().await;
+        assert_eq!(stored.site.complete(&mut browser, "/").await.status(), 303, "{kind:?}");
+        load.before.add_permits(1);
+        load.after.add_permits(1);
+        settle().await;
+        keep_what_came(&mut waiting, &mut browser).await;
+        assert!(waiting.is_empty(), "{kind:?}");
+        assert_eq!(open(&stored.site, &mut browser).await, Kept, "{kind:?}");
+    }
+}
+
+/// The end is moved in the store, then somebody signs out, then the answer comes.
+#[tokio::test]
+async fn whoever_signs_out_during_a_renewal_is_nobody_to_the_request_that_waits_for_it() {
+    for kind in KINDS {
+        let stored = Stored::with(kind, |builder| builder.session_idle_timeout(Duration::from_secs(100)));
+        let mut browser = stored.signed_in().await;
+        let mut old = browser.clone();
+        stored.clock.set(at(50));
+        let touch = stored.store.hold_next(Step::Touch);
+        touch.before.add_permits(1);
+        let service = stored.sign_in_service();
+        let request = navigation(Method::GET, "/", "none").header(COOKIE, old.cookie_header().unwrap());
+        let request = request.body(Bytes::new()).unwrap();
+        let waiting = tokio::spawn(async move { service.oneshot(request).await.unwrap().into_body().collect().await });
+        settle().await;
+        assert_eq!(sign_out(&stored.site, &mut browser).await.status(), 303, "{kind:?}");
+        touch.after.add_permits(1);
+        assert_eq!(waiting.await.unwrap().unwrap().to_bytes(), "nobody", "{kind:?}");
+        assert!(stored.store.sessions().is_empty(), "{kind:?}");
+        assert_eq!(open(&stored.site, &mut old).await, Ignored, "{kind:?}");
     }
 }
 

@@ -23,8 +23,8 @@
 //! | u22 | a provider that is down keeps the application from starting |
 //! | u35 | a WebSocket is answered with a redirect that nobody can follow |
 //!
-//! Others stand where their subject is: u04 (large sessions) in `tests/chunks.rs`; u06, u07, u25, u28 (refresh) in
-//! `tests/tokens/`; u25 (a store that is away) in `tests/stored/`; u21, u24, u35, u37 (clocks, keys, streams, staleness) in
+//! Others stand where their subject is: u04 (large sessions) in `tests/chunks.rs`, and with a store in
+//! `tests/stored/`; u06, u07, u25, u28 (refresh) in `tests/tokens/`; u25 (a store that is away) in `tests/stored/`; u21, u24, u35, u37 (clocks, keys, streams, staleness) in
 //! `tests/sessions/`, u21 in `tests/check.rs` too; u31 (a stand-in for development) in `tests/flow.rs`; u36 (cost) in
 //! `tests/allocations.rs`.
 //!
