@@ -153,7 +153,7 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
     }
     let renewed = renew(&inner, store, id.key(), &found, latest).await;
     let ends_at = match renewed {
-        Ok(_) if is_left() => return ignored,
+        _ if is_left() => return ignored,
         Ok(Some(ends_at)) => ends_at,
         Ok(None) => return over,
         Err(error) => {
