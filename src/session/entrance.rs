@@ -77,7 +77,7 @@ impl Entrance {
     pub(crate) fn of(inner: &Arc<Inner>, headers: &HeaderMap, presented: Presented) -> Told<Self> {
         let current = match presented {
             Presented::Nothing => return Told::Now(Self::Nobody),
-            Presented::Refused { delete } => return Told::Now(Self::Unrecognised { delete }),
+            Presented::Refused { delete, .. } => return Told::Now(Self::Unrecognised { delete }),
             Presented::Unavailable(_) => return Told::Now(Self::Unavailable(None)),
             Presented::Session(current) => current,
         };

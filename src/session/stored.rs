@@ -127,10 +127,10 @@ pub(crate) async fn create(inner: &Inner, store: &Store, id: StoredId, session: 
 
 /// Finds the session of a cookie that has opened, and has it live on because it is used.
 pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> Presented {
-    let ignored = Presented::Refused { delete: None };
+    let ignored = Presented::Refused { delete: None, stored: Some(id) };
     let Some(store) = &inner.store else { return ignored };
     // Whoever signs in while the store is asked has another cookie by the time of the answer.
-    let over = Presented::Refused { delete: Some(Deletion::begin(&inner, true)) };
+    let over = Presented::Refused { delete: Some(Deletion::begin(&inner, true)), stored: Some(id) };
     let loaded = within_time(store.sessions.load(id.key())).await;
     // Whoever ended it could not reach the store, or came in between. The cookies have been seen to.
     let is_left = || inner.registry.has_ended(&id.session_id());

@@ -159,6 +159,7 @@ async fn signing_out_counts_here_though_the_store_is_not_told() {
             assert_eq!(told(&ask(&stored.site, &copy, fetch("/guarded")).await), said(401, "not_signed_in"), "{name}");
             // A second click, or another tab's, reaches the store.
             assert_eq!(sign_out(&stored.site, &mut copy).await.status(), 303, "{name}");
+            assert!(stored.store.sessions().is_empty(), "{name}");
         }
     }
 }
