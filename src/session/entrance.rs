@@ -144,7 +144,7 @@ async fn after_check(
             current.check_passed(at);
             Entrance::SignedIn(current, carried)
         }
-        Verdict::Ended => ended_by_provider(&inner, &current, sign_ins),
+        Verdict::Ended => ended_by_provider(&current, sign_ins),
         Verdict::Unknown(passed_at) => match rules.then {
             WhenUnchecked::Unavailable if !rules.is_in_grace(passed_at, unix_seconds(inner.clock.now())) => {
                 Entrance::Unavailable(carried.and_then(|carried| carried.fresh(&current.session)))
@@ -159,10 +159,7 @@ fn is_over(inner: &Inner, current: &Current) -> bool {
     matches!(inner.registry.end_of(current.session.id()), Some(SessionEnd::SignedOut | SessionEnd::Replaced))
 }
 
-fn ended_by_provider(inner: &Arc<Inner>, current: &Current, sign_ins: u64) -> Entrance {
-    if let Some(stored) = current.stored {
-        stored::delete_soon(inner, stored);
-    }
+fn ended_by_provider(current: &Current, sign_ins: u64) -> Entrance {
     Entrance::Unrecognised { delete: Some(Deletion { sign_ins, session: Some(*current.session.id()), is_over: false }) }
 }
 
@@ -183,7 +180,12 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
             tracing::info!(session = %current.session.log_id(), "a request came with tokens that newer ones have replaced");
             Entrance::Unrecognised { delete: None }
         }
-        Outcome::Refused => ended_by_provider(&inner, &current, sign_ins),
+        Outcome::Refused => {
+            if let Some(stored) = current.stored {
+                stored::delete_soon(&inner, stored);
+            }
+            ended_by_provider(&current, sign_ins)
+        }
         Outcome::Unreachable if !held.have_ended(unix_seconds(inner.clock.now())) => {
             Entrance::SignedIn(current, Some(CarriedTokens { tokens: held, is_fresh: false }))
         }

@@ -257,6 +257,8 @@ async fn check(mut end: End, due: Due) {
         Ok(()) => {
             tracing::debug!("the provider stands by the session");
             end.verdict = Verdict::Passed(began);
+            // Nobody waits for the note.
+            drop(end);
             if let Some(stored) = due.stored {
                 stored::set_checked(&inner, stored, began).await;
             }
@@ -268,6 +270,10 @@ async fn check(mut end: End, due: Due) {
                 "the provider does not stand by the session any longer; it is over"
             );
             end.verdict = Verdict::Ended;
+            drop(end);
+            if let Some(stored) = due.stored {
+                stored::delete(inner, stored).await;
+            }
         }
         Err(error) => {
             tracing::warn!(code = error.kind().code(), reason = error.reason(), "a session could not be checked again");
