@@ -1,13 +1,12 @@
 //! As whom a request is let in: told at once where its cookies say all, later where somebody has to be asked.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::time::timeout;
 
+use super::calls::patiently;
 use super::presented::{Current, Presented, Told};
-use super::recheck::{Due, Rechecks, Rules, Verdict, WhenUnchecked};
+use super::recheck::{Due, Rechecks, Rules, Verdict};
 use super::refresh::{Outcome, Refreshes};
 use super::registry::SessionEnd;
 use super::stored;
@@ -69,9 +68,6 @@ impl CarriedTokens {
     }
 }
 
-/// How long a request waits for newer tokens while those it has are still good, or for a check that could come later.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 impl Entrance {
     /// Looks for the tokens of what the request's cookies brought.
     pub(crate) fn of(inner: &Arc<Inner>, headers: &HeaderMap, presented: Presented) -> Told<Self> {
@@ -131,8 +127,8 @@ async fn after_check(
     let tokens = carried.as_ref().map(|carried| Arc::clone(&carried.tokens));
     let due = Due { session: current.session.clone(), tokens, stored: current.stored };
     let verdict = Rechecks::check(Arc::clone(&inner), rules, due);
-    let verdict = if rules.is_in_grace(passed_at, unix_seconds(inner.clock.now())) {
-        timeout(PATIENCE, verdict).await.unwrap_or(Verdict::Unknown(passed_at))
+    let verdict = if rules.allow_unchecked(passed_at, unix_seconds(inner.clock.now())) {
+        patiently(verdict).await.unwrap_or(Verdict::Unknown(passed_at))
     } else {
         verdict.await
     };
@@ -145,12 +141,10 @@ async fn after_check(
             Entrance::SignedIn(current, carried)
         }
         Verdict::Ended => ended_by_provider(&current, sign_ins),
-        Verdict::Unknown(passed_at) => match rules.then {
-            WhenUnchecked::Unavailable if !rules.is_in_grace(passed_at, unix_seconds(inner.clock.now())) => {
-                Entrance::Unavailable(carried.and_then(|carried| carried.fresh(&current.session)))
-            }
-            WhenUnchecked::Unavailable | WhenUnchecked::SignedIn => Entrance::SignedIn(current, carried),
-        },
+        Verdict::Unknown(passed_at) if rules.allow_unchecked(passed_at, unix_seconds(inner.clock.now())) => {
+            Entrance::SignedIn(current, carried)
+        }
+        Verdict::Unknown(_) => Entrance::Unavailable(carried.and_then(|carried| carried.fresh(&current.session))),
     }
 }
 
@@ -171,7 +165,7 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
         newest.await
     } else {
         // What comes later than this is there for the next request.
-        timeout(PATIENCE, newest).await.unwrap_or(Outcome::Unreachable)
+        patiently(newest).await.unwrap_or(Outcome::Unreachable)
     };
     match outcome {
         _ if is_over(&inner, &current) => Entrance::Unrecognised { delete: None },

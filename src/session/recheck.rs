@@ -37,7 +37,7 @@ pub enum WhenUnchecked {
 pub(crate) struct Rules {
     every: Duration,
     grace: Duration,
-    pub(crate) then: WhenUnchecked,
+    then: WhenUnchecked,
 }
 
 /// What a check came to, for every request that waits for it.
@@ -121,8 +121,9 @@ impl Rules {
     }
 
     /// Whether a session that could not be checked may still go on without.
-    pub(crate) fn is_in_grace(&self, passed_at: u64, now: u64) -> bool {
-        now < passed_at.saturating_add(self.every.as_secs()).saturating_add(self.grace.as_secs())
+    pub(crate) fn allow_unchecked(&self, passed_at: u64, now: u64) -> bool {
+        let is_forever = self.then == WhenUnchecked::SignedIn;
+        is_forever || now < passed_at.saturating_add(self.every.as_secs()).saturating_add(self.grace.as_secs())
     }
 }
 
