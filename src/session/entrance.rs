@@ -107,7 +107,7 @@ impl Entrance {
         if !rules.is_due(current.session.checked_at(), now) {
             return Told::Now(Self::SignedIn(current, carried));
         }
-        let passed_at = inner.rechecks.passed_at(&current.session);
+        let passed_at = inner.rechecks.passed_at(&current.session, now);
         if !rules.is_due(passed_at, now) {
             current.check_passed(passed_at);
             return Told::Now(Self::SignedIn(current, carried));
@@ -123,7 +123,7 @@ async fn after_check(
     carried: Option<CarriedTokens>,
 ) -> Entrance {
     let sign_ins = inner.registry.sign_ins();
-    let passed_at = inner.rechecks.passed_at(&current.session);
+    let passed_at = inner.rechecks.passed_at(&current.session, unix_seconds(inner.clock.now()));
     let tokens = carried.as_ref().map(|carried| Arc::clone(&carried.tokens));
     let due = Due { session: current.session.clone(), tokens, stored: current.stored };
     let verdict = Rechecks::check(Arc::clone(&inner), rules, due);
