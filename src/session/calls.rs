@@ -18,11 +18,10 @@ pub(super) fn pause(failures: u32) -> u64 {
     1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE)
 }
 
-/// Whether an error is the provider's word on these tokens or this person, rather than on this site's own credentials or on
-/// the weather.
+/// Whether an error is the provider's word on this person, rather than on this site's own credentials or on the weather.
 pub(super) fn is_refusal(error: &Error) -> bool {
-    use ErrorKind::{ClaimRequired, ExchangeRejected, NotVerified, OwnershipRequired};
-    matches!(error.kind(), ExchangeRejected | NotVerified | ClaimRequired | OwnershipRequired)
+    use ErrorKind::{ClaimRequired, NotVerified, OwnershipRequired};
+    matches!(error.kind(), NotVerified | ClaimRequired | OwnershipRequired)
 }
 
 /// What comes within two seconds: newer tokens while those at hand are still good, or a check that can come later.
