@@ -231,8 +231,8 @@ impl Builder {
     /// the provider, such as [`Siwbb::require_claim`](crate::Siwbb::require_claim), still lets the person pass. Off by
     /// default; between a minute and 400 days.
     ///
-    /// The first request after that time has the provider asked, once, whoever else comes meanwhile; all wait for the answer,
-    /// for two seconds, and go on without it then. Each session costs the provider's requests once in that time, and only
+    /// The first request after that time has the provider asked, once, whoever else comes meanwhile; all wait for the answer:
+    /// for two seconds where the session [may go on](Self::recheck_outage) without it, else for 20. Each session costs the provider's requests once in that time, and only
     /// while it is used. The application's own hook does not run again.
     ///
     /// ```

@@ -34,7 +34,8 @@ impl SignedIn {
         &self.facts.identity
     }
 
-    /// The provider's tokens, if it gave any. This is the only place they are shown; keep them if you need them.
+    /// The provider's tokens, if it gave any. Unless [`Builder::keep_tokens`](crate::Builder::keep_tokens) has them kept, this
+    /// is the only place they are shown; keep them if you need them.
     #[must_use]
     pub fn tokens(&self) -> Option<&Tokens> {
         self.facts.tokens.as_ref()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::error::{Error, ErrorKind};
@@ -10,17 +11,26 @@ use crate::http_client::BoxFuture;
 /// The longest pause between two tries, in seconds; the first is one.
 const LONGEST_PAUSE: u64 = 60;
 const PROVIDER_TIME: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Seconds to wait after this many failures in a row.
 pub(super) fn pause(failures: u32) -> u64 {
     1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE)
 }
 
-/// Whether an error is the provider's word on these tokens or this person, rather than on this site's own credentials or on
-/// the weather.
+/// Whether an error is the provider's word on this person, rather than on this site's own credentials or on the weather.
 pub(super) fn is_refusal(error: &Error) -> bool {
-    use ErrorKind::{ClaimRequired, ExchangeRejected, NotVerified, OwnershipRequired};
-    matches!(error.kind(), ExchangeRejected | NotVerified | ClaimRequired | OwnershipRequired)
+    use ErrorKind::{ClaimRequired, NotVerified, OwnershipRequired};
+    matches!(error.kind(), NotVerified | ClaimRequired | OwnershipRequired)
+}
+
+/// What comes within two seconds: newer tokens while those at hand are still good, or a check that can come later.
+pub(super) async fn patiently<T>(answer: impl Future<Output = T>) -> Option<T> {
+    // Outside of a runtime there is no timer. Nobody is asked there either, so nobody waits.
+    if Handle::try_current().is_err() {
+        return Some(answer.await);
+    }
+    timeout(PATIENCE, answer).await.ok()
 }
 
 pub(super) async fn within_time<T>(answer: BoxFuture<'_, Result<T, Error>>) -> Result<T, Error> {

@@ -1,13 +1,12 @@
 //! As whom a request is let in: told at once where its cookies say all, later where somebody has to be asked.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::time::timeout;
 
+use super::calls::patiently;
 use super::presented::{Current, Presented, Told};
-use super::recheck::{Due, Rechecks, Rules, Verdict, WhenUnchecked};
+use super::recheck::{Due, Rechecks, Rules, Verdict};
 use super::refresh::{Outcome, Refreshes};
 use super::registry::SessionEnd;
 use super::stored;
@@ -69,15 +68,12 @@ impl CarriedTokens {
     }
 }
 
-/// How long a request waits for newer tokens while those it has are still good, or for a check that could come later.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 impl Entrance {
     /// Looks for the tokens of what the request's cookies brought.
     pub(crate) fn of(inner: &Arc<Inner>, headers: &HeaderMap, presented: Presented) -> Told<Self> {
         let current = match presented {
             Presented::Nothing => return Told::Now(Self::Nobody),
-            Presented::Refused { delete } => return Told::Now(Self::Unrecognised { delete }),
+            Presented::Refused { delete, .. } => return Told::Now(Self::Unrecognised { delete }),
             Presented::Unavailable(_) => return Told::Now(Self::Unavailable(None)),
             Presented::Session(current) => current,
         };
@@ -111,7 +107,7 @@ impl Entrance {
         if !rules.is_due(current.session.checked_at(), now) {
             return Told::Now(Self::SignedIn(current, carried));
         }
-        let passed_at = inner.rechecks.passed_at(&current.session);
+        let passed_at = inner.rechecks.passed_at(&current.session, now);
         if !rules.is_due(passed_at, now) {
             current.check_passed(passed_at);
             return Told::Now(Self::SignedIn(current, carried));
@@ -127,12 +123,12 @@ async fn after_check(
     carried: Option<CarriedTokens>,
 ) -> Entrance {
     let sign_ins = inner.registry.sign_ins();
-    let passed_at = inner.rechecks.passed_at(&current.session);
+    let passed_at = inner.rechecks.passed_at(&current.session, unix_seconds(inner.clock.now()));
     let tokens = carried.as_ref().map(|carried| Arc::clone(&carried.tokens));
     let due = Due { session: current.session.clone(), tokens, stored: current.stored };
     let verdict = Rechecks::check(Arc::clone(&inner), rules, due);
-    let verdict = if rules.is_in_grace(passed_at, unix_seconds(inner.clock.now())) {
-        timeout(PATIENCE, verdict).await.unwrap_or(Verdict::Unknown(passed_at))
+    let verdict = if rules.allow_unchecked(passed_at, unix_seconds(inner.clock.now())) {
+        patiently(verdict).await.unwrap_or(Verdict::Unknown(passed_at))
     } else {
         verdict.await
     };
@@ -144,13 +140,11 @@ async fn after_check(
             current.check_passed(at);
             Entrance::SignedIn(current, carried)
         }
-        Verdict::Ended => ended_by_provider(&inner, &current, sign_ins),
-        Verdict::Unknown(passed_at) => match rules.then {
-            WhenUnchecked::Unavailable if !rules.is_in_grace(passed_at, unix_seconds(inner.clock.now())) => {
-                Entrance::Unavailable(carried.and_then(|carried| carried.fresh(&current.session)))
-            }
-            WhenUnchecked::Unavailable | WhenUnchecked::SignedIn => Entrance::SignedIn(current, carried),
-        },
+        Verdict::Ended => ended_by_provider(&current, sign_ins),
+        Verdict::Unknown(passed_at) if rules.allow_unchecked(passed_at, unix_seconds(inner.clock.now())) => {
+            Entrance::SignedIn(current, carried)
+        }
+        Verdict::Unknown(_) => Entrance::Unavailable(carried.and_then(|carried| carried.fresh(&current.session))),
     }
 }
 
@@ -159,10 +153,7 @@ fn is_over(inner: &Inner, current: &Current) -> bool {
     matches!(inner.registry.end_of(current.session.id()), Some(SessionEnd::SignedOut | SessionEnd::Replaced))
 }
 
-fn ended_by_provider(inner: &Arc<Inner>, current: &Current, sign_ins: u64) -> Entrance {
-    if let Some(stored) = current.stored {
-        stored::delete_soon(inner, stored);
-    }
+fn ended_by_provider(current: &Current, sign_ins: u64) -> Entrance {
     Entrance::Unrecognised { delete: Some(Deletion { sign_ins, session: Some(*current.session.id()), is_over: false }) }
 }
 
@@ -174,7 +165,7 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
         newest.await
     } else {
         // What comes later than this is there for the next request.
-        timeout(PATIENCE, newest).await.unwrap_or(Outcome::Unreachable)
+        patiently(newest).await.unwrap_or(Outcome::Unreachable)
     };
     match outcome {
         _ if is_over(&inner, &current) => Entrance::Unrecognised { delete: None },
@@ -183,7 +174,12 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
             tracing::info!(session = %current.session.log_id(), "a request came with tokens that newer ones have replaced");
             Entrance::Unrecognised { delete: None }
         }
-        Outcome::Refused => ended_by_provider(&inner, &current, sign_ins),
+        Outcome::Refused => {
+            if let Some(stored) = current.stored {
+                stored::delete_soon(&inner, stored);
+            }
+            ended_by_provider(&current, sign_ins)
+        }
         Outcome::Unreachable if !held.have_ended(unix_seconds(inner.clock.now())) => {
             Entrance::SignedIn(current, Some(CarriedTokens { tokens: held, is_fresh: false }))
         }

@@ -18,7 +18,11 @@ pub(crate) enum Presented {
     /// A session that holds.
     Session(Current),
     /// One that does not count. It is deleted only where it is proven to be ours and over, or forged under a key of ours.
-    Refused { delete: Option<Deletion> },
+    Refused {
+        delete: Option<Deletion>,
+        /// Where a cookie that opened says that it is in the store, for whoever signs out of it all the same.
+        stored: Option<StoredId>,
+    },
     /// Perhaps one of the store, which did not answer.
     Unavailable(StoredId),
 }
@@ -73,7 +77,8 @@ impl Presented {
         match self {
             Self::Session(current) => current.stored,
             Self::Unavailable(stored) => Some(*stored),
-            Self::Nothing | Self::Refused { .. } => None,
+            Self::Refused { stored, .. } => *stored,
+            Self::Nothing => None,
         }
     }
 }

@@ -37,7 +37,7 @@ pub enum WhenUnchecked {
 pub(crate) struct Rules {
     every: Duration,
     grace: Duration,
-    pub(crate) then: WhenUnchecked,
+    then: WhenUnchecked,
 }
 
 /// What a check came to, for every request that waits for it.
@@ -117,13 +117,18 @@ impl Rules {
 
     /// Whether it is time again, where a session passed at `passed_at`. A time that lies ahead comes from a wrong clock.
     pub(crate) fn is_due(&self, passed_at: u64, now: u64) -> bool {
-        now >= passed_at.saturating_add(self.every.as_secs()) || passed_at > now.saturating_add(CLOCK_SKEW)
+        now >= passed_at.saturating_add(self.every.as_secs()) || is_ahead(passed_at, now)
     }
 
     /// Whether a session that could not be checked may still go on without.
-    pub(crate) fn is_in_grace(&self, passed_at: u64, now: u64) -> bool {
-        now < passed_at.saturating_add(self.every.as_secs()).saturating_add(self.grace.as_secs())
+    pub(crate) fn allow_unchecked(&self, passed_at: u64, now: u64) -> bool {
+        let is_forever = self.then == WhenUnchecked::SignedIn;
+        is_forever || now < passed_at.saturating_add(self.every.as_secs()).saturating_add(self.grace.as_secs())
     }
+}
+
+fn is_ahead(at: u64, now: u64) -> bool {
+    at > now.saturating_add(CLOCK_SKEW)
 }
 
 /// A session that is due.
@@ -149,9 +154,8 @@ impl Rechecks {
     }
 
     /// When a session passed last, as far as is known here.
-    pub(crate) fn passed_at(&self, session: &Session) -> u64 {
-        let known = self.lock().entries.get(session.id()).map_or(0, |entry| entry.passed_at);
-        known.max(session.checked_at())
+    pub(crate) fn passed_at(&self, session: &Session, now: u64) -> u64 {
+        self.lock().entries.get(session.id()).map_or(session.checked_at(), |entry| entry.passed_at(session, now))
     }
 
     /// A verdict that is known, or what to wait for.
@@ -166,7 +170,7 @@ impl Rechecks {
         table.forget_old(rules, now);
         let (mut passed_at, mut failures) = (due.session.checked_at(), 0);
         if let Some(entry) = table.entries.get(&id) {
-            passed_at = passed_at.max(entry.passed_at);
+            passed_at = entry.passed_at(&due.session, now);
             failures = entry.failures;
             match &entry.progress {
                 Progress::Running(verdict) => return Err(verdict.clone()),
@@ -195,6 +199,13 @@ impl Rechecks {
     /// No code of anyone else's runs under this lock, so a poisoned table is still whole.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// What is known here, or the session says if that is later and can be true.
+    fn passed_at(&self, session: &Session, now: u64) -> u64 {
+        if is_ahead(session.checked_at(), now) { self.passed_at } else { self.passed_at.max(session.checked_at()) }
     }
 }
 
@@ -257,6 +268,8 @@ async fn check(mut end: End, due: Due) {
         Ok(()) => {
             tracing::debug!("the provider stands by the session");
             end.verdict = Verdict::Passed(began);
+            // Nobody waits for the note.
+            drop(end);
             if let Some(stored) = due.stored {
                 stored::set_checked(&inner, stored, began).await;
             }
@@ -268,6 +281,10 @@ async fn check(mut end: End, due: Due) {
                 "the provider does not stand by the session any longer; it is over"
             );
             end.verdict = Verdict::Ended;
+            drop(end);
+            if let Some(stored) = due.stored {
+                stored::delete(inner, stored).await;
+            }
         }
         Err(error) => {
             tracing::warn!(code = error.kind().code(), reason = error.reason(), "a session could not be checked again");

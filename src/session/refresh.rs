@@ -200,7 +200,7 @@ async fn refresh(mut end: End, held: Arc<KeptTokens>, subject: String) {
                 revoke(&inner, &fresh).await;
             }
         }
-        Err(error) if is_refusal(&error) => {
+        Err(error) if is_refusal(&error) || error.kind() == ErrorKind::ExchangeRejected => {
             tracing::info!(code = error.kind().code(), reason = error.reason(), "refresh refused; the session is over");
             end.outcome = Outcome::Refused;
         }

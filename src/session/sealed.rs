@@ -31,8 +31,10 @@ pub(crate) fn open(inner: &Inner, cookies: &SessionCookies<'_>) -> Opened {
         return Opened::Here(Presented::Nothing);
     }
     let name = inner.cookies.session_name();
-    let refused =
-        |delete: bool| Opened::Here(Presented::Refused { delete: delete.then(|| Deletion::begin(inner, false)) });
+    let refused = |delete: bool| {
+        let delete = delete.then(|| Deletion::begin(inner, false));
+        Opened::Here(Presented::Refused { delete, stored: None })
+    };
     let Some((sealed, count)) = join(name, cookies) else { return refused(false) };
     let (bytes, is_outdated) = match inner.seal.open_dated(Purpose::Session, name, count, &sealed) {
         Ok(opened) => opened,
@@ -51,7 +53,7 @@ pub(crate) fn open(inner: &Inner, cookies: &SessionCookies<'_>) -> Opened {
     let allowed = latest_end(inner, &session, session.renewed_at());
     let ends_at = session.ends_at().min(allowed);
     if ends_at <= now {
-        return Opened::Here(Presented::Refused { delete: Some(Deletion::begin(inner, true)) });
+        return Opened::Here(Presented::Refused { delete: Some(Deletion::begin(inner, true)), stored: None });
     }
     // Where the settings allow more than is sealed, they have been loosened since.
     let is_renewal_due = inner.lifetimes.is_renewal_due(now, session.renewed_at()) || is_outdated || ends_at < allowed;

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::entrance::Deletion;
 use super::presented::{Current, Presented};
+use super::registry::SessionEnd;
 use super::sealed::latest_end;
 use super::store::{SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind};
 use super::throttle::Throttle;
@@ -127,15 +128,21 @@ pub(crate) async fn create(inner: &Inner, store: &Store, id: StoredId, session: 
 
 /// Finds the session of a cookie that has opened, and has it live on because it is used.
 pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> Presented {
-    let ignored = Presented::Refused { delete: None };
+    let ignored = Presented::Refused { delete: None, stored: Some(id) };
     let Some(store) = &inner.store else { return ignored };
     // Whoever signs in while the store is asked has another cookie by the time of the answer.
-    let over = Presented::Refused { delete: Some(Deletion::begin(&inner, true)) };
+    let over = Presented::Refused { delete: Some(Deletion::begin(&inner, true)), stored: Some(id) };
     let loaded = within_time(store.sessions.load(id.key())).await;
     // Whoever ended it could not reach the store, or came in between. The cookies have been seen to.
     let is_left = || inner.registry.has_ended(&id.session_id());
     let record = match loaded {
-        Ok(_) if is_left() => return ignored,
+        Ok(record) if is_left() => {
+            // A refusal that came when no request waited for it any more.
+            if record.is_some() && inner.registry.end_of(&id.session_id()) == Some(SessionEnd::Revoked) {
+                delete_soon(&inner, id);
+            }
+            return ignored;
+        }
         Ok(Some(record)) => record,
         Ok(None) => return over,
         Err(error) => {
@@ -153,7 +160,7 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
     }
     let renewed = renew(&inner, store, id.key(), &found, latest).await;
     let ends_at = match renewed {
-        Ok(_) if is_left() => return ignored,
+        _ if is_left() => return ignored,
         Ok(Some(ends_at)) => ends_at,
         Ok(None) => return over,
         Err(error) => {

@@ -130,6 +130,22 @@ async fn shared_caches_get_no_cookie_and_cause_no_second_check() {
     assert_eq!((club.who(&mut browser).await, club.sent().len()), ("bob".to_owned(), 3), "with the time of the check");
 }
 
+/// The old cookie still says that it was checked at a time that lies ahead, which no longer counts.
+#[tokio::test]
+async fn a_clock_that_steps_back_has_each_session_checked_once() {
+    let club = Club::new();
+    let mut browser = club.due().await;
+    assert_eq!(club.who(&mut browser).await, "bob");
+    club.sent();
+    club.site.clock.set(SystemTime::UNIX_EPOCH + seconds(NOW - 100 * EVERY));
+    for sent in [WHOLE.len(), 0, 0] {
+        let response = club.get(&mut browser, "/public").await;
+        assert_eq!((text(&response), club.sent().len()), ("bob", sent));
+    }
+    club.advance(EVERY);
+    assert_eq!((club.who(&mut browser).await, club.sent().len()), ("bob".to_owned(), WHOLE.len()), "and is due again");
+}
+
 #[tokio::test]
 async fn a_clock_that_steps_back_harms_nobody() {
     let club = Club::new();

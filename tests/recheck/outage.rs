@@ -1,10 +1,12 @@
 //! The provider can't be asked: the session lives on for its grace, and then as the site has chosen.
 
+use std::task::{Context, Poll, Waker};
+
 use tower_signin::{HttpErrorKind, WhenUnchecked};
 
 use crate::site::{Answer, set_cookies};
 use crate::support::text;
-use crate::{Club, EVERY, GRACE, SESSION, failure, is_check, json, seconds, set, sets, told};
+use crate::{Club, EVERY, GRACE, LIFE, SESSION, failure, is_check, json, seconds, set, sets, told};
 
 /// None of these is the provider's word on the person: much of it is on this site's own key, or of something in between.
 fn outages() -> Vec<(&'static str, fn() -> Answer)> {
@@ -170,6 +172,34 @@ async fn a_provider_that_never_answers_holds_nobody_for_ever() {
     assert_eq!(club.get(&mut browser, "/guarded").await.status(), 503);
     assert_eq!(before.elapsed().as_secs(), 20, "at once while the next check pauses");
     assert_eq!(club.sent(), ["status"]);
+}
+
+/// Who goes on without an answer in any case need not wait for it longer.
+#[tokio::test(start_paused = true)]
+async fn a_site_that_goes_on_holds_people_for_two_seconds() {
+    let club = Club::with(|builder| builder.recheck_outage(seconds(0), WhenUnchecked::SignedIn));
+    let mut browser = club.due().await;
+    let _never = club.site.upstream.hold(is_check);
+    let before = tokio::time::Instant::now();
+    assert_eq!(club.who(&mut browser).await, "bob");
+    assert_eq!(before.elapsed().as_secs(), 2);
+}
+
+/// Nothing can be asked there, and nothing panics.
+#[test]
+fn outside_of_a_runtime_a_session_goes_on_for_its_grace() {
+    let (club, mut browser) = crate::support::block_on(async {
+        let club = Club::new();
+        let browser = club.signed_in().await;
+        (club, browser)
+    });
+    for (case, by, expected) in [("a check", EVERY, "bob"), ("a refresh as well", LIFE - 60 - EVERY, "nobody")] {
+        club.advance(by);
+        let mut answer = Box::pin(club.get(&mut browser, "/"));
+        let polled = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(response) = polled else { panic!("{case}: it waits") };
+        assert_eq!((text(&response), set_cookies(&response)), (expected, vec![]), "{case}");
+    }
 }
 
 /// What comes too late for one request is there for the next.

@@ -59,15 +59,15 @@ async fn is_asked_with_what_the_session_holds() {
 }
 
 #[tokio::test]
-async fn four_errors_are_its_word_on_the_person_and_no_other_is() {
-    use ErrorKind::{ClaimRequired, ExchangeRejected, NotVerified, OwnershipRequired};
+async fn three_errors_are_its_word_on_the_person_and_no_other_is() {
+    use ErrorKind::{ClaimRequired, NotVerified, OwnershipRequired};
     for kind in ErrorKind::ALL {
         let own = Own::default();
         let site = Site::of(own.clone(), CALLBACK, |builder| builder.keep_tokens().recheck_every(seconds(60)));
         let mut browser = site.signed_in().await;
         *own.refuses.lock().unwrap() = Some(*kind);
         site.clock.advance(seconds(60));
-        let ends = [ClaimRequired, ExchangeRejected, NotVerified, OwnershipRequired].contains(kind);
+        let ends = [ClaimRequired, NotVerified, OwnershipRequired].contains(kind);
         let response = site.get(&mut browser, "/").await;
         assert_eq!(text(&response), if ends { "nobody" } else { "ada" }, "{kind:?}");
         assert_eq!(browser.jar.contains_key(crate::SESSION), !ends, "{kind:?}");

@@ -159,6 +159,7 @@ async fn signing_out_counts_here_though_the_store_is_not_told() {
             assert_eq!(told(&ask(&stored.site, &copy, fetch("/guarded")).await), said(401, "not_signed_in"), "{name}");
             // A second click, or another tab's, reaches the store.
             assert_eq!(sign_out(&stored.site, &mut copy).await.status(), 303, "{name}");
+            assert!(stored.store.sessions().is_empty(), "{name}");
         }
     }
 }
@@ -228,5 +229,21 @@ async fn a_hundred_requests_to_a_store_that_hangs_wait_five_seconds_together() {
             assert_eq!(told, said(503, "session_unavailable"), "{kind:?}");
         }
         assert_eq!(began.elapsed(), Duration::from_secs(5), "{kind:?}");
+    }
+}
+
+/// The provider has answered; what is left to write down is for other nodes.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_until_a_check_is_noted() {
+    for kind in KINDS {
+        let stored = Stored::with(kind, |builder| builder.recheck_every(Duration::from_secs(60)));
+        let mut browser = stored.signed_in().await;
+        stored.clock.set(crate::at(60));
+        stored.store.fail(&[Step::Update], Fault::Hangs);
+        let began = Instant::now();
+        assert_eq!(open(&stored.site, &mut browser).await, Kept, "{kind:?}");
+        assert!(began.elapsed().is_zero(), "{kind:?}: {:?}", began.elapsed());
+        settle().await;
+        assert_eq!(stored.store.count(Step::Update), 1, "{kind:?}");
     }
 }

@@ -115,6 +115,20 @@ fn forgeries() -> Vec<(String, Forge)> {
     all
 }
 
+/// A newer version wrote it, say, or this node lacks its key: who signs out is out at every node all the same.
+#[tokio::test]
+async fn signing_out_deletes_a_record_that_can_t_be_read_here() {
+    for kind in KINDS {
+        let stored = Stored::new(kind);
+        let mut browser = stored.signed_in().await;
+        stored.store.falsify(|record| SessionRecord::new([9; 200], record.generation(), record.expires_at()));
+        assert_eq!(open(&stored.site, &mut browser).await, Ignored, "{kind:?}");
+        let response = sign_out(&stored.site, &mut browser).await;
+        assert!(set_cookies(&response).contains(&deleted(SESSION)), "{kind:?}");
+        assert!(stored.store.sessions().is_empty(), "{kind:?}");
+    }
+}
+
 /// Of its own session, and cut or changed by one byte, at each place.
 #[tokio::test]
 async fn a_sealed_record_that_was_touched_anywhere_is_nobody() {

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use tower::ServiceExt as _;
 use tower_signin::{Builder, SessionEnd};
 
 use crate::Visit::{Kept, Over};
@@ -263,6 +266,27 @@ async fn a_clock_that_steps_back_signs_nobody_out_and_shortens_nothing() {
             assert_eq!(stored.visit(&mut browser, second).await, expected, "{kind:?}: second {second}");
         }
         assert_eq!(stored.visit(&mut browser, 348).await, Over, "{kind:?}");
+    }
+}
+
+/// A renewal waits for the store, which fails in the end; meanwhile somebody signs out.
+#[tokio::test]
+async fn a_renewal_that_fails_lets_nobody_in_who_has_signed_out() {
+    for kind in KINDS {
+        let stored = Rules(600, Some(100)).stored(kind);
+        let mut browser = stored.signed_in().await;
+        stored.clock.set(at(50));
+        let touch = stored.store.hold_next(Step::Touch);
+        stored.store.fail(&[Step::Touch], Fault::Unreachable);
+        let request = crate::page("/").header("cookie", browser.cookie_header().unwrap()).body(Bytes::new()).unwrap();
+        let waiting = tokio::spawn(stored.sign_in_service().oneshot(request));
+        settle().await;
+        assert_eq!(stored.store.count(Step::Touch), 1, "{kind:?}");
+        sign_out(&stored.site, &mut browser).await;
+        touch.before.add_permits(1);
+        touch.after.add_permits(1);
+        let body = waiting.await.unwrap().unwrap().into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, "nobody", "{kind:?}");
     }
 }
 

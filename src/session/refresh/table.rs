@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_pair_is_kept_for_a_minute_and_known_to_be_spent_for_an_hour() {
+    fn a_fresh_pair_is_kept_for_an_hour_and_known_to_be_spent_for_a_day() {
         let mut table = Table::default();
         let id = session(1);
         run(&mut table, id, 1, 0);
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_pair_has_a_minute_of_its_own() {
+    fn a_newer_pair_has_an_hour_of_its_own() {
         let mut table = Table::default();
         let id = session(1);
         table.end(id, &fresh(id, 2), 1000);
