@@ -211,7 +211,10 @@ pub(crate) async fn set_checked(inner: &Inner, id: StoredId, at: u64) {
         let Some(mut found) = Loaded::read(inner, store, id, &record) else { return Ok(true) };
         found.session.set_checked(at);
         let bytes = to_bytes(inner, store, &id.key(), &found.session).ok();
-        match bytes.and_then(|bytes| record.successor(bytes, record.expires_at())) {
+        // Another request may have moved the end since the record was loaded, as far as this, and an update can move it back.
+        let latest = latest_end(inner, &found.session, unix_seconds(inner.clock.now()));
+        let end = from_unix_seconds(latest.max(found.ends_at()));
+        match bytes.and_then(|bytes| record.successor(bytes, end)) {
             Some(next) => within_time(|| store.sessions.update(id.key(), next)).await,
             None => Ok(true),
         }
