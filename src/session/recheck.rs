@@ -131,6 +131,8 @@ pub(crate) struct Due {
     pub(crate) session: Session,
     /// Those that are good now.
     pub(crate) tokens: Option<Arc<KeptTokens>>,
+    /// Whether newer ones were due and could not be had.
+    pub(crate) is_unrefreshed: bool,
     pub(crate) stored: Option<StoredId>,
 }
 
@@ -149,9 +151,8 @@ impl Rechecks {
     }
 
     /// When a session passed last, as far as is known here.
-    pub(crate) fn passed_at(&self, session: &Session) -> u64 {
-        let known = self.lock().entries.get(session.id()).map_or(0, |entry| entry.passed_at);
-        known.max(session.checked_at())
+    pub(crate) fn passed_at(&self, session: &Session, now: u64) -> u64 {
+        self.lock().passed_at(session, now)
     }
 
     /// A verdict that is known, or what to wait for.
@@ -164,9 +165,9 @@ impl Rechecks {
             return Ok(Verdict::Ended);
         }
         table.forget_old(rules, now);
-        let (mut passed_at, mut failures) = (due.session.checked_at(), 0);
+        let passed_at = table.passed_at(&due.session, now);
+        let mut failures = 0;
         if let Some(entry) = table.entries.get(&id) {
-            passed_at = passed_at.max(entry.passed_at);
             failures = entry.failures;
             match &entry.progress {
                 Progress::Running(verdict) => return Err(verdict.clone()),
@@ -199,6 +200,17 @@ impl Rechecks {
 }
 
 impl Table {
+    /// What is known here counts for more than a time that lies ahead: a cookie from a wrong clock can be sent again and
+    /// again, and would have the provider asked each time.
+    fn passed_at(&self, session: &Session, now: u64) -> u64 {
+        let checked_at = session.checked_at();
+        match self.entries.get(session.id()) {
+            Some(entry) if checked_at > now.saturating_add(CLOCK_SKEW) => entry.passed_at,
+            Some(entry) => entry.passed_at.max(checked_at),
+            None => checked_at,
+        }
+    }
+
     /// Forgets what is due again and out of grace: nothing is lost by asking anew.
     fn forget_old(&mut self, rules: Rules, now: u64) {
         let kept = rules.every.saturating_add(rules.grace).as_secs();
@@ -280,7 +292,13 @@ async fn ask(inner: &Inner, due: &Due) -> Result<(), Error> {
     let context = Context::new(&*inner.http, inner.clock.now(), &inner.redirect.text);
     // By another clock they may have ended, which is no word on the person.
     let soon = unix_seconds(inner.clock.now()).saturating_add(CLOCK_SKEW);
-    if let Some(kept) = due.tokens.as_ref().filter(|kept| !kept.have_ended(soon)) {
+    let asked_after = due.tokens.as_ref().filter(|kept| !kept.have_ended(soon));
+    if asked_after.is_none() && due.is_unrefreshed {
+        // Else whoever keeps this site from refreshing them keeps a person in whose authorization is over.
+        let reason = "the authorization can't be asked after: its tokens could not be refreshed";
+        return Err(Error::new(ErrorKind::ProviderFailed).with_reason(reason));
+    }
+    if let Some(kept) = asked_after {
         match inner.provider.is_active(context, kept.tokens()).await {
             Ok(true) => {}
             // A refresh may have replaced them while the question was on its way.
