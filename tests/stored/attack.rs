@@ -1,19 +1,26 @@
 //! Who can write to the store, break it, or keeps old cookies, gains nothing by it.
 
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::header::COOKIE;
-use http::{Method, Request};
+use http::{Method, Request, Response};
+use http_body_util::Full;
+use tokio::time::Instant;
 use tower::buffer::BufferLayer;
-use tower::{Layer as _, Service as _, ServiceExt as _};
+use tower::limit::ConcurrencyLimitLayer;
+use tower::{Layer as _, Service as _, ServiceExt as _, service_fn};
 use tower_signin::{Builder, ManualClock, SessionEnd, SessionRecord};
 
 use crate::Visit::{Ignored, Over};
 use crate::double::{Double, Fault, KINDS, Kind, STEPS, Step};
-use crate::site::{BOB, set_cookies};
-use crate::support::{Browser, navigation, text};
+use crate::site::{BOB, CODE, Started, set_cookies};
+use crate::support::{Browser, location, navigation, text};
 use crate::{SESSION, Stored, ask, at, fetch, identity, node, open, page, ring, said, settle, sign_out, told};
 
 /// The one worker of a buffer would be gone for everybody.
@@ -268,4 +275,125 @@ async fn a_flood_of_sign_outs_leaves_no_task_behind() {
     tokio::time::sleep(Duration::from_secs(6)).await;
     settle().await;
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), before);
+}
+
+/// One hanging look holds the only turn of a service that takes one request at a time, and no longer than it may.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_blocks_a_limited_service_for_seconds_only() {
+    let stored = Stored::new(Kind::Later);
+    let browser = stored.signed_in().await;
+    stored.store.fail(&STEPS, Fault::Hangs);
+    let limited = ConcurrencyLimitLayer::new(1)
+        .layer(service_fn(|_: Request<Bytes>| async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) }));
+    let service = stored.site.sign_in.layer().layer(limited);
+    let request = page("/").header(COOKIE, browser.cookie_header().unwrap()).body(Bytes::new()).unwrap();
+    let began = Instant::now();
+    let hanging = tokio::spawn(service.clone().oneshot(request));
+    settle().await;
+    let login = page("/api/login").body(Bytes::new()).unwrap();
+    assert_eq!(service.clone().oneshot(login).await.unwrap().status(), 303);
+    assert!(began.elapsed() <= Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(hanging.await.unwrap().unwrap().status(), 200);
+}
+
+/// Each node behind one address keeps sessions of its own: a mistake that must end on a page, not in a loop.
+#[tokio::test]
+async fn nodes_that_share_no_store_end_the_loop_on_a_page() {
+    for kind in KINDS {
+        let (one, other) = (Stored::new(kind), Stored::new(kind));
+        let mut browser = Browser::new();
+        for round in 0.. {
+            assert!(round < 20, "{kind:?}: a loop");
+            let login = navigation(Method::GET, &one.site.login("/guarded"), "same-origin");
+            let response = one.site.visit(&mut browser, login).await;
+            if response.status() != 303 {
+                assert_eq!(told(&response).1, "sign_in_loop", "{kind:?}");
+                break;
+            }
+            let started = Started::at(&location(&response));
+            assert_eq!(one.site.get(&mut browser, &started.callback(CODE)).await.status(), 303, "{kind:?}");
+            let guarded = ask(&other.site, &browser, page("/guarded")).await;
+            assert_eq!(guarded.status(), 303, "{kind:?}");
+            browser.keep(&guarded);
+        }
+    }
+}
+
+/// Cookies, keys and records, at every level of the log, while the store fails in every way.
+#[tokio::test(start_paused = true)]
+async fn no_log_shows_a_cookie_a_key_or_a_record() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+    let writer = log.clone();
+    let _logging = tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
+    let mut secrets = Vec::new();
+    for kind in KINDS {
+        for fault in [Fault::Unreachable, Fault::Failed, Fault::Hangs, Fault::Panics, Fault::PanicsAtOnce] {
+            let idle = Duration::from_secs(100);
+            let stored = Stored::with(kind, |builder| {
+                builder.session_idle_timeout(idle).recheck_every(Duration::from_secs(60)).keep_tokens()
+            });
+            let mut browser = stored.signed_in().await;
+            secrets.extend(secrets_of(&stored, &browser));
+            for failing in [&STEPS[..], &[Step::Touch], &[Step::Update], &[Step::Delete]] {
+                stored.store.fail(failing, fault);
+                for second in [0, 65, 130] {
+                    stored.clock.set(at(second));
+                    for request in [page("/"), page(&stored.site.login("/x")), page("/api/callback?code=c&state=s")] {
+                        stored.site.visit(&mut browser, request).await;
+                    }
+                    settle().await;
+                }
+            }
+            stored.store.recover();
+            let mut another = stored.site.signed_in().await;
+            secrets.extend(secrets_of(&stored, &another));
+            stored.store.falsify(|record| {
+                SessionRecord::new([record.bytes(), &[0]].concat(), record.generation(), record.expires_at())
+            });
+            stored.site.visit(&mut another, page("/")).await;
+            stored.store.falsify(|record| record);
+            stored.store.fail(&[Step::Delete], fault);
+            sign_out(&stored.site, &mut another).await;
+            settle().await;
+        }
+    }
+    let text = log.text();
+    for expected in ["session store", "still in the session store", "a record of the session store was changed"] {
+        assert!(text.contains(expected), "nothing was logged of {expected:?}");
+    }
+    for secret in secrets {
+        assert!(secret.len() >= 16, "{secret:?} is too short to search for");
+        assert!(!text.contains(&secret), "{secret} is in the log");
+    }
+}
+
+/// The cookies of a browser, and the newest session in every form in which a log could show it.
+fn secrets_of(stored: &Stored, browser: &Browser) -> Vec<String> {
+    let (key, record) = stored.store.sessions().pop().unwrap();
+    let list = |bytes: &[u8]| format!("{:?}", &bytes[..8]).replace(['[', ']'], "");
+    let mut secrets: Vec<_> = browser.jar.values().cloned().collect();
+    secrets.extend([key.to_hex()[..32].to_owned(), URL_SAFE_NO_PAD.encode(key.as_bytes())]);
+    secrets.extend([list(key.as_bytes()), list(record.bytes()), URL_SAFE_NO_PAD.encode(&record.bytes()[..30])]);
+    secrets
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
