@@ -11,6 +11,7 @@ mod gone;
 mod keys;
 mod lifetimes;
 mod orders;
+mod races;
 mod sign_in;
 #[path = "../support/site.rs"]
 mod site;
