@@ -249,7 +249,8 @@ impl Builder {
 
     /// How long a session goes on, after a check was due, while the provider can't be asked, and what becomes of it then. An
     /// hour by default, and then [`WhenUnchecked::Unavailable`]; at most 400 days. Needs
-    /// [`recheck_every`](Self::recheck_every).
+    /// [`recheck_every`](Self::recheck_every). Where [tokens are kept](Self::keep_tokens) and could not be refreshed before
+    /// their end, the provider can't be asked either, though [sessions outlive them](Self::sessions_outlive_tokens).
     ///
     /// ```
     /// use std::time::Duration;

@@ -131,7 +131,8 @@ impl Identity {
     /// # }
     /// ```
     pub fn ended(&self) -> impl Future<Output = SessionEnd> + Send + use<> {
-        Arc::clone(&self.0.registry).ended(*self.session().id(), self.0.ends_at, self.0.key)
+        let (session, registry) = (self.session(), Arc::clone(&self.0.registry));
+        registry.ended(*session.id(), self.0.ends_at, session.absolute_end(), self.0.key)
     }
 
     pub(crate) fn session(&self) -> &Session {

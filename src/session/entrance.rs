@@ -78,7 +78,7 @@ impl Entrance {
             Presented::Session(current) => current,
         };
         let kept = match tokens::present(inner, headers, &current.session) {
-            tokens::Presented::None => return Self::checked(inner, current, None),
+            tokens::Presented::None => return Self::checked(inner, current, None, false),
             tokens::Presented::Missing => return Told::Now(Self::Unrecognised { delete: None }),
             tokens::Presented::Tokens(kept) => Arc::new(kept),
         };
@@ -87,21 +87,29 @@ impl Entrance {
             let inner = Arc::clone(inner);
             return Told::Later(Box::pin(async move {
                 match with_newest_tokens(Arc::clone(&inner), current, kept).await {
-                    Self::SignedIn(current, carried) => match Self::checked(&inner, current, carried) {
-                        Told::Now(entrance) => entrance,
-                        Told::Later(entrance) => entrance.await,
-                    },
+                    Self::SignedIn(current, carried) => {
+                        let is_unrefreshed = !carried.as_ref().is_some_and(|carried| carried.is_fresh);
+                        match Self::checked(&inner, current, carried, is_unrefreshed) {
+                            Told::Now(entrance) => entrance,
+                            Told::Later(entrance) => entrance.await,
+                        }
+                    }
                     entrance => entrance,
                 }
             }));
         }
         // What can't be refreshed and has ended is of no use, where the session outlives it.
         let carried = Some(CarriedTokens { tokens: kept, is_fresh: false }).filter(|it| !it.tokens.have_ended(now));
-        Self::checked(inner, current, carried)
+        Self::checked(inner, current, carried, false)
     }
 
     /// Has the provider asked again where that is due.
-    fn checked(inner: &Arc<Inner>, mut current: Current, carried: Option<CarriedTokens>) -> Told<Self> {
+    fn checked(
+        inner: &Arc<Inner>,
+        mut current: Current,
+        carried: Option<CarriedTokens>,
+        is_unrefreshed: bool,
+    ) -> Told<Self> {
         let Some(rules) = inner.recheck else { return Told::Now(Self::SignedIn(current, carried)) };
         let now = unix_seconds(inner.clock.now());
         if !rules.is_due(current.session.checked_at(), now) {
@@ -112,7 +120,7 @@ impl Entrance {
             current.check_passed(passed_at);
             return Told::Now(Self::SignedIn(current, carried));
         }
-        Told::Later(Box::pin(after_check(Arc::clone(inner), rules, current, carried)))
+        Told::Later(Box::pin(after_check(Arc::clone(inner), rules, current, carried, is_unrefreshed)))
     }
 }
 
@@ -121,11 +129,12 @@ async fn after_check(
     rules: Rules,
     mut current: Current,
     carried: Option<CarriedTokens>,
+    is_unrefreshed: bool,
 ) -> Entrance {
     let sign_ins = inner.registry.sign_ins();
     let passed_at = inner.rechecks.passed_at(&current.session, unix_seconds(inner.clock.now()));
     let tokens = carried.as_ref().map(|carried| Arc::clone(&carried.tokens));
-    let due = Due { session: current.session.clone(), tokens, stored: current.stored };
+    let due = Due { session: current.session.clone(), tokens, is_unrefreshed, stored: current.stored };
     let verdict = Rechecks::check(Arc::clone(&inner), rules, due);
     let verdict = if rules.allow_unchecked(passed_at, unix_seconds(inner.clock.now())) {
         patiently(verdict).await.unwrap_or(Verdict::Unknown(passed_at))

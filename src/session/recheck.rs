@@ -136,6 +136,8 @@ pub(crate) struct Due {
     pub(crate) session: Session,
     /// Those that are good now.
     pub(crate) tokens: Option<Arc<KeptTokens>>,
+    /// Whether newer ones were due and could not be had.
+    pub(crate) is_unrefreshed: bool,
     pub(crate) stored: Option<StoredId>,
 }
 
@@ -297,7 +299,13 @@ async fn ask(inner: &Inner, due: &Due) -> Result<(), Error> {
     let context = Context::new(&*inner.http, inner.clock.now(), &inner.redirect.text);
     // By another clock they may have ended, which is no word on the person.
     let soon = unix_seconds(inner.clock.now()).saturating_add(CLOCK_SKEW);
-    if let Some(kept) = due.tokens.as_ref().filter(|kept| !kept.have_ended(soon)) {
+    let asked_after = due.tokens.as_ref().filter(|kept| !kept.have_ended(soon));
+    if asked_after.is_none() && due.is_unrefreshed {
+        // Else whoever keeps this site from refreshing them keeps a person in whose authorization is over.
+        let reason = "the authorization can't be asked after: its tokens could not be refreshed";
+        return Err(Error::new(ErrorKind::ProviderFailed).with_reason(reason));
+    }
+    if let Some(kept) = asked_after {
         match inner.provider.is_active(context, kept.tokens()).await {
             Ok(true) => {}
             // A refresh may have replaced them while the question was on its way.

@@ -161,11 +161,12 @@ impl Registry {
     }
 
     /// Waits until a session is over. Renewals count from the call on, not from the first poll. `key` is what the store knows
-    /// it by.
+    /// it by; no end in the store counts beyond `latest`.
     pub(crate) fn ended(
         self: Arc<Self>,
         id: SessionId,
         ends_at: u64,
+        latest: u64,
         key: Option<SessionKey>,
     ) -> impl Future<Output = SessionEnd> + Send {
         let mut watcher = Watcher::new(self, id, ends_at);
@@ -181,7 +182,7 @@ impl Registry {
                 let nap = LOOK_AT_CLOCK.min(Duration::from_secs(left));
                 if timeout(nap, watcher.receiver.changed()).await.is_err() {
                     match watcher.registry.end_in_store(key).await {
-                        Some(Some(later)) => watcher.registry.renewed(&id, later),
+                        Some(Some(later)) => watcher.registry.renewed(&id, later.min(latest)),
                         Some(None) if unix_seconds(watcher.registry.clock.now()) < state.ends_at => {
                             return watcher.registry.end_of(&id).unwrap_or(SessionEnd::Elsewhere);
                         }
@@ -296,7 +297,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_is_told_and_leaves_nothing_behind() {
         let (clock, registry) = registry();
-        let wait = |ends_at| tokio::spawn(Arc::clone(&registry).ended([1; 16], ends_at, None));
+        let wait = |ends_at| tokio::spawn(Arc::clone(&registry).ended([1; 16], ends_at, ends_at, None));
         let (one, other) = (wait(2000), wait(2000));
         tokio::task::yield_now().await;
         assert_eq!(registry.lock().watched[&[1; 16]].watchers, 2);
@@ -340,7 +341,7 @@ mod tests {
         };
 
         assert!(memory.create(key, SessionRecord::new([], 0, at(1100))).await.unwrap());
-        let renewed = tokio::spawn(Arc::clone(&registry).ended([1; 16], 1100, Some(key)));
+        let renewed = tokio::spawn(Arc::clone(&registry).ended([1; 16], 1100, 9000, Some(key)));
         tokio::task::yield_now().await;
         assert!(memory.touch(key, at(1300)).await.unwrap());
         pass(290).await;
@@ -349,7 +350,7 @@ mod tests {
         assert_eq!(renewed.await.unwrap(), SessionEnd::Expired);
 
         assert!(memory.create(key, SessionRecord::new([], 0, at(9000))).await.unwrap());
-        let deleted = tokio::spawn(Arc::clone(&registry).ended([2; 16], 9000, Some(key)));
+        let deleted = tokio::spawn(Arc::clone(&registry).ended([2; 16], 9000, 9000, Some(key)));
         pass(120).await;
         assert!(!deleted.is_finished());
         memory.delete(key).await.unwrap();

@@ -1,6 +1,8 @@
 //! Sessions that live in a store: their cookie holds an id, sealed.
 
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -55,12 +57,12 @@ impl Store {
     /// Asks for what can't be there, to see whether it answers.
     pub(crate) async fn check(&self) -> Result<(), StoreError> {
         let Ok(id) = StoredId::draw() else { return Ok(()) };
-        within_time(self.sessions.load(id.key())).await.map(drop)
+        within_time(|| self.sessions.load(id.key())).await.map(drop)
     }
 
     /// When a session ends, or `None` where there is none.
     pub(crate) async fn end_of(&self, key: SessionKey) -> Result<Option<u64>, StoreError> {
-        let record = within_time(self.sessions.load(key)).await?;
+        let record = within_time(|| self.sessions.load(key)).await?;
         Ok(record.map(|record| unix_seconds(record.expires_at())))
     }
 
@@ -119,7 +121,7 @@ pub(crate) async fn create(inner: &Inner, store: &Store, id: StoredId, session: 
     }
     let bytes = to_bytes(inner, store, &id.key(), session)?;
     let record = SessionRecord::new(bytes, 0, from_unix_seconds(session.ends_at()));
-    match within_time(store.sessions.create(id.key(), record)).await {
+    match within_time(|| store.sessions.create(id.key(), record)).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::new(ErrorKind::Internal).with_reason("the session store says that a new id is taken")),
         Err(error) => Err(Error::new(ErrorKind::StoreFailed).with_retry_after(RETRY_AFTER).with_source(error)),
@@ -132,7 +134,7 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
     let Some(store) = &inner.store else { return ignored };
     // Whoever signs in while the store is asked has another cookie by the time of the answer.
     let over = Presented::Refused { delete: Some(Deletion::begin(&inner, true)), stored: Some(id) };
-    let loaded = within_time(store.sessions.load(id.key())).await;
+    let loaded = within_time(|| store.sessions.load(id.key())).await;
     // Whoever ended it could not reach the store, or came in between. The cookies have been seen to.
     let is_left = || inner.registry.has_ended(&id.session_id());
     let record = match loaded {
@@ -189,7 +191,7 @@ async fn renew(
         let bytes = to_bytes(inner, store, &key, &session.renewed(now, end)).ok();
         let record = bytes.and_then(|bytes| found.record.successor(bytes, from_unix_seconds(end)));
         let Some(record) = record else { return Ok(Some(ends_at.min(latest))) };
-        if !within_time(store.sessions.update(key, record)).await? {
+        if !within_time(|| store.sessions.update(key, record)).await? {
             // Somebody else was first, and has seen to it.
             return Ok(Some(ends_at.min(latest)));
         }
@@ -199,7 +201,7 @@ async fn renew(
         if latest < ends_at.saturating_add(step) {
             return Ok(Some(ends_at.min(latest)));
         }
-        if !within_time(store.sessions.touch(key, from_unix_seconds(latest))).await? {
+        if !within_time(|| store.sessions.touch(key, from_unix_seconds(latest))).await? {
             return Ok(None);
         }
     }
@@ -212,12 +214,15 @@ async fn renew(
 pub(crate) async fn set_checked(inner: &Inner, id: StoredId, at: u64) {
     let Some(store) = &inner.store else { return };
     let noted = async {
-        let Some(record) = within_time(store.sessions.load(id.key())).await? else { return Ok(true) };
+        let Some(record) = within_time(|| store.sessions.load(id.key())).await? else { return Ok(true) };
         let Some(mut found) = Loaded::read(inner, store, id, &record) else { return Ok(true) };
         found.session.set_checked(at);
         let bytes = to_bytes(inner, store, &id.key(), &found.session).ok();
-        match bytes.and_then(|bytes| record.successor(bytes, record.expires_at())) {
-            Some(next) => within_time(store.sessions.update(id.key(), next)).await,
+        // Another request may have moved the end since the record was loaded, as far as this, and an update can move it back.
+        let latest = latest_end(inner, &found.session, unix_seconds(inner.clock.now()));
+        let end = from_unix_seconds(latest.max(found.ends_at()));
+        match bytes.and_then(|bytes| record.successor(bytes, end)) {
+            Some(next) => within_time(|| store.sessions.update(id.key(), next)).await,
             None => Ok(true),
         }
     };
@@ -229,7 +234,7 @@ pub(crate) async fn set_checked(inner: &Inner, id: StoredId, at: u64) {
 /// Has the store forget a session. Nothing more can be done where it fails than to say so.
 pub(crate) async fn delete(inner: Arc<Inner>, id: StoredId) {
     let Some(store) = &inner.store else { return };
-    if let Err(error) = within_time(store.sessions.delete(id.key())).await {
+    if let Err(error) = within_time(|| store.sessions.delete(id.key())).await {
         let source = std::error::Error::source(&error);
         tracing::error!(
             session = %LogId(&id.session_id()), %error, source,
@@ -288,9 +293,16 @@ impl<'a> Loaded<'a> {
     }
 }
 
-/// The clock is only started for what is not there at once.
-async fn within_time<T>(mut answer: BoxFuture<'_, Result<T, StoreError>>) -> Result<T, StoreError> {
-    let at_once = poll_fn(|cx| match answer.as_mut().poll(cx) {
+/// The clock is only started for what is not there at once. A store that panics has not answered: it must take nobody else
+/// along, such as all who share a `Buffer` with this request.
+async fn within_time<'a, T>(step: impl FnOnce() -> BoxFuture<'a, Result<T, StoreError>>) -> Result<T, StoreError> {
+    let panicked = || Err(StoreError::new(StoreErrorKind::Failed).with_source("it panicked"));
+    let Ok(mut answer) = catch_unwind(AssertUnwindSafe(step)) else { return panicked() };
+    let mut answer = poll_fn(move |cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| Poll::Ready(panicked()))
+    });
+    let at_once = poll_fn(|cx| match Pin::new(&mut answer).poll(cx) {
         Poll::Ready(answer) => Poll::Ready(Some(answer)),
         Poll::Pending => Poll::Ready(None),
     });

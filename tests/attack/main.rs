@@ -16,6 +16,7 @@ mod flood;
 mod flows;
 mod forward;
 mod fuzz;
+mod hidden;
 mod inner;
 mod logout;
 mod random;

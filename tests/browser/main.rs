@@ -20,6 +20,7 @@ mod look;
 mod loops;
 mod pages;
 mod providers;
+mod store;
 
 use chromium::Chromium;
 use example::Example;

@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::chromium::Chromium;
 use crate::look::{look, policy_violations};
 use crate::providers::{Obstructed, SaysYes};
+use crate::store;
 use crate::{APPROVE, DENY, approve, assert_page, assert_subject, come_from_elsewhere, cookie_names};
 
 const SIGN_IN: &[&str] = &["Sign in"];
@@ -39,6 +40,7 @@ async fn every_failure_has_a_page_that_says_what_happened_and_what_to_do() {
     providers(&mut gallery).await;
     crowd(&mut gallery).await;
     out_of_reach(&mut gallery).await;
+    store_away(&mut gallery).await;
     let all: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.code()).collect();
     assert_eq!(gallery.shown, all);
     assert_eq!(gallery.without_remedy, [""; 0], "these pages don't say what to do");
@@ -386,6 +388,30 @@ async fn out_of_reach(gallery: &mut Gallery) {
     gallery.chromium.follow("Try again").await;
     gallery.chromium.settle(&app.url("/page"), "return document.querySelector('#subject') != null").await;
     assert_subject(&gallery.chromium, &Account::alice()).await;
+    gallery.forget_cookies().await;
+}
+
+/// The store can't keep the session of who comes back from the provider; then it can.
+async fn store_away(gallery: &mut Gallery) {
+    let dev = DevProvider::start().await.unwrap();
+    let provider = dev.siwbb();
+    let is_away = Arc::new(AtomicBool::new(true));
+    let store = store::MayBeAway::new(&is_away);
+    let app = App::start_on(dev, provider, |builder| builder.session_store(store), |app, _| app).await;
+    gallery.chromium.open(&app.url("/page")).await;
+    approve(&app, &gallery.chromium, "alice").await;
+    gallery.show(ErrorKind::StoreFailed, SIGN_IN).await;
+    is_away.store(false, Ordering::SeqCst);
+    gallery.chromium.follow("Sign in").await;
+    approve(&app, &gallery.chromium, "alice").await;
+    gallery.chromium.settle(&app.url("/page"), "return document.querySelector('#subject') != null").await;
+    assert_subject(&gallery.chromium, &Account::alice()).await;
+    is_away.store(true, Ordering::SeqCst);
+    gallery.chromium.open(&app.url("/page")).await;
+    assert_page(&gallery.chromium, 503, "session_unavailable").await;
+    is_away.store(false, Ordering::SeqCst);
+    gallery.chromium.follow("Try again").await;
+    gallery.chromium.settle(&app.url("/page"), "return document.querySelector('#subject') != null").await;
     gallery.forget_cookies().await;
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "tests")]
 
+mod attack;
 mod due;
 mod ended;
 mod once;

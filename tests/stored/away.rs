@@ -13,7 +13,7 @@ use crate::site::{BOB, CODE, Site, deleted, set_cookies};
 use crate::support::{Browser, code, navigation, text};
 use crate::{SESSION, Stored, ask, fetch, open, page, said, settle, sign_out, told};
 
-const FAULTS: [Fault; 3] = [Fault::Unreachable, Fault::Failed, Fault::Hangs];
+const FAULTS: [Fault; 5] = [Fault::Unreachable, Fault::Failed, Fault::Hangs, Fault::Panics, Fault::PanicsAtOnce];
 
 /// What one question to a store takes that gives this answer.
 fn patience(fault: Fault) -> Duration {

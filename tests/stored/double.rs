@@ -42,6 +42,9 @@ pub(crate) enum Fault {
     Unreachable,
     Failed,
     Hangs,
+    Panics,
+    /// Before there is a future.
+    PanicsAtOnce,
 }
 
 /// Cheap to clone; clones are the same store.
@@ -173,6 +176,7 @@ impl Double {
             };
             (fault, gates)
         };
+        assert_ne!(fault, Some(Fault::PanicsAtOnce), "the store panics");
         let source = || io::Error::from(io::ErrorKind::ConnectionRefused);
         Box::pin(async move {
             if self.0.kind == Kind::Later {
@@ -188,6 +192,7 @@ impl Double {
                 Some(Fault::Unreachable) => Err(StoreError::new(StoreErrorKind::Unreachable).with_source(source())),
                 Some(Fault::Failed) => Err(StoreError::new(StoreErrorKind::Failed)),
                 Some(Fault::Hangs) => pending().await,
+                Some(Fault::Panics | Fault::PanicsAtOnce) => panic!("the store panics"),
             };
             if let Some(gates) = &gates {
                 gates.after.acquire().await.unwrap().forget();

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "tests")]
 
+mod attack;
 mod away;
 mod check;
 mod double;
@@ -10,6 +11,7 @@ mod gone;
 mod keys;
 mod lifetimes;
 mod orders;
+mod races;
 mod sign_in;
 #[path = "../support/site.rs"]
 mod site;

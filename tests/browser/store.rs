@@ -1,0 +1,50 @@
+//! A store of sessions that can be taken away.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use tower_signin::{BoxFuture, MemoryStore, SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind};
+
+pub struct MayBeAway {
+    is_away: Arc<AtomicBool>,
+    sessions: MemoryStore,
+}
+
+impl MayBeAway {
+    pub fn new(is_away: &Arc<AtomicBool>) -> Self {
+        Self { is_away: Arc::clone(is_away), sessions: MemoryStore::new() }
+    }
+
+    fn unless_away<'a, T: Send + 'a>(
+        &self,
+        answer: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(StoreError::new(StoreErrorKind::Unreachable)) });
+        }
+        answer
+    }
+}
+
+impl SessionStore for MayBeAway {
+    fn create(&self, key: SessionKey, record: SessionRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.unless_away(self.sessions.create(key, record))
+    }
+
+    fn load(&self, key: SessionKey) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
+        self.unless_away(self.sessions.load(key))
+    }
+
+    fn update(&self, key: SessionKey, record: SessionRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.unless_away(self.sessions.update(key, record))
+    }
+
+    fn touch(&self, key: SessionKey, expires_at: SystemTime) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.unless_away(self.sessions.touch(key, expires_at))
+    }
+
+    fn delete(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.unless_away(self.sessions.delete(key))
+    }
+}
