@@ -8,9 +8,8 @@ use tokio::time::timeout;
 
 use super::presented::{Current, Presented, Told};
 use super::recheck::{Due, Rechecks, Rules, Verdict, WhenUnchecked};
-use super::refresh::{Outcome, Refreshes};
+use super::refresh::{Outcome, Owner, Refreshes};
 use super::registry::SessionEnd;
-use super::stored;
 use super::tokens::{self, KeptTokens};
 use super::{Session, SessionId};
 use crate::clock::unix_seconds;
@@ -153,7 +152,7 @@ async fn after_check(
             current.check_passed(at);
             Entrance::SignedIn(current, carried)
         }
-        Verdict::Ended => ended_by_provider(&inner, &current, sign_ins),
+        Verdict::Ended => ended_by_provider(&current, sign_ins),
         Verdict::Unknown(passed_at) => match rules.then {
             WhenUnchecked::Unavailable if !rules.is_in_grace(passed_at, unix_seconds(inner.clock.now())) => {
                 Entrance::Unavailable(carried.and_then(|carried| carried.fresh(&current.session)))
@@ -168,17 +167,14 @@ fn is_over(inner: &Inner, current: &Current) -> bool {
     matches!(inner.registry.end_of(current.session.id()), Some(SessionEnd::SignedOut | SessionEnd::Replaced))
 }
 
-fn ended_by_provider(inner: &Arc<Inner>, current: &Current, sign_ins: u64) -> Entrance {
-    if let Some(stored) = current.stored {
-        stored::delete_soon(inner, stored);
-    }
+fn ended_by_provider(current: &Current, sign_ins: u64) -> Entrance {
     Entrance::Unrecognised { delete: Some(Deletion { sign_ins, session: Some(*current.session.id()), is_over: false }) }
 }
 
 async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptTokens>) -> Entrance {
     let sign_ins = inner.registry.sign_ins();
-    let subject = current.session.subject().to_owned();
-    let newest = Refreshes::newest(Arc::clone(&inner), Arc::clone(&held), subject);
+    let of = Owner { subject: current.session.subject().to_owned(), stored: current.stored };
+    let newest = Refreshes::newest(Arc::clone(&inner), Arc::clone(&held), of);
     let outcome = if held.have_ended(unix_seconds(inner.clock.now())) {
         newest.await
     } else {
@@ -192,7 +188,7 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
             tracing::info!(session = %current.session.log_id(), "a request came with tokens that newer ones have replaced");
             Entrance::Unrecognised { delete: None }
         }
-        Outcome::Refused => ended_by_provider(&inner, &current, sign_ins),
+        Outcome::Refused => ended_by_provider(&current, sign_ins),
         Outcome::Unreachable if !held.have_ended(unix_seconds(inner.clock.now())) => {
             Entrance::SignedIn(current, Some(CarriedTokens { tokens: held, is_fresh: false }))
         }

@@ -188,7 +188,8 @@ impl Rechecks {
         drop(table);
 
         let span = tracing::info_span!("recheck", session = %due.session.log_id());
-        let end = End { inner: Arc::clone(inner), session: id, sender, verdict: Verdict::Unknown(passed_at) };
+        let (inner, stored, verdict) = (Arc::clone(inner), due.stored, Verdict::Unknown(passed_at));
+        let end = End { inner, session: id, stored, sender, verdict };
         runtime.spawn(check(end, due).instrument(span));
         Err(receiver)
     }
@@ -247,6 +248,7 @@ impl Table {
 struct End {
     inner: Arc<Inner>,
     session: SessionId,
+    stored: Option<StoredId>,
     sender: watch::Sender<Option<Verdict>>,
     verdict: Verdict,
 }
@@ -255,6 +257,9 @@ impl Drop for End {
     fn drop(&mut self) {
         if self.verdict == Verdict::Ended {
             self.inner.registry.end(self.session, SessionEnd::Revoked);
+            if let Some(stored) = self.stored {
+                stored::delete_soon(&self.inner, stored);
+            }
         }
         let now = unix_seconds(self.inner.clock.now());
         self.inner.rechecks.lock().end(self.session, self.verdict, now);
