@@ -7,9 +7,8 @@ use http::HeaderMap;
 use super::calls::patiently;
 use super::presented::{Current, Presented, Told};
 use super::recheck::{Due, Rechecks, Rules, Verdict};
-use super::refresh::{Outcome, Refreshes};
+use super::refresh::{Outcome, Owner, Refreshes};
 use super::registry::SessionEnd;
-use super::stored;
 use super::tokens::{self, KeptTokens};
 use super::{Session, SessionId};
 use crate::clock::unix_seconds;
@@ -168,8 +167,8 @@ fn ended_by_provider(current: &Current, sign_ins: u64) -> Entrance {
 
 async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptTokens>) -> Entrance {
     let sign_ins = inner.registry.sign_ins();
-    let subject = current.session.subject().to_owned();
-    let newest = Refreshes::newest(Arc::clone(&inner), Arc::clone(&held), subject);
+    let of = Owner { subject: current.session.subject().to_owned(), stored: current.stored };
+    let newest = Refreshes::newest(Arc::clone(&inner), Arc::clone(&held), of);
     let outcome = if held.have_ended(unix_seconds(inner.clock.now())) {
         newest.await
     } else {
@@ -183,12 +182,7 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
             tracing::info!(session = %current.session.log_id(), "a request came with tokens that newer ones have replaced");
             Entrance::Unrecognised { delete: None }
         }
-        Outcome::Refused => {
-            if let Some(stored) = current.stored {
-                stored::delete_soon(&inner, stored);
-            }
-            ended_by_provider(&current, sign_ins)
-        }
+        Outcome::Refused => ended_by_provider(&current, sign_ins),
         Outcome::Unreachable if !held.have_ended(unix_seconds(inner.clock.now())) => {
             Entrance::SignedIn(current, Some(CarriedTokens { tokens: held, is_fresh: false }))
         }

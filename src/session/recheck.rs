@@ -193,7 +193,8 @@ impl Rechecks {
         drop(table);
 
         let span = tracing::info_span!("recheck", session = %due.session.log_id());
-        let end = End { inner: Arc::clone(inner), session: id, sender, verdict: Verdict::Unknown(passed_at) };
+        let (inner, stored, verdict) = (Arc::clone(inner), due.stored, Verdict::Unknown(passed_at));
+        let end = End { inner, session: id, stored, sender, verdict };
         runtime.spawn(check(end, due).instrument(span));
         Err(receiver)
     }
@@ -248,6 +249,7 @@ impl Table {
 struct End {
     inner: Arc<Inner>,
     session: SessionId,
+    stored: Option<StoredId>,
     sender: watch::Sender<Option<Verdict>>,
     verdict: Verdict,
 }
@@ -256,6 +258,9 @@ impl Drop for End {
     fn drop(&mut self) {
         if self.verdict == Verdict::Ended {
             self.inner.registry.end(self.session, SessionEnd::Revoked);
+            if let Some(stored) = self.stored {
+                stored::delete_soon(&self.inner, stored);
+            }
         }
         let now = unix_seconds(self.inner.clock.now());
         self.inner.rechecks.lock().end(self.session, self.verdict, now);
@@ -283,10 +288,6 @@ async fn check(mut end: End, due: Due) {
                 "the provider does not stand by the session any longer; it is over"
             );
             end.verdict = Verdict::Ended;
-            drop(end);
-            if let Some(stored) = due.stored {
-                stored::delete(inner, stored).await;
-            }
         }
         Err(error) => {
             tracing::warn!(code = error.kind().code(), reason = error.reason(), "a session could not be checked again");

@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 use self::table::{Entry, MOST_RUNNING, Table};
 use super::calls::{is_refusal, pause, within_time};
 use super::registry::SessionEnd;
+use super::stored::{self, StoredId};
 use super::tokens::KeptTokens;
 use super::{LogId, SessionId};
 use crate::clock::unix_seconds;
@@ -19,6 +20,13 @@ use crate::config::Inner;
 use crate::error::ErrorKind;
 use crate::provider::Context;
 use crate::telemetry::{Call, timed};
+
+/// Whose tokens they are.
+pub(crate) struct Owner {
+    pub(crate) subject: String,
+    /// Where their session is in the store.
+    pub(crate) stored: Option<StoredId>,
+}
 
 /// How a refresh ended, shared by every request that waits for it.
 #[derive(Clone)]
@@ -49,9 +57,9 @@ impl Default for Refreshes {
 const MOST_REVOKING: usize = 256;
 
 impl Refreshes {
-    /// Refreshes these tokens of `subject`, or joins whoever does already, or has.
-    pub(crate) async fn newest(inner: Arc<Inner>, held: Arc<KeptTokens>, subject: String) -> Outcome {
-        let mut waiter = match Self::start_or_join(&inner, &held, subject) {
+    /// Refreshes these tokens of a session, or joins whoever does already, or has.
+    pub(crate) async fn newest(inner: Arc<Inner>, held: Arc<KeptTokens>, of: Owner) -> Outcome {
+        let mut waiter = match Self::start_or_join(&inner, &held, of) {
             Ok(outcome) => return outcome,
             Err(waiter) => waiter,
         };
@@ -65,7 +73,7 @@ impl Refreshes {
     fn start_or_join(
         inner: &Arc<Inner>,
         held: &Arc<KeptTokens>,
-        subject: String,
+        of: Owner,
     ) -> Result<Outcome, watch::Receiver<Option<Outcome>>> {
         let Ok(runtime) = Handle::try_current() else { return Ok(Outcome::Unreachable) };
         if inner.registry.has_ended(&held.session) {
@@ -101,7 +109,9 @@ impl Refreshes {
         table.running += 1;
         drop(table);
 
-        let end = End { inner: Arc::clone(inner), session: held.session, sender, outcome: Outcome::Unreachable };
+        let Owner { subject, stored } = of;
+        let (inner, session, outcome) = (Arc::clone(inner), held.session, Outcome::Unreachable);
+        let end = End { inner, session, stored, sender, outcome };
         let span = tracing::info_span!("refresh", session = %LogId(&held.session));
         runtime.spawn(refresh(end, Arc::clone(held), subject).instrument(span));
         Err(receiver)
@@ -171,6 +181,7 @@ impl Refreshes {
 struct End {
     inner: Arc<Inner>,
     session: SessionId,
+    stored: Option<StoredId>,
     sender: watch::Sender<Option<Outcome>>,
     outcome: Outcome,
 }
@@ -181,6 +192,9 @@ impl Drop for End {
         self.inner.refreshes.lock().end(self.session, &self.outcome, now);
         if let Outcome::Refused = self.outcome {
             self.inner.registry.end(self.session, SessionEnd::Revoked);
+            if let Some(stored) = self.stored {
+                stored::delete_soon(&self.inner, stored);
+            }
         }
         self.sender.send_replace(Some(self.outcome.clone()));
     }

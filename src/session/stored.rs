@@ -13,7 +13,6 @@ use tokio::time::timeout;
 
 use super::entrance::Deletion;
 use super::presented::{Current, Presented};
-use super::registry::SessionEnd;
 use super::sealed::latest_end;
 use super::store::{SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind};
 use super::throttle::Throttle;
@@ -138,13 +137,7 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
     // Whoever ended it could not reach the store, or came in between. The cookies have been seen to.
     let is_left = || inner.registry.has_ended(&id.session_id());
     let record = match loaded {
-        Ok(record) if is_left() => {
-            // A refusal that came when no request waited for it any more.
-            if record.is_some() && inner.registry.end_of(&id.session_id()) == Some(SessionEnd::Revoked) {
-                delete_soon(&inner, id);
-            }
-            return ignored;
-        }
+        Ok(_) if is_left() => return ignored,
         Ok(Some(record)) => record,
         Ok(None) => return over,
         Err(error) => {

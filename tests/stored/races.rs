@@ -9,9 +9,9 @@ use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
 use crate::double::{KINDS, Step};
-use crate::site::{BOB, CODE};
+use crate::site::{BOB, BOB_ANSWER, CODE, NOW};
 use crate::support::{Browser, navigation};
-use crate::{SESSION, Stored, at, identity, page};
+use crate::{SESSION, Stored, at, identity, page, settle};
 
 fn with(browser: &Browser, request: http::request::Builder) -> Request<Bytes> {
     request.header(COOKIE, browser.cookie_header().unwrap()).body(Bytes::new()).unwrap()
@@ -96,5 +96,45 @@ async fn doubles_of_a_callback_leave_one_session_that_opens() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert_eq!(stored.store.sessions().len(), 1, "{kind:?}, {round}");
+    }
+}
+
+/// The provider's word is for the store as well, whether or not anybody waits for it, and the store is told once.
+#[tokio::test]
+async fn a_session_that_the_provider_ends_is_deleted_once_though_nobody_waits() {
+    let check = (60, 200, r#"{"signedIn":false}"#);
+    let refresh = (3595, 400, r#"{"errorMessage":"Invalid refresh token."}"#);
+    for kind in KINDS {
+        for (second, status, answer) in [check, refresh] {
+            for is_waiting in [true, false] {
+                let name = format!("{kind:?}, {answer}, {is_waiting}");
+                let every = Duration::from_secs(if second == 60 { 60 } else { 7200 });
+                let stored = Stored::with(kind, |builder| builder.keep_tokens().recheck_every(every));
+                let mut pair: serde_json::Value = serde_json::from_str(BOB_ANSWER).unwrap();
+                pair["refresh_token"] = "rt".into();
+                pair["access_token_expires_at"] = ((NOW + 3600) * 1000).into();
+                stored.site.upstream.answer(200, pair.to_string());
+                let browser = stored.signed_in().await;
+                stored.site.upstream.answer(status, answer);
+                let gate = stored.site.upstream.hold(|_| true);
+                stored.clock.set(at(second));
+                let mut running = tokio::task::JoinSet::new();
+                for _ in 0..100 {
+                    running.spawn(stored.sign_in_service().oneshot(with(&browser, page("/"))));
+                }
+                settle().await;
+                assert_eq!(stored.site.upstream.requests().len(), 1, "{name}");
+                if !is_waiting {
+                    running.abort_all();
+                    settle().await;
+                }
+                gate.add_permits(1);
+                settle().await;
+                while running.join_next().await.is_some() {}
+                settle().await;
+                assert_eq!(stored.store.count(Step::Delete), 1, "{name}");
+                assert!(stored.store.sessions().is_empty(), "{name}");
+            }
+        }
     }
 }
