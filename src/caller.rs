@@ -3,7 +3,7 @@
 use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::respond::Audience;
+use crate::respond::{Audience, SEC_FETCH_DEST};
 use crate::route::is_prefetch;
 
 /// Who is being turned away.
@@ -62,7 +62,7 @@ fn is_upgrade(headers: &HeaderMap) -> bool {
 pub(crate) fn is_page(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::GET
         && Audience::of(headers) == Audience::Person
-        && headers.get("sec-fetch-dest").is_none_or(|destination| destination == "document" || destination == "empty")
+        && headers.get(&SEC_FETCH_DEST).is_none_or(|destination| destination == "document" || destination == "empty")
 }
 
 /// The content type of a gRPC request, which the answer repeats without parameters. gRPC knows no method but POST, and

@@ -4,8 +4,9 @@ mod hide;
 
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
-use http::header::COOKIE;
+use http::header::{COOKIE, Entry};
 use http::{HeaderMap, HeaderValue};
+use memchr::memchr;
 
 use crate::oauth::state::is_public_half;
 
@@ -134,20 +135,34 @@ impl Cookies {
     pub(crate) fn scan<'a>(&self, headers: &'a HeaderMap) -> Ours<'a> {
         let session = SessionCookies { first: Found::Nothing, further: [Found::Nothing; MOST_CHUNKS - 1] };
         let mut ours = Ours { session, has_other: false };
-        for (name, value) in pairs(headers) {
-            match self.kind(name) {
-                None => continue,
-                Some(Kind::Session) => ours.session.first.add(value),
-                Some(Kind::Further(index)) => {
-                    if let Some(found) = ours.session.further.get_mut(index) {
-                        found.add(value);
-                    }
-                    ours.has_other = true;
+        for header in headers.get_all(COOKIE) {
+            let mut rest = Some(header.as_bytes());
+            while let Some(pairs) = rest {
+                let (pair, further) = split_at_semicolon(pairs);
+                rest = further;
+                // Most are of others, and that is told by their first bytes.
+                if pair.trim_ascii_start().starts_with(self.session.as_bytes())
+                    && let Some((name, value)) = split_pair(pair)
+                {
+                    self.note(&mut ours, name, value);
                 }
-                Some(Kind::Other) => ours.has_other = true,
             }
         }
         ours
+    }
+
+    fn note<'a>(&self, ours: &mut Ours<'a>, name: &[u8], value: &'a [u8]) {
+        match self.kind(name) {
+            None => {}
+            Some(Kind::Session) => ours.session.first.add(value),
+            Some(Kind::Further(index)) => {
+                if let Some(found) = ours.session.further.get_mut(index) {
+                    found.add(value);
+                }
+                ours.has_other = true;
+            }
+            Some(Kind::Other) => ours.has_other = true,
+        }
     }
 
     /// Every name that we set, and no other.
@@ -226,10 +241,8 @@ impl Cookies {
 
     /// Keeps our cookies out of `Debug` output and out of HTTP/2 header compression.
     pub(crate) fn mark_sensitive(headers: &mut HeaderMap) {
-        for (name, value) in headers.iter_mut() {
-            if name == COOKIE {
-                value.set_sensitive(true);
-            }
+        if let Entry::Occupied(mut cookies) = headers.entry(COOKIE) {
+            cookies.iter_mut().for_each(|cookie| cookie.set_sensitive(true));
         }
     }
 }
@@ -248,6 +261,14 @@ pub(crate) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Found<'a> {
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     let pairs = headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
     pairs.filter_map(split_pair)
+}
+
+/// What stands before the next `;`, and what behind it.
+fn split_at_semicolon(pairs: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match memchr(b';', pairs).and_then(|at| pairs.split_at_checked(at)) {
+        Some((pair, rest)) => (pair, rest.get(1..)),
+        None => (pairs, None),
+    }
 }
 
 fn split_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -33,6 +33,7 @@ use crate::session::store::SessionKey;
 #[derive(Clone)]
 pub struct Identity(Arc<Known>);
 
+#[derive(Clone)]
 struct Known {
     session: Session,
     ends_at: u64,
@@ -133,6 +134,11 @@ impl Identity {
     pub fn ended(&self) -> impl Future<Output = SessionEnd> + Send + use<> {
         let (session, registry) = (self.session(), Arc::clone(&self.0.registry));
         registry.ended(*session.id(), self.0.ends_at, session.absolute_end(), self.0.key)
+    }
+
+    /// The provider stood by the person at this time.
+    pub(crate) fn set_checked(&mut self, at: u64) {
+        Arc::make_mut(&mut self.0).session.set_checked(at);
     }
 
     pub(crate) fn session(&self) -> &Session {

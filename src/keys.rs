@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::{fmt, fs};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64_simd::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use secrecy::zeroize::Zeroizing;
 
 use crate::config_error::ConfigError;
@@ -134,7 +133,7 @@ impl KeyProblem {
 fn parse_key(part: &str) -> Result<Zeroizing<[u8; 32]>, KeyProblem> {
     // What `openssl rand -base64 32` prints is taken as well.
     let alphabet = if part.contains(['+', '/']) { STANDARD_NO_PAD } else { URL_SAFE_NO_PAD };
-    let bytes = Zeroizing::new(alphabet.decode(part).map_err(|_| KeyProblem::NotBase64)?);
+    let bytes = Zeroizing::new(alphabet.decode_to_vec(part).map_err(|_| KeyProblem::NotBase64)?);
     let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| KeyProblem::Length(bytes.len()))?;
     if key.iter().all(|byte| Some(byte) == key.first()) {
         return Err(KeyProblem::AllEqual);

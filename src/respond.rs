@@ -23,10 +23,14 @@ pub(crate) enum Audience {
 
 const HTML: &[u8] = b"text/html";
 
+/// What browsers tell of a request (Fetch Metadata). As names that need no parsing at each request.
+pub(crate) static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+pub(crate) static SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
 impl Audience {
     /// A navigation is a person's; where the browser does not say, asking for HTML by name is.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let is_person = match headers.get("sec-fetch-mode") {
+        let is_person = match headers.get(&SEC_FETCH_MODE) {
             Some(mode) => mode == "navigate",
             None => headers
                 .get_all(ACCEPT)

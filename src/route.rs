@@ -1,6 +1,6 @@
 //! Which requests are ours: a pure function of method, path and headers.
 
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, HeaderName, Method, Uri};
 use url::Url;
 
 use crate::config_error::ConfigError;
@@ -71,7 +71,14 @@ impl Paths {
 
 /// Whether the browser asks ahead of a click, when nothing may start, finish or end.
 pub(crate) fn is_prefetch(headers: &HeaderMap) -> bool {
-    let says = |name: &str| {
+    static PURPOSES: [HeaderName; 4] = [
+        HeaderName::from_static("sec-purpose"),
+        HeaderName::from_static("purpose"),
+        HeaderName::from_static("x-purpose"),
+        HeaderName::from_static("x-moz"),
+    ];
+    static NEXT_ROUTER: HeaderName = HeaderName::from_static("next-router-prefetch");
+    let says = |name: &HeaderName| {
         headers.get_all(name).iter().any(|value| {
             let value = value.as_bytes().to_ascii_lowercase();
             [&b"prefetch"[..], b"prerender", b"preview"]
@@ -79,11 +86,7 @@ pub(crate) fn is_prefetch(headers: &HeaderMap) -> bool {
                 .any(|word| value.windows(word.len()).any(|w| w == *word))
         })
     };
-    says("sec-purpose")
-        || says("purpose")
-        || says("x-purpose")
-        || says("x-moz")
-        || headers.contains_key("next-router-prefetch")
+    PURPOSES.iter().any(says) || headers.contains_key(&NEXT_ROUTER)
 }
 
 /// Which site a request came from, as the browser tells in `Sec-Fetch-Site`.

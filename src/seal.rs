@@ -2,8 +2,7 @@
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 use secrecy::zeroize::Zeroizing;
 
 use crate::config_error::ConfigError;
@@ -96,7 +95,7 @@ impl Seal {
         count: usize,
         plain: &[u8],
     ) -> Result<String, RandomnessFailed> {
-        Ok(URL_SAFE_NO_PAD.encode(self.seal_bytes(purpose, name, count, plain)?))
+        Ok(URL_SAFE_NO_PAD.encode_to_string(self.seal_bytes(purpose, name, count, plain)?))
     }
 
     /// The same as bytes, for a place that takes any.
@@ -108,11 +107,12 @@ impl Seal {
         plain: &[u8],
     ) -> Result<Vec<u8>, RandomnessFailed> {
         let key = self.0.first().ok_or(RandomnessFailed)?;
+        let bound = AssociatedData::new(&key.id, name, count).ok_or(RandomnessFailed)?;
         let mut body = Vec::with_capacity(plain.len() + AES_256_GCM_SIV.tag_len());
         body.extend_from_slice(plain);
         let nonce = key
             .for_purpose(purpose)
-            .seal_in_place_append_tag(Aad::from(associated_data(&key.id, name, count)), &mut body)
+            .seal_in_place_append_tag(Aad::from(bound), &mut body)
             .map_err(|_| RandomnessFailed)?;
         let mut sealed = Vec::with_capacity(HEADER + body.len());
         sealed.push(FORMAT);
@@ -135,7 +135,7 @@ impl Seal {
         count: usize,
         sealed: &[u8],
     ) -> Result<(Vec<u8>, bool), SealError> {
-        let bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| SealError::Unknown)?;
+        let bytes = URL_SAFE_NO_PAD.decode_to_vec(sealed).map_err(|_| SealError::Unknown)?;
         self.open_bytes(purpose, name, count, bytes)
     }
 
@@ -155,11 +155,9 @@ impl Seal {
         let (id, nonce) = rest.split_at(KEY_ID);
         let (index, key) = self.0.iter().enumerate().find(|(_, key)| key.id == id).ok_or(SealError::Unknown)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Unknown)?;
-        let length = key
-            .for_purpose(purpose)
-            .open_in_place(nonce, Aad::from(associated_data(&key.id, name, count)), body)
-            .map_err(|_| SealError::Forged)?
-            .len();
+        let bound = AssociatedData::new(&key.id, name, count).ok_or(SealError::Unknown)?;
+        let length =
+            key.for_purpose(purpose).open_in_place(nonce, Aad::from(bound), body).map_err(|_| SealError::Forged)?.len();
         bytes.truncate(HEADER + length);
         bytes.drain(..HEADER);
         Ok((bytes, index > 0))
@@ -215,10 +213,33 @@ fn expand(secret: &hkdf::Prk, purpose: &str, redirect_uri: &str, out: &mut [u8])
 
 /// Binds a value to its format, key, first cookie, and the number of its cookies. They are sealed as one, so each has but
 /// one place among them.
-fn associated_data(key_id: &[u8; KEY_ID], name: &str, count: usize) -> Vec<u8> {
-    let mut data = Writer::default();
-    data.fixed(&[FORMAT]).fixed(key_id).prefixed(name).fixed(&[0, u8::try_from(count).unwrap_or(u8::MAX)]);
-    data.into_bytes()
+struct AssociatedData {
+    bytes: [u8; Self::ROOM],
+    length: usize,
+}
+
+impl AssociatedData {
+    /// More than any name of ours takes: a prefix of 64 and a flow's 32 behind it.
+    const ROOM: usize = 160;
+
+    /// `None` where the name is too long.
+    fn new(key_id: &[u8; KEY_ID], name: &str, count: usize) -> Option<Self> {
+        let mut data = Self { bytes: [0; Self::ROOM], length: 0 };
+        let length = u32::try_from(name.len()).ok()?.to_be_bytes();
+        let count = [0, u8::try_from(count).unwrap_or(u8::MAX)];
+        for part in [&[FORMAT][..], key_id, &length, name.as_bytes(), &count] {
+            let end = data.length.checked_add(part.len())?;
+            data.bytes.get_mut(data.length..end)?.copy_from_slice(part);
+            data.length = end;
+        }
+        Some(data)
+    }
+}
+
+impl AsRef<[u8]> for AssociatedData {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -256,15 +277,15 @@ mod tests {
         let keys = Keys::generate().unwrap();
         let ours = seal(&keys, "https://a.example");
         let sealed = ours.seal(Purpose::Flow, "name", b"what").unwrap();
-        let bytes = URL_SAFE_NO_PAD.decode(&sealed).unwrap();
+        let bytes = URL_SAFE_NO_PAD.decode_to_vec(&sealed).unwrap();
         for index in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[index] ^= 1;
-            let text = URL_SAFE_NO_PAD.encode(&changed);
+            let text = URL_SAFE_NO_PAD.encode_to_string(&changed);
             assert!(ours.open(Purpose::Flow, "name", text.as_bytes()).is_err(), "byte {index}");
         }
         for length in 0..bytes.len() {
-            let text = URL_SAFE_NO_PAD.encode(&bytes[..length]);
+            let text = URL_SAFE_NO_PAD.encode_to_string(&bytes[..length]);
             assert!(ours.open(Purpose::Flow, "name", text.as_bytes()).is_err(), "length {length}");
         }
     }
@@ -273,9 +294,9 @@ mod tests {
     fn a_newer_format_is_unknown_rather_than_forged() {
         let keys = Keys::generate().unwrap();
         let ours = seal(&keys, "https://a.example");
-        let mut bytes = URL_SAFE_NO_PAD.decode(ours.seal(Purpose::Session, "n", b"x").unwrap()).unwrap();
+        let mut bytes = URL_SAFE_NO_PAD.decode_to_vec(ours.seal(Purpose::Session, "n", b"x").unwrap()).unwrap();
         bytes[0] = FORMAT + 1;
-        let text = URL_SAFE_NO_PAD.encode(&bytes);
+        let text = URL_SAFE_NO_PAD.encode_to_string(&bytes);
         assert_eq!(ours.open(Purpose::Session, "n", text.as_bytes()), Err(SealError::Unknown));
     }
 

@@ -51,17 +51,16 @@ where
     fn call(&mut self, mut request: Request<B>) -> ResponseFuture<S, B> {
         remove_ours(&mut request);
         let inner = &self.sign_in.0;
+        let route = inner.paths.route(request.method(), request.uri());
         let ours = inner.cookies.scan(request.headers());
-        let presented = Presented::of(inner, &ours.session);
-        let arrived = Arrived {
-            route: inner.paths.route(request.method(), request.uri()),
-            came: ours.session.came(),
-            is_marked: ours.has_other || ours.session.first != Found::Nothing,
-            request,
-        };
+        let is_nobody = ours.session.first == Found::Nothing;
+        let presented = (!is_nobody || route != Route::Other).then(|| Presented::of(inner, &ours.session));
+        let (came, is_marked) = (ours.session.came(), ours.has_other || !is_nobody);
+        let arrived = Arrived { route, came, is_marked, request };
         match presented {
-            Told::Now(presented) => arrived.go_on(&self.sign_in, &mut self.inner, presented),
-            Told::Later(presented) => {
+            None => arrived.pass_on(&self.sign_in, &mut self.inner, Told::Now(Entrance::Nobody)),
+            Some(Told::Now(presented)) => arrived.go_on(&self.sign_in, &mut self.inner, presented),
+            Some(Told::Later(presented)) => {
                 ResponseFuture::presenting(self.sign_in.clone(), presented, take_ready(&mut self.inner), arrived)
             }
         }
@@ -87,8 +86,11 @@ impl<B> Arrived<B> {
         let inner = &sign_in.0;
         let (method, uri, headers) = (self.request.method(), self.request.uri(), self.request.headers());
         let answer = match self.route {
-            Route::Other => return self.pass_on(sign_in, service, presented),
-            Route::Login => Told::Now(login(inner, method, uri, headers, presented)),
+            Route::Other => {
+                let told = Entrance::of(inner, headers, presented);
+                return self.pass_on(sign_in, service, told);
+            }
+            Route::Login => Told::Now(login(inner, method, uri, headers, &presented)),
             Route::Logout => logout(inner, method, uri, headers, &presented),
             Route::Callback => match callback(inner, method, uri, headers, &presented) {
                 Callback::Answered(answer) => Told::Now(answer),
@@ -110,11 +112,10 @@ impl<B> Arrived<B> {
     }
 
     /// The ordinary request: the identity is inserted, the inner service called.
-    fn pass_on<S, R>(mut self, sign_in: &SignIn, service: &mut S, presented: Presented) -> ResponseFuture<S, B>
+    fn pass_on<S, R>(mut self, sign_in: &SignIn, service: &mut S, told: Told<Entrance>) -> ResponseFuture<S, B>
     where
         S: Service<Request<B>, Response = Response<R>> + Clone,
     {
-        let told = Entrance::of(&sign_in.0, self.request.headers(), presented);
         let mut after = After::new(sign_in, self.came);
         if self.is_marked {
             if sign_in.0.hide_cookies {

@@ -1,8 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use aws_lc_rs::digest;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode, header};
 use url::{Host, Url, form_urlencoded};
 
@@ -135,7 +134,7 @@ impl Challenge {
         match self {
             Self::S256(challenge) => {
                 let digest = digest::digest(&digest::SHA256, verifier.as_bytes());
-                URL_SAFE_NO_PAD.encode(digest) == *challenge
+                URL_SAFE_NO_PAD.encode_to_string(digest) == *challenge
             }
             Self::Plain(challenge) => verifier == challenge,
         }

@@ -26,7 +26,8 @@ use crate::seal::{Purpose, random};
 use crate::session::Session;
 use crate::session::chunks::is_incomplete;
 use crate::session::entrance::is_recognised;
-use crate::session::presented::{Current, Presented};
+use crate::session::presented::Presented;
+use crate::wire::Reader;
 
 /// More flow cookies than this push the oldest out.
 const MOST_FLOWS: usize = 4;
@@ -36,7 +37,7 @@ pub(crate) fn login(
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
-    presented: Presented,
+    presented: &Presented,
 ) -> Response<Bytes> {
     if let Some(refusal) = refuse_method_or_prefetch(inner, &Method::GET, method, headers) {
         return refusal;
@@ -52,32 +53,31 @@ pub(crate) fn login(
         return respond::see_other(&format!("{}{again}", inner.redirect.origin));
     }
     let came_from = Site::of(headers);
-    let session = match presented {
+    if let Presented::Unavailable(_) = presented {
         // A sign-in could not be kept either.
-        Presented::Unavailable(_) => return unavailable(inner, headers, again),
-        // Every page turns it away, so going on to one would lead back here.
-        Presented::Session(Current { session, .. }) if !is_recognised(inner, headers, &session) => None,
-        Presented::Session(Current { session, .. }) if came_from == Site::Foreign && select_account => {
-            return already_signed_in(inner, headers, &session, &return_to, again);
-        }
+        return unavailable(inner, headers, again);
+    }
+    // Every page turns away what is not recognised, so going on to one would lead back here.
+    let session = presented.session().filter(|session| is_recognised(inner, headers, session));
+    match session.filter(|_| came_from == Site::Foreign) {
+        None => {}
+        Some(session) if select_account => return already_signed_in(inner, headers, session, &return_to, again),
         // The browser carries a fragment over this redirect by itself, and still says that another site began it.
-        Presented::Session(Current { session, .. }) if came_from == Site::Foreign => {
+        Some(session) => {
             return match Rounds::of(inner, headers).sent_back(inner) {
-                AtLogin::Stop(reset) => stop(inner, headers, Some(&session), again, reset),
+                AtLogin::Stop(reset) => stop(inner, headers, Some(session), again, reset),
                 AtLogin::Count(counted) => go_on(&return_to, Some(counted)),
                 AtLogin::GoOn => go_on(&return_to, None),
             };
         }
-        Presented::Session(Current { session, .. }) => Some(session),
-        Presented::Nothing | Presented::Refused { .. } => None,
-    };
+    }
     let site = fragment::answered(query, came_from);
     let is_person = Audience::of(headers) == Audience::Person;
     if inner.keep_fragment && site.is_none() && is_person && !return_to.has_fragment() {
         return fragment::page(inner, select_account, &return_to, came_from);
     }
     let site = site.unwrap_or(came_from);
-    if let Some(session) = session.as_ref().filter(|_| site == Site::Foreign) {
+    if let Some(session) = session.filter(|_| site == Site::Foreign) {
         // Signed in since the page in between was opened. From here a redirect would look like one of this site's own.
         return already_signed_in(inner, headers, session, &return_to, again);
     }
@@ -87,7 +87,7 @@ pub(crate) fn login(
         match Rounds::of(inner, headers).at_login(inner) {
             AtLogin::GoOn => {}
             AtLogin::Count(counted) => cookies.push(counted),
-            AtLogin::Stop(reset) => return stop(inner, headers, session.as_ref(), again, reset),
+            AtLogin::Stop(reset) => return stop(inner, headers, session, again, reset),
         }
     }
     match make_room(inner, headers, site) {
@@ -244,6 +244,28 @@ fn make_room(inner: &Inner, headers: &HeaderMap, site: Site) -> Result<Vec<Heade
     if evicted.len() < surplus { Err(ErrorKind::LoginCrossSite.into()) } else { Ok(evicted) }
 }
 
+/// What must not be guessed.
+struct Drawn {
+    public: [u8; 8],
+    state_secret: Zeroizing<[u8; 32]>,
+    verifier: Zeroizing<[u8; 32]>,
+}
+
+impl Drawn {
+    /// In one draw: most of what a draw costs is its beginning.
+    fn draw() -> Result<Self, ErrorKind> {
+        let mut bytes = Zeroizing::new([0; 8 + 32 + 32]);
+        random(&mut *bytes).map_err(|_| ErrorKind::Internal)?;
+        let mut reader = Reader::new(&*bytes);
+        let mut drawn = || {
+            let public = reader.fixed()?;
+            let (state_secret, verifier) = (reader.fixed()?, reader.fixed()?);
+            Some(Self { public, state_secret: Zeroizing::new(state_secret), verifier: Zeroizing::new(verifier) })
+        };
+        drawn().ok_or(ErrorKind::Internal)
+    }
+}
+
 /// Draws what must not be guessed; gives the authorization URL and the flow cookie.
 fn start(
     inner: &Inner,
@@ -252,13 +274,7 @@ fn start(
     session_before: Option<[u8; 16]>,
     select_account: bool,
 ) -> Result<(String, HeaderValue), Error> {
-    let mut public = [0; 8];
-    let mut state_secret = Zeroizing::new([0; 32]);
-    let mut verifier = Zeroizing::new([0; 32]);
-    random(&mut public)
-        .and_then(|()| random(&mut *state_secret))
-        .and_then(|()| random(&mut *verifier))
-        .map_err(|_| ErrorKind::Internal)?;
+    let Drawn { public, state_secret, verifier } = Drawn::draw()?;
 
     let now = unix_seconds(inner.clock.now());
     let state = State::new(now, public, &state_secret);

@@ -1,18 +1,17 @@
 //! Proof Key for Code Exchange (RFC 7636), method S256 and no other.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
 
 /// The code verifier for 32 random bytes: 43 characters (RFC 7636 section 4.1).
 pub(crate) fn code_verifier(random: &[u8; 32]) -> SecretString {
-    URL_SAFE_NO_PAD.encode(random).into()
+    URL_SAFE_NO_PAD.encode_to_string(random).into()
 }
 
 /// The S256 code challenge of a verifier (RFC 7636 section 4.2).
 pub(crate) fn code_challenge(verifier: &str) -> String {
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
+    URL_SAFE_NO_PAD.encode_to_string(digest(&SHA256, verifier.as_bytes()))
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! The `state` parameter: a public half that names the flow cookie, a secret half that only the sealed cookie holds.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 
 /// A `state` (RFC 6749 section 4.1.1), 69 characters of `[0-9A-Za-z_-]`.
 ///
@@ -19,7 +18,13 @@ const SECRET: usize = 43;
 impl State {
     pub(crate) fn new(started_at: u64, public: [u8; 8], secret: &[u8; 32]) -> Self {
         let seconds = started_at & 0xff_ffff_ffff;
-        Self { text: format!("{seconds:010x}{:016x}{}", u64::from_be_bytes(public), URL_SAFE_NO_PAD.encode(secret)) }
+        Self {
+            text: format!(
+                "{seconds:010x}{:016x}{}",
+                u64::from_be_bytes(public),
+                URL_SAFE_NO_PAD.encode_to_string(secret)
+            ),
+        }
     }
 
     /// The whole, as it goes to the provider.
@@ -44,7 +49,7 @@ impl<'a> PresentedState<'a> {
         if secret.len() != SECRET || !is_public_half(public) {
             return None;
         }
-        Some(Self { public, secret: URL_SAFE_NO_PAD.decode(secret).ok()?.try_into().ok()? })
+        Some(Self { public, secret: URL_SAFE_NO_PAD.decode_to_vec(secret).ok()?.try_into().ok()? })
     }
 
     /// Compares in constant time with the secret half that the flow cookie kept.

@@ -5,8 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use bytes::Bytes;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, X_FRAME_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
@@ -128,7 +127,7 @@ const CUSTOM_POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline
 
 /// How a content security policy names an inline script or style sheet.
 pub(crate) fn sha256(text: &str) -> String {
-    format!("sha256-{}", STANDARD.encode(digest(&SHA256, text.as_bytes())))
+    format!("sha256-{}", STANDARD.encode_to_string(digest(&SHA256, text.as_bytes())))
 }
 
 #[cfg(test)]

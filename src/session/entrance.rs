@@ -76,7 +76,7 @@ impl Entrance {
             Presented::Unavailable(_) => return Told::Now(Self::Unavailable(None)),
             Presented::Session(current) => current,
         };
-        let kept = match tokens::present(inner, headers, &current.session) {
+        let kept = match tokens::present(inner, headers, current.session()) {
             tokens::Presented::None => return Self::checked(inner, current, None, false),
             tokens::Presented::Missing => return Told::Now(Self::Unrecognised { delete: None }),
             tokens::Presented::Tokens(kept) => Arc::new(kept),
@@ -111,10 +111,10 @@ impl Entrance {
     ) -> Told<Self> {
         let Some(rules) = inner.recheck else { return Told::Now(Self::SignedIn(current, carried)) };
         let now = unix_seconds(inner.clock.now());
-        if !rules.is_due(current.session.checked_at(), now) {
+        if !rules.is_due(current.session().checked_at(), now) {
             return Told::Now(Self::SignedIn(current, carried));
         }
-        let passed_at = inner.rechecks.passed_at(&current.session, now);
+        let passed_at = inner.rechecks.passed_at(current.session(), now);
         if !rules.is_due(passed_at, now) {
             current.check_passed(passed_at);
             return Told::Now(Self::SignedIn(current, carried));
@@ -131,9 +131,9 @@ async fn after_check(
     is_unrefreshed: bool,
 ) -> Entrance {
     let sign_ins = inner.registry.sign_ins();
-    let passed_at = inner.rechecks.passed_at(&current.session, unix_seconds(inner.clock.now()));
+    let passed_at = inner.rechecks.passed_at(current.session(), unix_seconds(inner.clock.now()));
     let tokens = carried.as_ref().map(|carried| Arc::clone(&carried.tokens));
-    let due = Due { session: current.session.clone(), tokens, is_unrefreshed, stored: current.stored };
+    let due = Due { identity: current.identity.clone(), tokens, is_unrefreshed, stored: current.stored };
     let verdict = Rechecks::check(Arc::clone(&inner), rules, due);
     let verdict = if rules.allow_unchecked(passed_at, unix_seconds(inner.clock.now())) {
         patiently(verdict).await.unwrap_or(Verdict::Unknown(passed_at))
@@ -152,22 +152,24 @@ async fn after_check(
         Verdict::Unknown(passed_at) if rules.allow_unchecked(passed_at, unix_seconds(inner.clock.now())) => {
             Entrance::SignedIn(current, carried)
         }
-        Verdict::Unknown(_) => Entrance::Unavailable(carried.and_then(|carried| carried.fresh(&current.session))),
+        Verdict::Unknown(_) => Entrance::Unavailable(carried.and_then(|carried| carried.fresh(current.session()))),
     }
 }
 
 /// Signed out or replaced meanwhile: whoever did so has seen to the tokens and the cookies.
 fn is_over(inner: &Inner, current: &Current) -> bool {
-    matches!(inner.registry.end_of(current.session.id()), Some(SessionEnd::SignedOut | SessionEnd::Replaced))
+    matches!(inner.registry.end_of(current.session().id()), Some(SessionEnd::SignedOut | SessionEnd::Replaced))
 }
 
 fn ended_by_provider(current: &Current, sign_ins: u64) -> Entrance {
-    Entrance::Unrecognised { delete: Some(Deletion { sign_ins, session: Some(*current.session.id()), is_over: false }) }
+    Entrance::Unrecognised {
+        delete: Some(Deletion { sign_ins, session: Some(*current.session().id()), is_over: false }),
+    }
 }
 
 async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptTokens>) -> Entrance {
     let sign_ins = inner.registry.sign_ins();
-    let of = Owner { subject: current.session.subject().to_owned(), stored: current.stored };
+    let of = Owner { subject: current.session().subject().to_owned(), stored: current.stored };
     let newest = Refreshes::newest(Arc::clone(&inner), Arc::clone(&held), of);
     let outcome = if held.have_ended(unix_seconds(inner.clock.now())) {
         newest.await
@@ -179,7 +181,7 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
         _ if is_over(&inner, &current) => Entrance::Unrecognised { delete: None },
         Outcome::Fresh(tokens) => Entrance::SignedIn(current, Some(CarriedTokens { tokens, is_fresh: true })),
         Outcome::Superseded => {
-            tracing::info!(session = %current.session.log_id(), "a request came with tokens that newer ones have replaced");
+            tracing::info!(session = %current.session().log_id(), "a request came with tokens that newer ones have replaced");
             Entrance::Unrecognised { delete: None }
         }
         Outcome::Refused => ended_by_provider(&current, sign_ins),

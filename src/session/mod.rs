@@ -120,10 +120,10 @@ impl Session {
         let generation = reader.u64()?;
         let checked_at = reader.u64()?;
         let fingerprint = reader.fixed()?;
-        let issuer = reader.prefixed_str()?.len();
-        let subject = reader.prefixed_str()?.len();
-        let claims = reader.prefixed_str()?.len();
-        let data = reader.prefixed_str()?.len();
+        let issuer = reader.prefixed()?.len();
+        let subject = reader.prefixed()?.len();
+        let claims = reader.prefixed()?.len();
+        let data = reader.prefixed()?.len();
         reader.end()?;
 
         const PREFIX: usize = 4;
@@ -221,7 +221,7 @@ impl Session {
         &self.fixed.fingerprint
     }
 
-    /// The bytes were found to be UTF-8 when they were decoded.
+    /// What is sealed was text, so this is none only where a key leaked.
     fn text(&self, range: &Range<usize>) -> &str {
         self.bytes.get(range.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
     }

@@ -10,6 +10,7 @@ use super::{Session, SessionId};
 use crate::config::Inner;
 use crate::cookies::SessionCookies;
 use crate::http_client::BoxFuture;
+use crate::identity::Identity;
 
 /// What the request's session cookies say.
 pub(crate) enum Presented {
@@ -29,9 +30,8 @@ pub(crate) enum Presented {
 
 /// A session that holds, as it was brought or found.
 pub(crate) struct Current {
-    pub(crate) session: Session,
-    /// Its own end, or an earlier one that the settings ask for by now.
-    pub(crate) ends_at: u64,
+    /// Who, and until when: its own end, or an earlier one that the settings ask for by now.
+    pub(crate) identity: Identity,
     /// Whether a response should bring its cookie anew: it was used, or a newer key is there.
     pub(crate) is_renewal_due: bool,
     /// Where it is in the store.
@@ -39,9 +39,13 @@ pub(crate) struct Current {
 }
 
 impl Current {
+    pub(crate) fn session(&self) -> &Session {
+        self.identity.session()
+    }
+
     /// The provider stood by it at this time, which its cookie does not say yet. In a store its record does.
     pub(crate) fn check_passed(&mut self, at: u64) {
-        self.session.set_checked(at);
+        self.identity.set_checked(at);
         self.is_renewal_due |= self.stored.is_none();
     }
 }
@@ -60,7 +64,7 @@ impl Presented {
 
     pub(crate) fn session(&self) -> Option<&Session> {
         match self {
-            Self::Session(current) => Some(&current.session),
+            Self::Session(current) => Some(current.session()),
             Self::Nothing | Self::Refused { .. } | Self::Unavailable(_) => None,
         }
     }

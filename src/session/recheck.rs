@@ -18,6 +18,7 @@ use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::config_error::ConfigError;
 use crate::error::{Error, ErrorKind};
+use crate::identity::Identity;
 use crate::provider::{Context, Grant};
 use crate::telemetry::{Call, timed};
 
@@ -133,7 +134,7 @@ fn is_ahead(at: u64, now: u64) -> bool {
 
 /// A session that is due.
 pub(crate) struct Due {
-    pub(crate) session: Session,
+    pub(crate) identity: Identity,
     /// Those that are good now.
     pub(crate) tokens: Option<Arc<KeptTokens>>,
     /// Whether newer ones were due and could not be had.
@@ -144,7 +145,7 @@ pub(crate) struct Due {
 impl Rechecks {
     /// Checks a session, or joins whoever does already, or has.
     pub(crate) async fn check(inner: Arc<Inner>, rules: Rules, due: Due) -> Verdict {
-        let passed_at = due.session.checked_at();
+        let passed_at = due.identity.session().checked_at();
         let mut waiter = match Self::start_or_join(&inner, rules, due) {
             Ok(verdict) => return verdict,
             Err(waiter) => waiter,
@@ -162,7 +163,7 @@ impl Rechecks {
 
     /// A verdict that is known, or what to wait for.
     fn start_or_join(inner: &Arc<Inner>, rules: Rules, due: Due) -> Result<Verdict, watch::Receiver<Option<Verdict>>> {
-        let id = *due.session.id();
+        let id = *due.identity.session().id();
         let now = unix_seconds(inner.clock.now());
         let mut table = inner.rechecks.lock();
         // Under the lock: an end is told to the registry before it is forgotten here.
@@ -170,9 +171,9 @@ impl Rechecks {
             return Ok(Verdict::Ended);
         }
         table.forget_old(rules, now);
-        let (mut passed_at, mut failures) = (due.session.checked_at(), 0);
+        let (mut passed_at, mut failures) = (due.identity.session().checked_at(), 0);
         if let Some(entry) = table.entries.get(&id) {
-            passed_at = entry.passed_at(&due.session, now);
+            passed_at = entry.passed_at(due.identity.session(), now);
             failures = entry.failures;
             match &entry.progress {
                 Progress::Running(verdict) => return Err(verdict.clone()),
@@ -192,7 +193,7 @@ impl Rechecks {
         table.running += 1;
         drop(table);
 
-        let span = tracing::info_span!("recheck", session = %due.session.log_id());
+        let span = tracing::info_span!("recheck", session = %due.identity.session().log_id());
         let (inner, stored, verdict) = (Arc::clone(inner), due.stored, Verdict::Unknown(passed_at));
         let end = End { inner, session: id, stored, sender, verdict };
         runtime.spawn(check(end, due).instrument(span));
@@ -326,7 +327,7 @@ async fn ask(inner: &Inner, due: &Due) -> Result<(), Error> {
             Err(error) => return Err(error),
         }
     }
-    let grant = Grant::of_session(&due.session);
+    let grant = Grant::of_session(due.identity.session());
     let grant = match &due.tokens {
         Some(kept) => grant.with_tokens(kept.tokens().clone()),
         None => grant,

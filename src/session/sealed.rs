@@ -11,6 +11,7 @@ use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::cookies::{Found, MOST_CHUNKS, SessionCookies};
 use crate::error::{Error, ErrorKind};
+use crate::identity::Identity;
 use crate::seal::{Purpose, Seal, SealError};
 
 /// What the session cookies hold.
@@ -57,7 +58,8 @@ pub(crate) fn open(inner: &Inner, cookies: &SessionCookies<'_>) -> Opened {
     }
     // Where the settings allow more than is sealed, they have been loosened since.
     let is_renewal_due = inner.lifetimes.is_renewal_due(now, session.renewed_at()) || is_outdated || ends_at < allowed;
-    Opened::Here(Presented::Session(Current { session, ends_at, is_renewal_due, stored: None }))
+    let identity = Identity::new(session, ends_at, &inner.registry, None);
+    Opened::Here(Presented::Session(Current { identity, is_renewal_due, stored: None }))
 }
 
 /// The session as it is once it has been used now. A clock that is behind takes no time away from it.

@@ -21,6 +21,7 @@ use crate::clock::{from_unix_seconds, unix_seconds};
 use crate::config::Inner;
 use crate::error::{Error, ErrorKind};
 use crate::http_client::BoxFuture;
+use crate::identity::Identity;
 use crate::seal::{Purpose, SealError, random};
 use crate::telemetry;
 use crate::wire::Reader;
@@ -163,8 +164,8 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
             ends_at.min(latest)
         }
     };
-    let session = found.session.ending_at(ends_at);
-    Presented::Session(Current { session, ends_at, is_renewal_due: is_outdated, stored: Some(id) })
+    let identity = Identity::new(found.session.ending_at(ends_at), ends_at, &inner.registry, Some(id.key()));
+    Presented::Session(Current { identity, is_renewal_due: is_outdated, stored: Some(id) })
 }
 
 /// Moves the end to `latest` where that is due, and gives the end that counts. `None` where the session is gone.
