@@ -1,0 +1,48 @@
+//! Instructions that the layer costs per request, by valgrind's callgrind, over the same request to the same service without
+//! it. It is a count and repeats, so it can be compared from run to run.
+//!
+//! `cargo bench --bench requests` prints the table; it needs valgrind. `… -- signed-in` prints the rows that begin so.
+
+#![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
+
+mod situations;
+
+use std::env;
+use std::process::Command;
+
+use http::Request;
+use situations::{NAMES, Send, TIMES, run};
+
+fn main() {
+    let arguments: Vec<_> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.as_slice() {
+        [flag, name, kind] if flag == "--row" => run(name, kind == "bare", measured),
+        chosen => {
+            println!("{:<26} {:>12}", "request", "instructions");
+            for name in NAMES {
+                if chosen.is_empty() || chosen.iter().any(|chosen| name.starts_with(chosen.as_str())) {
+                    let instructions = instructions(name, "layer") - instructions(name, "bare");
+                    println!("{name:<26} {instructions:>12}");
+                }
+            }
+        }
+    }
+}
+
+/// Per request. Callgrind counts only what runs within `measured`.
+fn instructions(name: &str, kind: &str) -> i64 {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*requests::measured*"])
+        .arg(env::current_exe().unwrap())
+        .args(["--row", name, kind])
+        .output()
+        .expect("valgrind is installed");
+    let text = String::from_utf8_lossy(&output.stderr);
+    let collected = text.lines().find_map(|line| line.split("Collected : ").nth(1)).unwrap_or_else(|| panic!("{text}"));
+    collected.trim().parse::<i64>().unwrap() / i64::try_from(TIMES).unwrap()
+}
+
+#[inline(never)]
+fn measured(send: Send<'_>, requests: Vec<Request<()>>) {
+    requests.into_iter().for_each(send);
+}
