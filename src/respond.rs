@@ -7,6 +7,7 @@ use http::header::{
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use serde::Serialize;
 
 use crate::error::{Error, ErrorKind};
 use crate::page::{Advice, Page, Pages};
@@ -138,11 +139,17 @@ fn is_for_shared_caches(name: &HeaderName) -> bool {
     name.ends_with("cdn-cache-control") || matches!(name, "surrogate-control" | "x-accel-expires")
 }
 
+/// An answer of ours has about so many headers.
+const HEADERS: usize = 8;
+
 pub(crate) fn answer(status: StatusCode, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    keep_private(response.headers_mut());
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -164,25 +171,43 @@ pub(crate) fn grpc(content_type: &HeaderValue, kind: ErrorKind) -> Response<Byte
     response
 }
 
+/// The members of RFC 9457, and ours.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    detail: &'static str,
+    remedy: &'static str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_url: Option<String>,
+}
+
+/// Most take less.
+const PROBLEM: usize = 768;
+
 /// `application/problem+json` (RFC 9457).
 fn problem(page: &Page<'_>) -> Response<Bytes> {
     let kind = page.kind();
-    let mut body = serde_json::json!({
-        "type": "about:blank",
-        "title": kind.title(),
-        "status": kind.status().as_u16(),
-        "code": kind.code(),
-        "detail": kind.cause(),
-        "remedy": kind.remedy(),
-        "request_id": page.request_id(),
-    });
-    if let Some(reason) = page.reason() {
-        body["reason"] = reason.into();
-    }
-    if let Some(login_url) = page.login_url() {
-        body["login_url"] = login_url.into();
-    }
-    let mut response = answer(kind.status(), body.to_string().into());
+    let problem = Problem {
+        r#type: "about:blank",
+        title: kind.title(),
+        status: kind.status().as_u16(),
+        code: kind.code(),
+        detail: kind.cause(),
+        remedy: kind.remedy(),
+        request_id: page.request_id(),
+        reason: page.reason(),
+        login_url: page.login_url(),
+    };
+    // Text and a number can always be written.
+    let mut body = Vec::with_capacity(PROBLEM);
+    let _ = serde_json::to_writer(&mut body, &problem);
+    let mut response = answer(kind.status(), body.into());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     response
 }
