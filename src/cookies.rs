@@ -4,7 +4,7 @@ mod hide;
 
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
-use http::header::{COOKIE, Entry};
+use http::header::{COOKIE, Entry, ValueIter};
 use http::{HeaderMap, HeaderValue};
 use memchr::memchr;
 
@@ -135,17 +135,12 @@ impl Cookies {
     pub(crate) fn scan<'a>(&self, headers: &'a HeaderMap) -> Ours<'a> {
         let session = SessionCookies { first: Found::Nothing, further: [Found::Nothing; MOST_CHUNKS - 1] };
         let mut ours = Ours { session, has_other: false };
-        for header in headers.get_all(COOKIE) {
-            let mut rest = Some(header.as_bytes());
-            while let Some(pairs) = rest {
-                let (pair, further) = split_at_semicolon(pairs);
-                rest = further;
-                // Most are of others, and that is told by their first bytes.
-                if pair.trim_ascii_start().starts_with(self.session.as_bytes())
-                    && let Some((name, value)) = split_pair(pair)
-                {
-                    self.note(&mut ours, name, value);
-                }
+        for pair in parts(headers) {
+            // Most are of others, and that is told by their first bytes.
+            if pair.trim_ascii_start().starts_with(self.session.as_bytes())
+                && let Some((name, value)) = split_pair(pair)
+            {
+                self.note(&mut ours, name, value);
             }
         }
         ours
@@ -259,15 +254,35 @@ pub(crate) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Found<'a> {
 }
 
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let pairs = headers.get_all(COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
-    pairs.filter_map(split_pair)
+    parts(headers).filter_map(split_pair)
 }
 
-/// What stands before the next `;`, and what behind it.
-fn split_at_semicolon(pairs: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match memchr(b';', pairs).and_then(|at| pairs.split_at_checked(at)) {
-        Some((pair, rest)) => (pair, rest.get(1..)),
-        None => (pairs, None),
+/// What stands between the semicolons of all `Cookie` headers.
+fn parts(headers: &HeaderMap) -> Parts<'_> {
+    Parts { headers: headers.get_all(COOKIE).iter(), rest: None }
+}
+
+/// A loop of its own, since this runs at every request.
+struct Parts<'a> {
+    headers: ValueIter<'a, HeaderValue>,
+    rest: Option<&'a [u8]>,
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let all = match self.rest.take() {
+            Some(rest) => rest,
+            None => self.headers.next()?.as_bytes(),
+        };
+        match memchr(b';', all).and_then(|at| all.split_at_checked(at)) {
+            Some((part, rest)) => {
+                self.rest = rest.get(1..);
+                Some(part)
+            }
+            None => Some(all),
+        }
     }
 }
 
