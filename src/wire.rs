@@ -5,6 +5,11 @@
 pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
+    /// One that need not grow before it has so many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     pub(crate) fn fixed(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self

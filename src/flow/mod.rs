@@ -59,7 +59,7 @@ pub(crate) struct Flow {
 
 impl Flow {
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let mut writer = wire::Writer::default();
+        let mut writer = wire::Writer::with_capacity(LONGEST_COOKIE);
         writer
             .fixed(&[LAYOUT])
             .fixed(&*self.state_secret)

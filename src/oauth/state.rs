@@ -17,14 +17,12 @@ const SECRET: usize = 43;
 
 impl State {
     pub(crate) fn new(started_at: u64, public: [u8; 8], secret: &[u8; 32]) -> Self {
-        let seconds = started_at & 0xff_ffff_ffff;
-        Self {
-            text: format!(
-                "{seconds:010x}{:016x}{}",
-                u64::from_be_bytes(public),
-                URL_SAFE_NO_PAD.encode_to_string(secret)
-            ),
-        }
+        let [_, _, _, seconds @ ..] = started_at.to_be_bytes();
+        let mut text = String::with_capacity(PUBLIC + SECRET);
+        text.push_str(&hex::encode(seconds));
+        text.push_str(&hex::encode(public));
+        URL_SAFE_NO_PAD.encode_append(secret, &mut text);
+        Self { text }
     }
 
     /// The whole, as it goes to the provider.

@@ -19,10 +19,15 @@ pub(super) const OURS: &[&str] = &[
     "code_challenge_method",
 ];
 
+/// Most URLs take less.
+const ROOM: usize = 512;
+
 /// Every value is form-encoded. Scopes are joined by commas, not by the spaces of RFC 6749: so the BitBadges
 /// documentation has it.
 pub(super) fn url(provider: &Siwbb, request: &AuthorizationRequest<'_>) -> String {
-    let mut url = format!("{}/siwbb/authorize?", provider.website);
+    let mut url = String::with_capacity(ROOM);
+    url.push_str(&provider.website);
+    url.push_str("/siwbb/authorize?");
     let start = url.len();
     let mut query = Serializer::for_suffix(&mut url, start);
     query
