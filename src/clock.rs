@@ -77,6 +77,9 @@ impl fmt::Debug for ManualClock {
     }
 }
 
+/// A clock of another node may run ahead by this many seconds.
+pub(crate) const CLOCK_SKEW: u64 = 60;
+
 /// Whole seconds since 1970; a time before that counts as 0.
 pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())

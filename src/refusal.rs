@@ -18,6 +18,7 @@ use crate::page::{Advice, Page, PageAction, PageLink, Pages};
 use crate::requester::Requester;
 use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
+use crate::session::stored::RETRY_AFTER;
 use crate::telemetry;
 
 /// What was answered, for the layer to finish.
@@ -33,9 +34,6 @@ pub(crate) struct Refusal {
     /// The `SignIn` whose guard it was; an extractor has none.
     owner: Option<u64>,
 }
-
-/// Seconds after which a session that could not be checked is worth another try.
-const RETRY_AFTER: u32 = 5;
 
 /// Headers that speak of one body and are wrong beside another.
 const DESCRIBES_THE_BODY: [&str; 7] =

@@ -8,9 +8,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
 use tokio::runtime::Handle;
 use url::Url;
 
-use super::{CLOCK_SKEW, append_cookies, failure, failure_with, link, login_link, refuse_method_or_prefetch};
+use super::{append_cookies, failure, failure_with, link, login_link, refuse_method_or_prefetch};
 use super::{unavailable, wanted_target};
-use crate::clock::unix_seconds;
+use crate::clock::{CLOCK_SKEW, unix_seconds};
 use crate::config::Inner;
 use crate::cookies::{Found, find};
 use crate::error::ErrorKind;

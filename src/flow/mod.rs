@@ -17,7 +17,7 @@ use http::header::{ALLOW, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use secrecy::zeroize::Zeroizing;
 
-use crate::clock::unix_seconds;
+use crate::clock::{CLOCK_SKEW, unix_seconds};
 use crate::config::Inner;
 use crate::error::{Error, ErrorKind};
 use crate::oauth::callback::single;
@@ -34,9 +34,6 @@ use crate::{telemetry, wire};
 
 /// How long a person may take between login and callback, in seconds.
 pub(crate) const FLOW_LIFETIME: u64 = 600;
-
-/// A clock of another node may run ahead by this many seconds.
-const CLOCK_SKEW: u64 = 60;
 
 /// A flow cookie, name and value, takes at most this many bytes; a target that is too long for it is shortened.
 const LONGEST_COOKIE: usize = 700;

@@ -16,8 +16,8 @@ pub(crate) struct Lifetimes {
 }
 
 /// What browsers keep a cookie for.
-const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
-const SHORTEST: Duration = Duration::from_secs(60);
+pub(super) const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+pub(super) const SHORTEST: Duration = Duration::from_secs(60);
 
 impl Default for Lifetimes {
     /// As long as a BitBadges access token.

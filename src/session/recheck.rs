@@ -10,11 +10,12 @@ use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use super::calls::{is_refusal, pause, within_time};
+use super::lifetime::{LONGEST, SHORTEST};
 use super::registry::SessionEnd;
 use super::stored::{self, StoredId};
 use super::tokens::KeptTokens;
 use super::{Session, SessionId};
-use crate::clock::unix_seconds;
+use crate::clock::{CLOCK_SKEW, unix_seconds};
 use crate::config::Inner;
 use crate::config_error::ConfigError;
 use crate::error::{Error, ErrorKind};
@@ -83,12 +84,8 @@ enum Progress {
 const MOST_RUNNING: usize = 256;
 /// At most this many sessions are remembered.
 const MOST_ENTRIES: usize = 65_536;
-const SHORTEST: Duration = Duration::from_secs(60);
-const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// The grace unless another one is set.
 const GRACE: Duration = Duration::from_secs(60 * 60);
-/// A clock of another node may run ahead by this many seconds.
-const CLOCK_SKEW: u64 = 60;
 
 impl Rules {
     /// From the settings of the builder; none where nothing is checked again.

@@ -244,7 +244,7 @@ pub(crate) fn delete_soon(inner: &Arc<Inner>, id: StoredId) {
     }
 }
 
-/// Seconds after which another try makes sense.
+/// Seconds after which a session that could not be told is worth another try.
 pub(crate) const RETRY_AFTER: u32 = 5;
 
 fn to_bytes(inner: &Inner, store: &Store, key: &SessionKey, session: &Session) -> Result<Vec<u8>, Error> {

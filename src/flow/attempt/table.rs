@@ -5,7 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use tokio::sync::watch;
 
 use super::{Outcome, StateHash};
-use crate::flow::{CLOCK_SKEW, FLOW_LIFETIME};
+use crate::clock::CLOCK_SKEW;
+use crate::flow::FLOW_LIFETIME;
 use crate::return_to::ReturnTo;
 use crate::session::Fingerprint;
 
