@@ -87,7 +87,7 @@ impl After {
                 unrecognised(false);
                 self.cookie = delete.map(Change::Delete);
             }
-            Entrance::SignedIn(Current { identity, is_renewal_due, stored }, carried) => {
+            Entrance::SignedIn(Current { identity, is_renewal_due, stored, .. }, carried) => {
                 self.is_signed_in = true;
                 self.cookie = is_renewal_due.then(|| Change::Renew(identity.clone(), stored));
                 if let Some(carried) = carried {

@@ -130,7 +130,6 @@ async fn after_check(
     carried: Option<CarriedTokens>,
     is_unrefreshed: bool,
 ) -> Entrance {
-    let sign_ins = inner.registry.sign_ins();
     let passed_at = inner.rechecks.passed_at(current.session(), unix_seconds(inner.clock.now()));
     let tokens = carried.as_ref().map(|carried| Arc::clone(&carried.tokens));
     let due = Due { identity: current.identity.clone(), tokens, is_unrefreshed, stored: current.stored };
@@ -148,7 +147,7 @@ async fn after_check(
             current.check_passed(at);
             Entrance::SignedIn(current, carried)
         }
-        Verdict::Ended => ended_by_provider(&current, sign_ins),
+        Verdict::Ended => ended_by_provider(&current),
         Verdict::Unknown(passed_at) if rules.allow_unchecked(passed_at, unix_seconds(inner.clock.now())) => {
             Entrance::SignedIn(current, carried)
         }
@@ -161,14 +160,13 @@ fn is_over(inner: &Inner, current: &Current) -> bool {
     matches!(inner.registry.end_of(current.session().id()), Some(SessionEnd::SignedOut | SessionEnd::Replaced))
 }
 
-fn ended_by_provider(current: &Current, sign_ins: u64) -> Entrance {
+fn ended_by_provider(current: &Current) -> Entrance {
     Entrance::Unrecognised {
-        delete: Some(Deletion { sign_ins, session: Some(*current.session().id()), is_over: false }),
+        delete: Some(Deletion { sign_ins: current.sign_ins, session: Some(*current.session().id()), is_over: false }),
     }
 }
 
 async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptTokens>) -> Entrance {
-    let sign_ins = inner.registry.sign_ins();
     let of = Owner { subject: current.session().subject().to_owned(), stored: current.stored };
     let newest = Refreshes::newest(Arc::clone(&inner), Arc::clone(&held), of);
     let outcome = if held.have_ended(unix_seconds(inner.clock.now())) {
@@ -184,7 +182,7 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
             tracing::info!(session = %current.session().log_id(), "a request came with tokens that newer ones have replaced");
             Entrance::Unrecognised { delete: None }
         }
-        Outcome::Refused => ended_by_provider(&current, sign_ins),
+        Outcome::Refused => ended_by_provider(&current),
         Outcome::Unreachable if !held.have_ended(unix_seconds(inner.clock.now())) => {
             Entrance::SignedIn(current, Some(CarriedTokens { tokens: held, is_fresh: false }))
         }

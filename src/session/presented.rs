@@ -36,6 +36,8 @@ pub(crate) struct Current {
     pub(crate) is_renewal_due: bool,
     /// Where it is in the store.
     pub(crate) stored: Option<StoredId>,
+    /// How many had signed in when the request came.
+    pub(crate) sign_ins: u64,
 }
 
 impl Current {

@@ -133,6 +133,7 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
     let ignored = Presented::Refused { delete: None, stored: Some(id) };
     let Some(store) = &inner.store else { return ignored };
     // Whoever signs in while the store is asked has another cookie by the time of the answer.
+    let sign_ins = inner.registry.sign_ins();
     let over = Presented::Refused { delete: Some(Deletion::begin(&inner, true)), stored: Some(id) };
     let loaded = within_time(|| store.sessions.load(id.key())).await;
     // Whoever ended it could not reach the store, or came in between. The cookies have been seen to.
@@ -165,7 +166,7 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
         }
     };
     let identity = Identity::new(found.session.ending_at(ends_at), ends_at, &inner.registry, Some(id.key()));
-    Presented::Session(Current { identity, is_renewal_due: is_outdated, stored: Some(id) })
+    Presented::Session(Current { identity, is_renewal_due: is_outdated, stored: Some(id), sign_ins })
 }
 
 /// Moves the end to `latest` where that is due, and gives the end that counts. `None` where the session is gone.

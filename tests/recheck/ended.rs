@@ -6,7 +6,7 @@ use http::Method;
 use tower_signin::SessionEnd;
 
 use crate::site::{deleted, set_cookies};
-use crate::support::{navigation, text};
+use crate::support::{Browser, navigation, text};
 use crate::{Club, Reply, SESSION, TOKENS, set, settle};
 
 type Which = fn(&crate::Desk) -> &Mutex<Reply>;
@@ -94,6 +94,23 @@ async fn who_signs_in_meanwhile_keeps_the_new_session() {
     let response = old.await.unwrap();
     assert_eq!((text(&response), set_cookies(&response)), ("nobody", vec![]));
     assert_eq!(club.who(&mut browser).await, "bob");
+}
+
+/// The same where the browser had thrown its cookies away: nothing tells then that the new session took the place of the old.
+#[tokio::test]
+async fn who_signs_in_with_no_cookies_while_tokens_are_refreshed_keeps_the_new_session() {
+    let club = Club::new();
+    let browser = club.signed_in().await;
+    let desk = Arc::clone(&club.desk);
+    set(&club.desk.refresh, move || desk.pair());
+    set(&club.desk.status, || crate::json(r#"{"signedIn":false}"#));
+    let gate = club.site.upstream.hold(crate::is_refresh);
+    club.advance(crate::LIFE - 60);
+    let old = club.begin(&browser, "/").await;
+    assert_eq!(club.site.complete(&mut Browser::new(), "/").await.status(), 303);
+    gate.add_permits(1);
+    let response = old.await.unwrap();
+    assert_eq!((text(&response), set_cookies(&response)), ("nobody", vec![]));
 }
 
 #[tokio::test]
