@@ -20,14 +20,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request as Incoming;
 use axum::routing::get;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, COOKIE};
+use http::header::CACHE_CONTROL;
 use http::{Method, Request, Response};
-use http_body_util::BodyExt as _;
-use tower::{Layer as _, ServiceExt as _};
 use tower_signin::siwbb::{Asset, OwnershipRequirements, Range};
 use tower_signin::{Builder, Clock as _, HttpErrorKind, Identity, ManualClock};
 
@@ -105,15 +102,7 @@ impl Club {
 
     /// A request with this browser's cookies; nothing that comes back is kept.
     fn call(&self, browser: &Browser, path: &str) -> impl Future<Output = Response<Bytes>> + Send + 'static {
-        let mut request = navigation(Method::GET, path, "none").body(Body::empty()).unwrap();
-        if let Some(cookies) = browser.cookie_header() {
-            request.headers_mut().append(COOKIE, cookies.parse().unwrap());
-        }
-        let answer = self.site.sign_in.layer().layer(self.router.clone()).oneshot(request);
-        async move {
-            let (parts, body) = answer.await.unwrap().into_parts();
-            Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
-        }
+        self.site.through(&self.router, browser, navigation(Method::GET, path, "none"))
     }
 
     /// Opens an address as a person would by typing it.

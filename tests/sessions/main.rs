@@ -11,73 +11,27 @@ mod rotation;
 mod site;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/visits.rs"]
+mod visits;
 
 use std::convert::Infallible;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::header::COOKIE;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceExt as _, service_fn};
-use tower_signin::{Identity, Keys, SignIn};
+use tower_signin::{Identity, SignIn};
 
-use crate::site::{BOB, NOW, Site, deleted, set_cookies};
-use crate::support::{Browser, navigation, text};
-
-const SESSION: &str = "__Host-signin";
-
-/// What a visit comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Visit {
-    /// Signed in, and no cookie came.
-    Kept,
-    /// Signed in, and the cookie came anew for so many seconds.
-    Renewed(u64),
-    /// Nobody, and the cookie is deleted.
-    Over,
-    /// Nobody, and the cookie stays.
-    Ignored,
-}
-
-/// So many seconds after the start of the test.
-fn at(second: i64) -> SystemTime {
-    let start = UNIX_EPOCH + Duration::from_secs(NOW);
-    let distance = Duration::from_secs(second.unsigned_abs());
-    if second < 0 { start - distance } else { start + distance }
-}
+use crate::site::Site;
+use crate::support::{Browser, navigation};
+use crate::visits::{SESSION, Visit, at, max_age, open, ring};
 
 /// Opens a page at that second of the test, and keeps the cookies that come.
 async fn visit(site: &Site, browser: &mut Browser, second: i64) -> Visit {
     site.clock.set(at(second));
     open(site, browser).await
-}
-
-async fn open(site: &Site, browser: &mut Browser) -> Visit {
-    let response = site.get(browser, "/").await;
-    let cookies = set_cookies(&response);
-    match (text(&response), cookies.as_slice()) {
-        (BOB, []) => Visit::Kept,
-        (BOB, [cookie]) => Visit::Renewed(max_age(cookie)),
-        ("nobody", []) => Visit::Ignored,
-        ("nobody", [cookie]) if *cookie == deleted(SESSION) => Visit::Over,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[track_caller]
-fn max_age(cookie: &str) -> u64 {
-    let (_, seconds) = cookie.split_once("; Max-Age=").expect("a Max-Age");
-    seconds.parse().expect("whole seconds, and nothing after them")
-}
-
-/// A ring of keys by their numbers, first the one that seals.
-fn ring(numbers: &[u8]) -> Keys {
-    let keys: Vec<_> = numbers.iter().map(|number| URL_SAFE_NO_PAD.encode([[*number; 16], [0; 16]].concat())).collect();
-    Keys::parse(&keys.join(",")).unwrap()
 }
 
 /// An inner service that answers by who is signed in.

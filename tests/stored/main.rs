@@ -15,35 +15,35 @@ mod races;
 mod sign_in;
 #[path = "../support/site.rs"]
 mod site;
+#[path = "../support/strict.rs"]
+mod strict;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
 mod unread;
+#[path = "../support/visits.rs"]
+mod visits;
 mod waiting;
 
 use std::convert::Infallible;
 use std::future::ready;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{any, get};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::header::COOKIE;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceExt as _, service_fn};
-use tower_signin::{Builder, Identity, Keys, ManualClock, SignIn, SignInService};
+use tower_signin::{Builder, Identity, ManualClock, SignIn, SignInService};
 
 use crate::double::{Double, Kind};
-use crate::site::{BOB, NOW, Site, deleted, set_cookies};
+use crate::site::Site;
 use crate::support::{Browser, code, navigation, text};
-
-const SESSION: &str = "__Host-signin";
+use crate::visits::{SESSION, Visit, at, max_age, open, ring};
 
 /// A site whose sessions are in a store, and what another node of it needs.
 struct Stored {
@@ -104,48 +104,6 @@ fn node(store: &Double, clock: &Arc<ManualClock>, configure: impl FnOnce(Builder
         Site::with(|builder| configure(builder.keys(ring(&[1])).session_store(store.clone())).clock(Arc::clone(clock)));
     site.clock = Arc::clone(clock);
     site
-}
-
-/// What a visit comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Visit {
-    /// Signed in, and no cookie came.
-    Kept,
-    /// Signed in, and the cookie came anew for so many seconds.
-    Renewed(u64),
-    /// Nobody, and the cookie is deleted.
-    Over,
-    /// Nobody, and the cookie stays.
-    Ignored,
-}
-
-/// So many seconds after the start of the test.
-fn at(second: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(NOW.checked_add_signed(second).unwrap())
-}
-
-async fn open(site: &Site, browser: &mut Browser) -> Visit {
-    let response = site.get(browser, "/").await;
-    let cookies = set_cookies(&response);
-    match (text(&response), cookies.as_slice()) {
-        (BOB, []) => Visit::Kept,
-        (BOB, [cookie]) => Visit::Renewed(max_age(cookie)),
-        ("nobody", []) => Visit::Ignored,
-        ("nobody", [cookie]) if *cookie == deleted(SESSION) => Visit::Over,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[track_caller]
-fn max_age(cookie: &str) -> u64 {
-    let (_, seconds) = cookie.split_once("; Max-Age=").expect("a Max-Age");
-    seconds.parse().expect("whole seconds, and nothing after them")
-}
-
-/// A ring of keys by their numbers, first the one that seals.
-fn ring(numbers: &[u8]) -> Keys {
-    let keys: Vec<_> = numbers.iter().map(|number| URL_SAFE_NO_PAD.encode([[*number; 16], [0; 16]].concat())).collect();
-    Keys::parse(&keys.join(",")).unwrap()
 }
 
 /// An app that asks in every way who is there.

@@ -1,21 +1,20 @@
 //! A request that waits for the store is answered by the service that was polled ready for it, and may go away.
 
-use std::convert::Infallible;
-use std::mem;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use http::Request;
 use http::header::COOKIE;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use tower::buffer::BufferLayer;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{Layer as _, Service, ServiceExt as _};
-use tower_signin::{BoxFuture, Builder, Identity};
+use tower_signin::{Builder, Identity};
 
 use crate::Visit::Kept;
 use crate::double::{KINDS, Kind, Step};
 use crate::site::{BOB, CODE, set_cookies};
+use crate::strict::{Strict, is_ready};
 use crate::support::Browser;
 use crate::{SESSION, Stored, at, open, page, settle, sign_out};
 
@@ -25,7 +24,7 @@ async fn readiness_is_kept_while_the_request_waits() {
     let browser = stored.signed_in().await;
     let gates = stored.store.hold(Step::Load);
     gates.after.add_permits(9);
-    let limited = ConcurrencyLimitLayer::new(1).layer(Strict::default());
+    let limited = ConcurrencyLimitLayer::new(1).layer(strict());
     let mut service = stored.site.sign_in.layer().layer(limited);
     let mut other = service.clone();
     for path in ["/", "/api/login", "/api/callback", "/api/logout"] {
@@ -45,7 +44,7 @@ async fn readiness_is_given_back_where_the_client_goes_away() {
     let stored = Stored::new(Kind::Later);
     let browser = stored.signed_in().await;
     let gates = stored.store.hold(Step::Load);
-    let mut service = stored.site.sign_in.layer().layer(ConcurrencyLimitLayer::new(1).layer(Strict::default()));
+    let mut service = stored.site.sign_in.layer().layer(ConcurrencyLimitLayer::new(1).layer(strict()));
     let mut other = service.clone();
     drop(service.ready().await.unwrap().call(request(&browser, "/")));
     assert!(is_ready(&mut other));
@@ -57,7 +56,7 @@ async fn a_buffer_goes_on() {
     for kind in KINDS {
         let stored = Stored::new(kind);
         let browser = stored.signed_in().await;
-        let mut service = stored.site.sign_in.layer().layer(BufferLayer::new(1).layer(Strict::default()));
+        let mut service = stored.site.sign_in.layer().layer(BufferLayer::new(1).layer(strict()));
         for _ in 0..3 {
             let response = service.ready().await.unwrap().call(request(&browser, "/")).await.unwrap();
             assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), BOB, "{kind:?}");
@@ -161,38 +160,6 @@ fn request(browser: &Browser, path: &str) -> Request<Bytes> {
     page(path).header(COOKIE, browser.cookie_header().unwrap()).body(Bytes::new()).unwrap()
 }
 
-fn is_ready<S: Service<Request<Bytes>>>(service: &mut S) -> bool {
-    service.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready()
-}
-
-/// Panics when called without having been polled ready; a clone starts over, as that of `ConcurrencyLimit` does.
-#[derive(Debug, Default)]
-struct Strict {
-    is_ready: bool,
-}
-
-impl Clone for Strict {
-    fn clone(&self) -> Self {
-        Self { is_ready: false }
-    }
-}
-
-impl Service<Request<Bytes>> for Strict {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Full<Bytes>>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.is_ready = true;
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        assert!(mem::take(&mut self.is_ready), "called without being ready");
-        let who = request.extensions().get::<Identity>().map_or("nobody", Identity::subject).to_owned();
-        Box::pin(async move {
-            tokio::task::yield_now().await;
-            Ok(Response::new(Full::from(who)))
-        })
-    }
+fn strict() -> Strict {
+    Strict::new(|request| request.extensions().get::<Identity>().map_or("nobody", Identity::subject).to_owned())
 }

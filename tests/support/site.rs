@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use axum::Router;
+use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{Method, Request, Response};
@@ -87,6 +89,24 @@ impl Site {
     pub async fn send(&self, request: Request<Bytes>) -> Response<Bytes> {
         let (parts, body) = self.service.clone().oneshot(request).await.unwrap().into_parts();
         Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
+    }
+
+    /// Sends a request with this browser's cookies through the layer around `router`; nothing that comes back is kept.
+    pub fn through(
+        &self,
+        router: &Router,
+        browser: &Browser,
+        request: http::request::Builder,
+    ) -> impl Future<Output = Response<Bytes>> + Send + 'static {
+        let mut request = request.body(Body::empty()).unwrap();
+        if let Some(cookies) = browser.cookie_header() {
+            request.headers_mut().append(COOKIE, cookies.parse().unwrap());
+        }
+        let answer = self.sign_in.layer().layer(router.clone()).oneshot(request);
+        async move {
+            let (parts, body) = answer.await.unwrap().into_parts();
+            Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
+        }
     }
 
     /// Sends a request with this browser's cookies and keeps what comes back.

@@ -12,6 +12,8 @@ mod responses;
 mod sign_out;
 #[path = "../support/site.rs"]
 mod site;
+#[path = "../support/strict.rs"]
+mod strict;
 #[path = "../support/mod.rs"]
 mod support;
 mod unreachable;
@@ -22,16 +24,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request as Incoming;
 use axum::routing::{any, get};
 use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::{Method, Request, Response};
-use http_body_util::BodyExt as _;
 use support::{Browser, code, navigation, text};
 use tokio::sync::Semaphore;
-use tower::{Layer as _, ServiceExt as _};
 use tower_signin::{Builder, Clock as _, Identity, Keys, Tokens};
 
 use crate::site::{Answer, Site, deleted, set_cookies};
@@ -91,15 +90,7 @@ impl Shop {
         browser: &Browser,
         request: http::request::Builder,
     ) -> impl Future<Output = Response<Bytes>> + Send + 'static {
-        let mut request = request.body(Body::empty()).unwrap();
-        if let Some(cookies) = browser.cookie_header() {
-            request.headers_mut().append(http::header::COOKIE, cookies.parse().unwrap());
-        }
-        let answer = self.site.sign_in.layer().layer(self.router.clone()).oneshot(request);
-        async move {
-            let (parts, body) = answer.await.unwrap().into_parts();
-            Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
-        }
+        self.site.through(&self.router, browser, request)
     }
 
     async fn visit(&self, browser: &mut Browser, request: http::request::Builder) -> Response<Bytes> {

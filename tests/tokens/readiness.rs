@@ -1,18 +1,15 @@
 //! A request that waits for its tokens is answered by the service that was polled ready for it.
 
-use std::convert::Infallible;
-use std::mem;
-use std::task::{Context, Poll, Waker};
-
 use bytes::Bytes;
 use http::header::COOKIE;
-use http::{Method, Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http::{Method, Request};
+use http_body_util::BodyExt as _;
 use tower::buffer::BufferLayer;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{Layer as _, Service, ServiceExt as _};
-use tower_signin::{BoxFuture, Tokens};
+use tower_signin::Tokens;
 
+use crate::strict::{Strict, is_ready};
 use crate::support::{Browser, navigation};
 use crate::{Shop, is_refresh};
 
@@ -21,7 +18,7 @@ async fn is_kept_while_the_request_waits() {
     let shop = Shop::new();
     let gate = shop.site.upstream.hold(is_refresh);
     let browser = shop.due().await;
-    let limited = ConcurrencyLimitLayer::new(1).layer(Strict::default());
+    let limited = ConcurrencyLimitLayer::new(1).layer(strict());
     let mut service = shop.site.sign_in.layer().layer(limited);
     let mut other = service.clone();
     let waiting = service.ready().await.unwrap().call(request(&browser));
@@ -37,7 +34,7 @@ async fn is_given_back_where_the_client_goes_away() {
     let shop = Shop::new();
     let _gate = shop.site.upstream.hold(is_refresh);
     let browser = shop.due().await;
-    let mut service = shop.site.sign_in.layer().layer(ConcurrencyLimitLayer::new(1).layer(Strict::default()));
+    let mut service = shop.site.sign_in.layer().layer(ConcurrencyLimitLayer::new(1).layer(strict()));
     let mut other = service.clone();
     drop(service.ready().await.unwrap().call(request(&browser)));
     assert!(is_ready(&mut other));
@@ -47,7 +44,7 @@ async fn is_given_back_where_the_client_goes_away() {
 async fn goes_through_a_buffer() {
     let shop = Shop::new();
     let browser = shop.due().await;
-    let mut service = shop.site.sign_in.layer().layer(BufferLayer::new(1).layer(Strict::default()));
+    let mut service = shop.site.sign_in.layer().layer(BufferLayer::new(1).layer(strict()));
     for _ in 0..3 {
         let response = service.ready().await.unwrap().call(request(&browser)).await.unwrap();
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "at-2");
@@ -59,38 +56,9 @@ fn request(browser: &Browser) -> Request<Bytes> {
     request.body(Bytes::new()).unwrap()
 }
 
-fn is_ready<S: Service<Request<Bytes>>>(service: &mut S) -> bool {
-    service.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready()
-}
-
-/// Panics when called without having been polled ready; a clone starts over, as that of `ConcurrencyLimit` does.
-#[derive(Debug, Default)]
-struct Strict {
-    is_ready: bool,
-}
-
-impl Clone for Strict {
-    fn clone(&self) -> Self {
-        Self { is_ready: false }
-    }
-}
-
-impl Service<Request<Bytes>> for Strict {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Full<Bytes>>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.is_ready = true;
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        assert!(mem::take(&mut self.is_ready), "called without being ready");
-        let token = request.extensions().get::<Tokens>().map(|tokens| tokens.access_token().to_owned());
-        Box::pin(async move {
-            tokio::task::yield_now().await;
-            Ok(Response::new(Full::from(token.unwrap_or_default())))
-        })
-    }
+fn strict() -> Strict {
+    Strict::new(|request| {
+        let tokens = request.extensions().get::<Tokens>();
+        tokens.map(|tokens| tokens.access_token().to_owned()).unwrap_or_default()
+    })
 }

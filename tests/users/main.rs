@@ -56,13 +56,10 @@ mod support;
 mod tabs;
 
 use axum::Router;
-use axum::body::Body;
 use axum::routing::any;
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::BodyExt as _;
 use support::{Browser, code};
-use tower::{Layer as _, ServiceExt as _};
 use tower_signin::{Identity, siwbb};
 
 use crate::site::Site;
@@ -82,12 +79,7 @@ async fn visit(
     browser: &mut Browser,
     request: http::request::Builder,
 ) -> Response<Bytes> {
-    let mut request = request.body(Body::empty()).unwrap();
-    if let Some(cookies) = browser.cookie_header() {
-        request.headers_mut().append(http::header::COOKIE, cookies.parse().unwrap());
-    }
-    let (parts, body) = site.sign_in.layer().layer(router.clone()).oneshot(request).await.unwrap().into_parts();
-    let response = Response::from_parts(parts, body.collect().await.unwrap().to_bytes());
+    let response = site.through(router, browser, request).await;
     browser.keep(&response);
     response
 }
