@@ -187,7 +187,8 @@ impl Builder {
     ///   `Option` too, answer 503 and `session_unavailable`; what asks for nobody goes on. Nobody can sign in
     ///   (`session_store_failed`), and who comes back from the provider with a session already is told so before the code is
     ///   used up. Signing out deletes the cookies; the log has an error where the store could not be told.
-    /// * Sessions that were made before live on in their cookies. When the store is taken away again, those in it are over.
+    /// * Sessions that were made before live on in their cookies. When the store is taken away again, those in it are over; so
+    ///   a node that has no store yet takes who signed in at one that has for nobody.
     /// * [`session_idle_timeout`](Self::session_idle_timeout) moves the end in the store, not in the cookie. A shorter one
     ///   counts from a session's next request on.
     /// * [Tokens](Self::keep_tokens) stay in their own cookie.
