@@ -236,6 +236,35 @@ mod tests {
     }
 
     #[test]
+    fn a_problem_tells_a_program_all_that_there_is() {
+        let error = Error::new(ErrorKind::RefusedByApp).with_reason("not_a_member");
+        let advice = Advice::sign_in("/auth/login".to_owned());
+        let requester = Requester::of(&headers(&[("x-request-id", "abc")]));
+        let page = Page::new(&error, &advice, &requester).with_origin("https://app.example.com");
+        let response = failure(Audience::Program, &page, None);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        let kind = ErrorKind::RefusedByApp;
+        let expected = serde_json::json!({
+            "type": "about:blank",
+            "title": kind.title(),
+            "status": 403,
+            "code": "refused_by_app",
+            "detail": kind.cause(),
+            "remedy": kind.remedy(),
+            "request_id": "abc",
+            "reason": "not_a_member",
+            "login_url": "https://app.example.com/auth/login",
+        });
+        assert_eq!(body, expected);
+
+        let (error, advice) = (Error::from(kind), Advice::default());
+        let body = failure(Audience::Program, &Page::new(&error, &advice, &requester), None).into_body();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert!(body.get("reason").is_none() && body.get("login_url").is_none(), "{body}");
+    }
+
+    #[test]
     fn only_what_no_shared_cache_stores_carries_a_cookie() {
         let cases: &[(&[(&str, &str)], bool)] = &[
             (&[], true),

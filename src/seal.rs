@@ -263,6 +263,7 @@ mod tests {
         assert_eq!(open(&ours, Purpose::Logout, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Record, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Session, "other"), Err(SealError::Forged));
+        assert_eq!(open(&ours, Purpose::Session, "game"), Err(SealError::Forged), "of the same length");
         let of_two = ours.open_dated(Purpose::Session, "name", 2, sealed.as_bytes());
         assert_eq!(of_two, Err(SealError::Forged), "another number of cookies");
         assert_eq!(sealed.len(), Seal::sealed_length(3));

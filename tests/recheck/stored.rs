@@ -8,7 +8,7 @@ use tower_signin::{Keys, ManualClock, MemoryStore};
 
 use crate::site::set_cookies;
 use crate::support::text;
-use crate::{Club, EVERY, WHOLE, is_check, is_refresh, set, settle};
+use crate::{Club, EVERY, SESSION, TOKENS, WHOLE, is_check, is_refresh, set, sets, settle};
 
 /// A site whose sessions are in this store.
 fn in_store(store: &Arc<MemoryStore>) -> Club {
@@ -34,7 +34,8 @@ async fn a_session_in_a_store_is_checked_for_every_process() {
 
     one.advance(EVERY);
     set(&one.desk.claim, || Ok(Response::new(r#"{"successCount":0}"#.into())));
-    assert_eq!(one.who(&mut browser.clone()).await, "nobody");
+    let response = one.get(&mut browser.clone(), "/").await;
+    assert_eq!((text(&response), sets(&response)), ("nobody", vec![SESSION, TOKENS]), "its cookies are deleted");
     settle().await;
     assert_eq!(other.who(&mut browser).await, "nobody", "its record is gone");
     assert_eq!(other.sent().len(), 0);

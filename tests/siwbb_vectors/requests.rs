@@ -114,6 +114,9 @@ async fn v05_exchange_request() {
     assert!(!parts.headers.contains_key("authorization"));
     let challenge = parameter(&started.authorization_url, "code_challenge");
     assert_exchange(&body, CODE, CALLBACK, &challenge);
+    let sent: Value = serde_json::from_slice(&body).unwrap();
+    let verifier = sent["code_verifier"].as_str().unwrap();
+    assert!(!started.authorization_url.contains(verifier), "who sees the address can't redeem the code");
 }
 
 #[tokio::test]
