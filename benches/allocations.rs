@@ -17,8 +17,8 @@ fn main() {
 
 fn allocations(name: &str, is_bare: bool) -> i64 {
     let mut count = 0;
-    run(name, is_bare, |send, requests| {
-        count = allocation_counter::measure(|| requests.into_iter().for_each(send)).count_total;
+    run(name, is_bare, |send, request| {
+        count += allocation_counter::measure(|| send(request)).count_total;
     });
     i64::try_from(count).unwrap() / i64::try_from(TIMES).unwrap()
 }

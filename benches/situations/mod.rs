@@ -151,13 +151,12 @@ impl Service<Request<()>> for Handler {
 
 pub(crate) type Send<'a> = &'a mut dyn FnMut(Request<()>);
 
-/// Sends the requests of a situation, half of them through `counted`.
-pub(crate) fn run(name: &str, is_bare: bool, mut counted: impl FnMut(Send<'_>, Vec<Request<()>>)) {
+/// Sends the requests of a situation, half of them through `counted`. Each is made just before, so that its memory is what
+/// the one before gave back, as in a server.
+pub(crate) fn run(name: &str, is_bare: bool, mut counted: impl FnMut(Send<'_>, Request<()>)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _entered = runtime.enter();
     let situation = runtime.block_on(Situation::new(name));
-    let mut warm: Vec<_> = (0..2 * TIMES).map(|_| situation.request()).collect();
-    let requests = warm.split_off(TIMES);
     let mut send: Box<dyn FnMut(Request<()>)> = match (is_bare, situation.is_guarded()) {
         (true, _) => Box::new(sender(Handler)),
         (false, false) => Box::new(sender(situation.sign_in.layer().layer(Handler))),
@@ -166,8 +165,12 @@ pub(crate) fn run(name: &str, is_bare: bool, mut counted: impl FnMut(Send<'_>, V
             Box::new(sender(situation.sign_in.layer().layer(guarded)))
         }
     };
-    warm.into_iter().for_each(&mut send);
-    counted(&mut *send, requests);
+    for _ in 0..TIMES {
+        send(situation.request());
+    }
+    for _ in 0..TIMES {
+        counted(&mut *send, situation.request());
+    }
 }
 
 /// Sends a request to a service that answers at its first poll.
