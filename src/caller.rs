@@ -1,6 +1,6 @@
 //! In which language a caller can be told no: a pure function of a request's head.
 
-use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_TYPE, HeaderName, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::respond::{Audience, SEC_FETCH_DEST};
@@ -24,6 +24,8 @@ pub(crate) enum Caller {
     Other(Audience),
 }
 
+static X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+
 impl Caller {
     pub(crate) fn of(method: &Method, headers: &HeaderMap) -> Self {
         if is_preflight(method, headers) {
@@ -35,7 +37,7 @@ impl Caller {
         } else if is_upgrade(headers) || method == Method::CONNECT {
             // HTTP/2 has CONNECT with a protocol where HTTP/1.1 upgrades (RFC 8441).
             Self::Upgrade
-        } else if headers.get("x-requested-with").is_some_and(|value| value == "XMLHttpRequest") {
+        } else if headers.get(&X_REQUESTED_WITH).is_some_and(|value| value == "XMLHttpRequest") {
             Self::Other(Audience::Program)
         } else if is_page(method, headers) {
             Self::Navigation
@@ -46,7 +48,7 @@ impl Caller {
 }
 
 pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
-    method == Method::OPTIONS && headers.contains_key("access-control-request-method")
+    method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// `Upgrade` counts only where `Connection` names it (RFC 9110 section 7.8). `h2c` asks for no more than another version
@@ -81,7 +83,6 @@ fn grpc(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderName;
 
     #[test]
     fn tells_callers_apart() {

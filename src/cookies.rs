@@ -2,11 +2,11 @@
 
 mod hide;
 
-use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
 use http::header::{COOKIE, Entry, ValueIter};
 use http::{HeaderMap, HeaderValue};
-use memchr::memchr;
+use memchr::memmem::Finder;
+use memchr::{memchr, memrchr};
 
 use crate::oauth::state::is_public_half;
 
@@ -20,7 +20,10 @@ pub(crate) struct Cookies {
     flow_prefix: String,
     rounds: String,
     tokens: String,
-    secure: bool,
+    /// What all of them have, as it stands behind the value.
+    attributes: String,
+    /// Finds the name that all of theirs begin with.
+    ours: Finder<'static>,
 }
 
 /// What follows the session cookie's name in the name of a flow cookie.
@@ -99,12 +102,15 @@ impl Cookies {
             None => format!("__Host-{prefix}"),
             Some(port) => format!("{prefix}-{port}"),
         };
+        let bare = Cookie::build(("", ""));
+        let bare = bare.path("/").secure(loopback_port.is_none()).http_only(true).same_site(SameSite::Lax);
         Self {
+            ours: Finder::new(&session).into_owned(),
             flow_prefix: format!("{session}{FLOW}"),
             rounds: format!("{session}{ROUNDS}"),
             tokens: format!("{session}{TOKENS}"),
             session,
-            secure: loopback_port.is_none(),
+            attributes: bare.to_string().trim_start_matches('=').to_owned(),
         }
     }
 
@@ -132,16 +138,11 @@ impl Cookies {
     }
 
     /// Looks for all of ours at once.
-    pub(crate) fn scan<'a>(&self, headers: &'a HeaderMap) -> Ours<'a> {
+    pub(crate) fn scan<'a>(&'a self, headers: &'a HeaderMap) -> Ours<'a> {
         let session = SessionCookies { first: Found::Nothing, further: [Found::Nothing; MOST_CHUNKS - 1] };
         let mut ours = Ours { session, has_other: false };
-        for pair in parts(headers) {
-            // Most are of others, and that is told by their first bytes.
-            if pair.trim_ascii_start().starts_with(self.session.as_bytes())
-                && let Some((name, value)) = split_pair(pair)
-            {
-                self.note(&mut ours, name, value);
-            }
+        for (name, value) in self.pairs(headers, &self.session) {
+            self.note(&mut ours, name, value);
         }
         ours
     }
@@ -178,8 +179,8 @@ impl Cookies {
 
     /// The flow cookies among the request's cookies, as we name them, oldest first. No browser holds more than a few, so the
     /// first sixteen are enough.
-    pub(crate) fn flows<'a>(&self, headers: &'a HeaderMap) -> Vec<FlowCookie<'a>> {
-        let flows = pairs(headers).filter_map(|(name, value)| {
+    pub(crate) fn flows<'a>(&'a self, headers: &'a HeaderMap) -> Vec<FlowCookie<'a>> {
+        let flows = self.pairs(headers, &self.flow_prefix).filter_map(|(name, value)| {
             let public = name.strip_prefix(self.flow_prefix.as_bytes())?;
             let public = std::str::from_utf8(public).ok().filter(|public| is_public_half(public))?;
             Some(FlowCookie { public, value })
@@ -190,24 +191,33 @@ impl Cookies {
     }
 
     /// [`flows`](Self::flows) without those that come twice: of these neither is believed.
-    pub(crate) fn believed_flows<'a>(&self, headers: &'a HeaderMap) -> Vec<FlowCookie<'a>> {
+    pub(crate) fn believed_flows<'a>(&'a self, headers: &'a HeaderMap) -> Vec<FlowCookie<'a>> {
         let mut flows = self.flows(headers);
         let publics: Vec<_> = flows.iter().map(|flow| flow.public).collect();
         flows.retain(|flow| publics.iter().filter(|public| **public == flow.public).count() == 1);
         flows
     }
 
+    /// Looks for one of ours in every `Cookie` header: HTTP/2 may split them (RFC 9113 section 8.2.3).
+    pub(crate) fn find<'a>(&'a self, headers: &'a HeaderMap, name: &str) -> Found<'a> {
+        let mut found = Found::Nothing;
+        for (other, value) in self.pairs(headers, name) {
+            if other == name.as_bytes() {
+                found.add(value);
+            }
+        }
+        found
+    }
+
+    /// Names that begin with `prefix`, and their values. Most cookies are of others, and that is told by their first bytes.
+    fn pairs<'a>(&'a self, headers: &'a HeaderMap, prefix: &str) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let parts = Parts { headers: headers.get_all(COOKIE).iter(), ours: &self.ours, rest: None };
+        parts.filter(|part| part.trim_ascii_start().starts_with(prefix.as_bytes())).filter_map(split_pair)
+    }
+
     /// A `Set-Cookie` header that keeps `value` for `max_age` seconds.
     pub(crate) fn set(&self, name: &str, value: &str, max_age: u64) -> Option<HeaderValue> {
-        let max_age = Duration::seconds(i64::try_from(max_age).unwrap_or(i64::MAX));
-        let cookie = Cookie::build((name, value))
-            .path("/")
-            .secure(self.secure)
-            .http_only(true)
-            .same_site(SameSite::Lax)
-            .max_age(max_age)
-            .build();
-        let mut header = HeaderValue::from_str(&cookie.to_string()).ok()?;
+        let mut header = HeaderValue::try_from(format!("{name}={value}{}; Max-Age={max_age}", self.attributes)).ok()?;
         header.set_sensitive(true);
         Some(header)
     }
@@ -242,29 +252,11 @@ impl Cookies {
     }
 }
 
-/// Looks for `name` in every `Cookie` header: HTTP/2 may split them (RFC 9113 section 8.2.3).
-pub(crate) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Found<'a> {
-    let mut found = Found::Nothing;
-    for (other, value) in pairs(headers) {
-        if other == name.as_bytes() {
-            found.add(value);
-        }
-    }
-    found
-}
-
-fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    parts(headers).filter_map(split_pair)
-}
-
-/// What stands between the semicolons of all `Cookie` headers.
-fn parts(headers: &HeaderMap) -> Parts<'_> {
-    Parts { headers: headers.get_all(COOKIE).iter(), rest: None }
-}
-
-/// A loop of its own, since this runs at every request.
+/// What stands between the semicolons of all `Cookie` headers and holds the name of ours. It runs at every request, and passes
+/// over what is of others without a look at each.
 struct Parts<'a> {
     headers: ValueIter<'a, HeaderValue>,
+    ours: &'a Finder<'static>,
     rest: Option<&'a [u8]>,
 }
 
@@ -272,16 +264,17 @@ impl<'a> Iterator for Parts<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let all = match self.rest.take() {
-            Some(rest) => rest,
-            None => self.headers.next()?.as_bytes(),
-        };
-        match memchr(b';', all).and_then(|at| all.split_at_checked(at)) {
-            Some((part, rest)) => {
-                self.rest = rest.get(1..);
-                Some(part)
-            }
-            None => Some(all),
+        loop {
+            let rest = match self.rest.take() {
+                Some(rest) => rest,
+                None => self.headers.next()?.as_bytes(),
+            };
+            let Some(at) = self.ours.find(rest) else { continue };
+            let (before, from) = rest.split_at_checked(at)?;
+            let start = memrchr(b';', before).map_or(0, |semicolon| semicolon + 1);
+            let end = memchr(b';', from).map_or(rest.len(), |semicolon| at + semicolon);
+            self.rest = rest.get(end + 1..);
+            return rest.get(start..end);
         }
     }
 }
@@ -317,7 +310,8 @@ mod tests {
             ("another case", &["S=1"], Found::Nothing),
         ];
         for (name, values, expected) in cases {
-            assert_eq!(&find(&headers(values), "s"), expected, "{name}");
+            let cookies = Cookies { session: "s".to_owned(), ours: Finder::new("s"), ..Cookies::new("x", None) };
+            assert_eq!(&cookies.find(&headers(values), "s"), expected, "{name}");
         }
     }
 

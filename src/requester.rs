@@ -1,11 +1,10 @@
 //! What an answer to a failure wants to know of the request.
 
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 
 use http::HeaderMap;
-use http::header::ACCEPT_LANGUAGE;
-
-use crate::seal::random;
+use http::header::{ACCEPT_LANGUAGE, HeaderName};
 
 /// A request by name, which a person can quote and an operator find in the log, and the languages it wants.
 #[derive(Clone, Debug)]
@@ -15,7 +14,7 @@ pub(crate) struct Requester {
 }
 
 /// What proxies and tower-http's `SetRequestIdLayer` name a request by.
-const HEADER: &str = "x-request-id";
+static HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longer ones are not taken over: a UUID has 36 characters.
 const LONGEST: usize = 64;
@@ -30,7 +29,7 @@ impl Requester {
             (1..=LONGEST).contains(&text.len())
                 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
         };
-        let given = headers.get(HEADER).and_then(|value| value.to_str().ok()).filter(is_id);
+        let given = headers.get(&HEADER).and_then(|value| value.to_str().ok()).filter(is_id);
         let language = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         Self {
             id: given.map_or_else(random_id, str::to_owned),
@@ -52,11 +51,9 @@ impl Requester {
     }
 }
 
-/// Without randomness it is all zeros: a page without an id would help less.
+/// No two should be the same; it is no secret, so a hash with keys of its own is enough.
 fn random_id() -> String {
-    let mut bytes = [0; 8];
-    let _ = random(&mut bytes);
-    hex::encode(bytes)
+    format!("{:016x}", RandomState::new().hash_one(()))
 }
 
 impl fmt::Display for Requester {
@@ -84,7 +81,7 @@ mod tests {
         ];
         for (given, is_taken) in cases {
             let value = HeaderValue::from_bytes(given.as_bytes()).unwrap();
-            let headers = HeaderMap::from_iter([(http::HeaderName::from_static(HEADER), value)]);
+            let headers = HeaderMap::from_iter([(HEADER.clone(), value)]);
             let id = Requester::of(&headers);
             assert_eq!(id.id() == given, is_taken, "{given:?} became {id}");
             assert!(is_taken || id.id().len() == 16, "{id}");

@@ -15,7 +15,7 @@ use tower_service::Service;
 use crate::body::ResponseBody;
 use crate::caller::is_preflight;
 use crate::config::SignIn;
-use crate::cookies::{Found, find};
+use crate::cookies::Found;
 use crate::error::ErrorKind;
 use crate::identity::{Identity, Unrecognised};
 use crate::refusal::Refusal;
@@ -148,7 +148,7 @@ impl RequireLayer {
     fn is_layer_missing<B>(&self, request: &Request<B>) -> bool {
         let inner = &self.sign_in.0;
         inner.paths.route(request.method(), request.uri()) != Route::Other
-            || find(request.headers(), inner.cookies.session_name()) != Found::Nothing
+            || inner.cookies.find(request.headers(), inner.cookies.session_name()) != Found::Nothing
     }
 }
 

@@ -63,11 +63,17 @@ impl ReturnTo {
 }
 
 fn starts_with_encoded_separator(path: &str) -> bool {
+    if !path.starts_with('%') {
+        return false;
+    }
     let head: String = path.chars().take(3).collect();
     ["%5c", "%2f", "%09", "%0a", "%0d", "%00"].contains(&head.to_ascii_lowercase().as_str())
 }
 
 fn is_dot_segment(segment: &str) -> bool {
+    if !segment.starts_with(['.', '%']) {
+        return false;
+    }
     let dots = segment.to_ascii_lowercase().replace("%2e", ".");
     let name = dots.split(';').next().unwrap_or_default();
     name == "." || name == ".."

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, Method, Uri};
 use url::Url;
 
 use crate::config_error::ConfigError;
+use crate::respond::SEC_FETCH_SITE;
 
 /// The paths the layer answers, matched byte for byte as axum matches its own.
 #[derive(Debug)]
@@ -102,7 +103,7 @@ pub(crate) enum Site {
 
 impl Site {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        match headers.get("sec-fetch-site").map(|value| value.as_bytes()) {
+        match headers.get(&SEC_FETCH_SITE).map(|value| value.as_bytes()) {
             None => Self::Unknown,
             Some(b"same-origin" | b"none") => Self::Ours,
             Some(_) => Self::Foreign,

@@ -13,7 +13,7 @@ use super::{
     unavailable,
 };
 use crate::config::Inner;
-use crate::cookies::{Found, Further, find};
+use crate::cookies::{Found, Further};
 use crate::error::{Error, ErrorKind};
 use crate::oauth::callback::{CallbackQuery, CallbackResult, ValidatedCode};
 use crate::oauth::pkce;
@@ -87,7 +87,7 @@ fn check(
     let nowhere = ReturnTo::root();
 
     let name = inner.cookies.flow_name(state.public);
-    let sealed = match find(headers, &name) {
+    let sealed = match inner.cookies.find(headers, &name) {
         Found::Nothing => return Err(gone(ErrorKind::FlowNotFound, &nowhere)),
         Found::Several => return Err(gone(ErrorKind::FlowUnreadable, &nowhere)),
         Found::One(sealed) => sealed,
@@ -144,7 +144,7 @@ fn check(
                 requester,
                 return_to,
                 own_flow,
-                dead_flows: expire_dead_flows(inner, headers),
+                dead_flows: expire_dead_flows(inner, &inner.cookies.believed_flows(headers)),
                 rounds: Rounds::of(inner, headers),
                 further: inner.cookies.scan(headers).session.came(),
                 stale_tokens: stale_tokens(inner, headers),
@@ -163,7 +163,7 @@ fn check(
 
 fn stale_tokens(inner: &Inner, headers: &HeaderMap) -> Option<HeaderValue> {
     let name = inner.cookies.tokens_name();
-    if find(headers, name) == Found::Nothing { None } else { inner.cookies.expire(name) }
+    if inner.cookies.find(headers, name) == Found::Nothing { None } else { inner.cookies.expire(name) }
 }
 
 /// The next step after a sign-in that came to nothing: where it was this account that did not do, another one.

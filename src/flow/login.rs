@@ -1,7 +1,7 @@
 //! The start of a sign-in: a sealed flow cookie and a redirect to the provider. No I/O, and nothing kept on the server.
 
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{HOST, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
@@ -11,7 +11,7 @@ use super::{FLOW_LIFETIME, Flow, FlowId, PROMPT, append_cookies, expire_dead_flo
 use super::{login_link, refuse_method_or_prefetch, respond, switch_link, unavailable, wanted_target};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
-use crate::cookies::Found;
+use crate::cookies::{FlowCookie, Found};
 use crate::error::{Error, ErrorKind};
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::callback::single;
@@ -19,7 +19,7 @@ use crate::oauth::pkce;
 use crate::oauth::state::State;
 use crate::page::{Advice, PageAction, PageLink};
 use crate::redirect_uri::is_loopback_host;
-use crate::respond::Audience;
+use crate::respond::{Audience, SEC_FETCH_DEST, SEC_FETCH_MODE, SEC_FETCH_SITE};
 use crate::return_to::ReturnTo;
 use crate::route::Site;
 use crate::seal::{Purpose, random};
@@ -81,16 +81,17 @@ pub(crate) fn login(
         // Signed in since the page in between was opened. From here a redirect would look like one of this site's own.
         return already_signed_in(inner, headers, session, &return_to, again);
     }
-    let mut cookies = expire_dead_flows(inner, headers);
+    let flows = inner.cookies.believed_flows(headers);
+    let mut cookies = expire_dead_flows(inner, &flows);
     // Unless a page of this site asks, a guard may have sent them here that does not recognise the session.
-    if session.is_none() || headers.get("sec-fetch-site").is_none_or(|site| site != "same-origin") {
+    if session.is_none() || headers.get(&SEC_FETCH_SITE).is_none_or(|site| site != "same-origin") {
         match Rounds::of(inner, headers).at_login(inner) {
             AtLogin::GoOn => {}
             AtLogin::Count(counted) => cookies.push(counted),
             AtLogin::Stop(reset) => return stop(inner, headers, session, again, reset),
         }
     }
-    match make_room(inner, headers, site) {
+    match make_room(inner, &flows, site) {
         Ok(evicted) => cookies.extend(evicted),
         Err(error) => {
             let links = vec![PageLink::new(PageAction::Continue, again.as_str())];
@@ -206,10 +207,10 @@ impl LikelyCause {
 /// A browser that tells what it is doing must be navigating a top-level window. `empty` is what Firefox once sent for
 /// navigations that a service worker preloads.
 fn is_navigation(headers: &HeaderMap) -> bool {
-    let says = |name: &str, allowed: &[&str]| {
+    let says = |name: &HeaderName, allowed: &[&str]| {
         headers.get(name).is_none_or(|value| allowed.iter().any(|allowed| value == allowed))
     };
-    says("sec-fetch-mode", &["navigate"]) && says("sec-fetch-dest", &["document", "empty"])
+    says(&SEC_FETCH_MODE, &["navigate"]) && says(&SEC_FETCH_DEST, &["document", "empty"])
 }
 
 /// `127.0.0.1` for `localhost` and the like, while developing: the flow cookie would stay behind on the other name.
@@ -224,12 +225,11 @@ fn is_other_loopback_name(inner: &Inner, uri: &Uri, headers: &HeaderMap) -> bool
 
 /// Deletes the oldest live flows while there are too many. Only what opens is counted, and another site may push out only
 /// what other sites started.
-fn make_room(inner: &Inner, headers: &HeaderMap, site: Site) -> Result<Vec<HeaderValue>, Error> {
-    let cookies = inner.cookies.believed_flows(headers);
-    if cookies.len() < MOST_FLOWS {
+fn make_room(inner: &Inner, flows: &[FlowCookie<'_>], site: Site) -> Result<Vec<HeaderValue>, Error> {
+    if flows.len() < MOST_FLOWS {
         return Ok(Vec::new());
     }
-    let live: Vec<_> = cookies
+    let live: Vec<_> = flows
         .iter()
         .filter_map(|cookie| Some((cookie.public, Flow::open(inner, cookie.public, cookie.value)?)))
         .filter(|(_, flow)| !flow.is_over(inner) && !flow.is_ahead(inner))

@@ -12,7 +12,7 @@ use super::{append_cookies, failure, failure_with, link, login_link, refuse_meth
 use super::{unavailable, wanted_target};
 use crate::clock::{CLOCK_SKEW, unix_seconds};
 use crate::config::Inner;
-use crate::cookies::{Found, find};
+use crate::cookies::Found;
 use crate::error::ErrorKind;
 use crate::http_client::BoxFuture;
 use crate::oauth::callback::single;
@@ -98,7 +98,7 @@ fn signed_out(inner: &Inner, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> 
     flows.dedup_by_key(|flow| flow.public);
     let flows = flows.into_iter().map(|flow| inner.cookies.flow_name(flow.public));
     let named = [inner.cookies.tokens_name(), inner.cookies.rounds_name()];
-    let named = named.into_iter().filter(|name| find(headers, name) != Found::Nothing).map(str::to_owned);
+    let named = named.into_iter().filter(|name| inner.cookies.find(headers, name) != Found::Nothing).map(str::to_owned);
     let others = named.chain(flows).filter_map(|name| inner.cookies.expire(&name));
     let mut response = respond::see_other(wanted_target(inner, uri).as_str());
     append_cookies(response.headers_mut(), inner.cookies.expire_found_session(&session));

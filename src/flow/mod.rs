@@ -19,6 +19,7 @@ use secrecy::zeroize::Zeroizing;
 
 use crate::clock::{CLOCK_SKEW, unix_seconds};
 use crate::config::Inner;
+use crate::cookies::FlowCookie;
 use crate::error::{Error, ErrorKind};
 use crate::oauth::callback::single;
 use crate::oauth::state::started_at;
@@ -121,11 +122,9 @@ fn is_over(inner: &Inner, started_at: u64) -> bool {
 }
 
 /// The `Set-Cookie` headers that delete flow cookies which open and are over.
-fn expire_dead_flows(inner: &Inner, headers: &HeaderMap) -> Vec<HeaderValue> {
-    inner
-        .cookies
-        .believed_flows(headers)
-        .into_iter()
+fn expire_dead_flows(inner: &Inner, flows: &[FlowCookie<'_>]) -> Vec<HeaderValue> {
+    flows
+        .iter()
         .filter(|cookie| started_at(cookie.public).is_some_and(|started_at| is_over(inner, started_at)))
         .filter(|cookie| Flow::open(inner, cookie.public, cookie.value).is_some_and(|flow| flow.is_over(inner)))
         .filter_map(|cookie| inner.cookies.expire(&inner.cookies.flow_name(cookie.public)))

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue};
 use super::FLOW_LIFETIME;
 use crate::clock::unix_seconds;
 use crate::config::Inner;
-use crate::cookies::{Found, find};
+use crate::cookies::Found;
 use crate::seal::Purpose;
 use crate::wire::{Reader, Writer};
 
@@ -52,7 +52,7 @@ impl Rounds {
     /// What the request's cookie says; none where it does not open.
     pub(crate) fn of(inner: &Inner, headers: &HeaderMap) -> Self {
         let name = inner.cookies.rounds_name();
-        let Found::One(sealed) = find(headers, name) else { return Self::default() };
+        let Found::One(sealed) = inner.cookies.find(headers, name) else { return Self::default() };
         let opened = inner.seal.open(Purpose::Rounds, name, sealed).ok();
         opened.and_then(|bytes| Self::decode(&bytes)).unwrap_or_default()
     }

@@ -100,6 +100,9 @@ fn is_parameter(value: &str) -> bool {
 
 /// Decodes one part of a form-encoded query; `None` where it isn't UTF-8.
 pub(crate) fn decode(part: &str) -> Option<Cow<'_, str>> {
+    if !part.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+        return Some(Cow::Borrowed(part));
+    }
     if part.contains('+') {
         let spaced = part.replace('+', " ");
         return Some(Cow::Owned(percent_decode_str(&spaced).decode_utf8().ok()?.into_owned()));

@@ -1,5 +1,7 @@
 //! The `state` parameter: a public half that names the flow cookie, a secret half that only the sealed cookie holds.
 
+use std::fmt::Write as _;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64_simd::URL_SAFE_NO_PAD;
 
@@ -17,10 +19,10 @@ const SECRET: usize = 43;
 
 impl State {
     pub(crate) fn new(started_at: u64, public: [u8; 8], secret: &[u8; 32]) -> Self {
-        let [_, _, _, seconds @ ..] = started_at.to_be_bytes();
         let mut text = String::with_capacity(PUBLIC + SECRET);
-        text.push_str(&hex::encode(seconds));
-        text.push_str(&hex::encode(public));
+        let seconds = started_at & 0xff_ffff_ffff;
+        // Text always has room for more.
+        let _ = write!(text, "{seconds:010x}{:016x}", u64::from_be_bytes(public));
         URL_SAFE_NO_PAD.encode_append(secret, &mut text);
         Self { text }
     }

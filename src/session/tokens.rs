@@ -7,7 +7,7 @@ use secrecy::zeroize::Zeroizing;
 use super::{Session, SessionId};
 use crate::clock::{from_unix_seconds, unix_seconds};
 use crate::config::Inner;
-use crate::cookies::{COOKIE_LIMIT, Found, find};
+use crate::cookies::{COOKIE_LIMIT, Found};
 use crate::error::{Error, ErrorKind};
 use crate::oauth::token::Tokens;
 use crate::seal::Purpose;
@@ -48,7 +48,7 @@ pub(crate) fn present(inner: &Inner, headers: &HeaderMap, session: &Session) -> 
 /// The tokens of this session that came with the request.
 pub(crate) fn held(inner: &Inner, headers: &HeaderMap, session: &SessionId) -> Option<KeptTokens> {
     let name = inner.cookies.tokens_name();
-    let Found::One(sealed) = find(headers, name) else { return None };
+    let Found::One(sealed) = inner.cookies.find(headers, name) else { return None };
     let bytes = inner.seal.open(Purpose::Tokens, name, sealed).ok().map(Zeroizing::new)?;
     KeptTokens::decode(&bytes).filter(|kept| &kept.session == session)
 }

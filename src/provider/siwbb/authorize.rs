@@ -1,6 +1,6 @@
 //! The authorization URL.
 
-use url::form_urlencoded::Serializer;
+use url::form_urlencoded::byte_serialize;
 
 use super::Siwbb;
 use crate::oauth::authorize::AuthorizationRequest;
@@ -27,29 +27,30 @@ const ROOM: usize = 512;
 pub(super) fn url(provider: &Siwbb, request: &AuthorizationRequest<'_>) -> String {
     let mut url = String::with_capacity(ROOM);
     url.push_str(&provider.website);
-    url.push_str("/siwbb/authorize?");
-    let start = url.len();
-    let mut query = Serializer::for_suffix(&mut url, start);
-    query
-        .append_pair("client_id", &provider.client_id)
-        .append_pair("redirect_uri", request.redirect_uri)
-        .append_pair("state", request.state);
+    let mut add = |before: &str, value: &str| {
+        url.push_str(before);
+        url.extend(byte_serialize(value.as_bytes()));
+    };
+    add("/siwbb/authorize?client_id=", &provider.client_id);
+    add("&redirect_uri=", request.redirect_uri);
+    add("&state=", request.state);
     if !provider.scopes.is_empty() {
-        query.append_pair("scope", &provider.scopes.join(","));
+        add("&scope=", &provider.scopes.join(","));
     }
     if let Some(claim) = &provider.shown_claim {
-        query.append_pair("claimId", claim);
+        add("&claimId=", claim);
     }
     if provider.hide_if_already_claimed {
-        query.append_pair("hideIfAlreadyClaimed", "true");
+        add("&hideIfAlreadyClaimed=true", "");
     }
     if provider.expect_verify_success {
-        query.append_pair("expectVerifySuccess", "true");
+        add("&expectVerifySuccess=true", "");
     }
-    query
-        .append_pair("response_type", "code")
-        .append_pair("code_challenge", request.code_challenge)
-        .append_pair("code_challenge_method", "S256")
-        .extend_pairs(&provider.extra_parameters);
+    add("&response_type=code&code_challenge=", request.code_challenge);
+    add("&code_challenge_method=S256", "");
+    for (name, value) in &provider.extra_parameters {
+        add("&", name);
+        add("=", value);
+    }
     url
 }
