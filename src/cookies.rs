@@ -134,7 +134,7 @@ impl Cookies {
     }
 
     pub(crate) fn flow_name(&self, public: &str) -> String {
-        format!("{}{public}", self.flow_prefix)
+        [&self.flow_prefix, public].concat()
     }
 
     /// Looks for all of ours at once.
@@ -217,7 +217,9 @@ impl Cookies {
 
     /// A `Set-Cookie` header that keeps `value` for `max_age` seconds.
     pub(crate) fn set(&self, name: &str, value: &str, max_age: u64) -> Option<HeaderValue> {
-        let mut header = HeaderValue::try_from(format!("{name}={value}{}; Max-Age={max_age}", self.attributes)).ok()?;
+        let max_age = max_age.to_string();
+        let parts = [name, "=", value, &self.attributes, "; Max-Age=", &max_age];
+        let mut header = HeaderValue::try_from(parts.concat()).ok()?;
         header.set_sensitive(true);
         Some(header)
     }

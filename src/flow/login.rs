@@ -48,24 +48,24 @@ pub(crate) fn login(
     let query = uri.query().unwrap_or_default();
     let return_to = wanted_target(inner, uri);
     let select_account = single(query, PROMPT.0).as_deref() == Some(PROMPT.1);
-    let again = if select_account { switch_link(inner, &return_to) } else { login_link(inner, &return_to) };
+    let again = || if select_account { switch_link(inner, &return_to) } else { login_link(inner, &return_to) };
     if is_other_loopback_name(inner, uri, headers) {
-        return respond::see_other(&format!("{}{again}", inner.redirect.origin));
+        return respond::see_other(&format!("{}{}", inner.redirect.origin, again()));
     }
     let came_from = Site::of(headers);
     if let Presented::Unavailable(_) = presented {
         // A sign-in could not be kept either.
-        return unavailable(inner, headers, again);
+        return unavailable(inner, headers, again());
     }
     // Every page turns away what is not recognised, so going on to one would lead back here.
     let session = presented.session().filter(|session| is_recognised(inner, headers, session));
     match session.filter(|_| came_from == Site::Foreign) {
         None => {}
-        Some(session) if select_account => return already_signed_in(inner, headers, session, &return_to, again),
+        Some(session) if select_account => return already_signed_in(inner, headers, session, &return_to, again()),
         // The browser carries a fragment over this redirect by itself, and still says that another site began it.
         Some(session) => {
             return match Rounds::of(inner, headers).sent_back(inner) {
-                AtLogin::Stop(reset) => stop(inner, headers, Some(session), again, reset),
+                AtLogin::Stop(reset) => stop(inner, headers, Some(session), again(), reset),
                 AtLogin::Count(counted) => go_on(&return_to, Some(counted)),
                 AtLogin::GoOn => go_on(&return_to, None),
             };
@@ -79,7 +79,7 @@ pub(crate) fn login(
     let site = site.unwrap_or(came_from);
     if let Some(session) = session.filter(|_| site == Site::Foreign) {
         // Signed in since the page in between was opened. From here a redirect would look like one of this site's own.
-        return already_signed_in(inner, headers, session, &return_to, again);
+        return already_signed_in(inner, headers, session, &return_to, again());
     }
     let flows = inner.cookies.believed_flows(headers);
     let mut cookies = expire_dead_flows(inner, &flows);
@@ -88,12 +88,13 @@ pub(crate) fn login(
         match Rounds::of(inner, headers).at_login(inner) {
             AtLogin::GoOn => {}
             AtLogin::Count(counted) => cookies.push(counted),
-            AtLogin::Stop(reset) => return stop(inner, headers, session, again, reset),
+            AtLogin::Stop(reset) => return stop(inner, headers, session, again(), reset),
         }
     }
     match make_room(inner, &flows, site) {
         Ok(evicted) => cookies.extend(evicted),
         Err(error) => {
+            let again = again();
             let links = vec![PageLink::new(PageAction::Continue, again.as_str())];
             return failure_with(inner, headers, &error, &Advice { links, login: Some(again), ..Advice::default() });
         }
