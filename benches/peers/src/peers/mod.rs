@@ -2,6 +2,7 @@
 
 #[cfg(feature = "axum-login")]
 mod axum_login;
+#[cfg(any(feature = "tower-signin", feature = "axum-login", feature = "tower-sessions", feature = "private-jar"))]
 mod browser;
 #[cfg(any(feature = "tower-sessions", feature = "private-jar", feature = "jsonwebtoken"))]
 mod claims;
