@@ -136,13 +136,14 @@ pub async fn prove(peer: &mut Peer, is_bare: bool) {
 /// Requests that are counted, after as many that are not: what is made once is no cost of a request.
 pub const TIMES: usize = 200;
 
-/// Sends requests as `row` is sent them to a router, its own or the bare one, half of them through `measured`. `None` where
-/// the row has no such request.
+/// Sends requests as `row` is sent them to a router, its own or the bare one, half of them through `measured`. Each is made
+/// just before, so that its memory is what the one before gave back, as in a server. `None` where the row has no such
+/// request.
 pub fn counted(
     router: &str,
     row: &str,
     kind: &str,
-    measured: impl FnOnce(&Runtime, &mut Router, Vec<Request<Body>>),
+    mut measured: impl FnMut(&Runtime, &mut Router, Request<Body>),
 ) -> Option<()> {
     let kind = KINDS.into_iter().find(|known| known.name() == kind).expect("the kind is known");
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
@@ -154,11 +155,11 @@ pub fn counted(
         asked = runtime.block_on(crate::peers::peer(router)).router;
         template = template.of_page();
     }
-    let mut warm: Vec<_> = (0..2 * TIMES).map(|_| template.request()).collect();
-    let requests = warm.split_off(TIMES);
-    for request in warm {
-        runtime.block_on(send(&mut asked, request));
+    for _ in 0..TIMES {
+        runtime.block_on(send(&mut asked, template.request()));
     }
-    measured(&runtime, &mut asked, requests);
+    for _ in 0..TIMES {
+        measured(&runtime, &mut asked, template.request());
+    }
     Some(())
 }

@@ -23,6 +23,8 @@ pub const ROWS: &[Row] = &[
     row("bare", "bare axum router", "bare"),
     row("tower-signin", "**tower-signin**, sealed cookie", "tower-signin"),
     row("tower-signin-stored", "**tower-signin**, memory store", "tower-signin"),
+    row("huskarl", "huskarl-axum 0.1, sealed cookie, same identity", "huskarl"),
+    row("huskarl-default", "… with the subject alone", "huskarl"),
     row("axum-login", "axum-login 0.18, memory store", "axum-login"),
     row("tower-sessions", "tower-sessions 0.15, memory store", "tower-sessions"),
     row("tower-sessions-signed", "… with a signed cookie", "tower-sessions-sealed"),
@@ -31,4 +33,5 @@ pub const ROWS: &[Row] = &[
     row("jwt-hs256", "jsonwebtoken 11, HS256", "jsonwebtoken"),
     row("jwt-rs256", "… RS256", "jsonwebtoken"),
     row("jwt-es256", "… ES256", "jsonwebtoken"),
+    Row { sign_ins: 5_000, ..row("axum-oidc", "axum-oidc 1.0.0-dev-2, memory store", "axum-oidc") },
 ];

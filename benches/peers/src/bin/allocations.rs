@@ -20,9 +20,8 @@ fn main() {
 /// Per request.
 fn allocations(router: &str, row: &str, kind: &str) -> Option<i64> {
     let mut count = 0;
-    counted(router, row, kind, |runtime, router, requests| {
-        let sent = || requests.into_iter().for_each(|request| drop(runtime.block_on(send(router, request))));
-        count = allocation_counter::measure(sent).count_total;
+    counted(router, row, kind, |runtime, router, request| {
+        count += allocation_counter::measure(|| drop(runtime.block_on(send(router, request)))).count_total;
     })?;
     Some(i64::try_from(count).expect("they are few") / i64::try_from(TIMES).expect("they are few"))
 }

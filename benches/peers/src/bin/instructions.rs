@@ -43,8 +43,6 @@ fn instructions(router: &str, row: &str, kind: &str) -> Option<i64> {
 }
 
 #[inline(never)]
-fn measured(runtime: &Runtime, router: &mut Router, requests: Vec<Request<Body>>) {
-    for request in requests {
-        runtime.block_on(send(router, request));
-    }
+fn measured(runtime: &Runtime, router: &mut Router, request: Request<Body>) {
+    drop(runtime.block_on(send(router, request)));
 }

@@ -2,14 +2,20 @@
 
 #[cfg(feature = "axum-login")]
 mod axum_login;
+#[cfg(feature = "axum-oidc")]
+mod axum_oidc;
 #[cfg(any(feature = "tower-signin", feature = "axum-login", feature = "tower-sessions", feature = "private-jar"))]
 mod browser;
 #[cfg(any(feature = "tower-sessions", feature = "private-jar", feature = "jsonwebtoken"))]
 mod claims;
+#[cfg(feature = "huskarl")]
+mod huskarl;
 #[cfg(feature = "jsonwebtoken")]
 mod jsonwebtoken;
 #[cfg(feature = "private-jar")]
 mod private_jar;
+#[cfg(feature = "provider")]
+mod provider;
 #[cfg(feature = "tower-sessions")]
 mod tower_sessions;
 #[cfg(feature = "tower-signin")]
@@ -48,6 +54,12 @@ pub async fn peer(row: &str) -> Peer {
         "jwt-rs256" => jsonwebtoken::rs256(),
         #[cfg(feature = "jsonwebtoken")]
         "jwt-es256" => jsonwebtoken::es256(),
+        #[cfg(feature = "huskarl")]
+        "huskarl" => huskarl::peer_with_claims().await,
+        #[cfg(feature = "huskarl")]
+        "huskarl-default" => huskarl::peer().await,
+        #[cfg(feature = "axum-oidc")]
+        "axum-oidc" => axum_oidc::peer().await,
         _ => panic!("there is no row {row:?} in this build"),
     }
 }
