@@ -1,18 +1,17 @@
 //! Allocations that the layer costs per request, over the same request to the same service without it.
 //!
-//! `cargo bench --bench allocations` prints the table. It is a program of its own, since counting costs instructions.
+//! `cargo bench --bench allocations` prints the table, `… -- --check` compares it with `benches/counts/allocations.txt`, and
+//! `… -- --write` writes that file. It is a program of its own, since counting costs instructions.
 
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
 
 mod situations;
 
-use situations::{NAMES, TIMES, run};
+use situations::report::report;
+use situations::{TIMES, run};
 
 fn main() {
-    println!("{:<26} {:>12}", "request", "allocations");
-    for name in NAMES {
-        println!("{name:<26} {:>12}", allocations(name, false) - allocations(name, true));
-    }
+    report("allocations", |name| allocations(name, false) - allocations(name, true));
 }
 
 fn allocations(name: &str, is_bare: bool) -> i64 {

@@ -1,7 +1,8 @@
 //! Instructions that the layer costs per request, by valgrind's callgrind, over the same request to the same service without
 //! it. It is a count and repeats, so it can be compared from run to run.
 //!
-//! `cargo bench --bench requests` prints the table; it needs valgrind. `… -- signed-in` prints the rows that begin so.
+//! `cargo bench --bench requests` prints the table; it needs valgrind. `… -- signed-in` prints the rows that begin so,
+//! `… -- --check` compares the table with `benches/counts/instructions.txt`, and `… -- --write` writes that file.
 
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
 
@@ -11,21 +12,14 @@ use std::env;
 use std::process::Command;
 
 use http::Request;
-use situations::{NAMES, Send, TIMES, run};
+use situations::report::report;
+use situations::{Send, TIMES, run};
 
 fn main() {
-    let arguments: Vec<_> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<_> = env::args().skip(1).collect();
     match arguments.as_slice() {
         [flag, name, kind] if flag == "--row" => run(name, kind == "bare", measured),
-        chosen => {
-            println!("{:<26} {:>12}", "request", "instructions");
-            for name in NAMES {
-                if chosen.is_empty() || chosen.iter().any(|chosen| name.starts_with(chosen.as_str())) {
-                    let instructions = instructions(name, "layer") - instructions(name, "bare");
-                    println!("{name:<26} {instructions:>12}");
-                }
-            }
-        }
+        _ => report("instructions", |name| instructions(name, "layer") - instructions(name, "bare")),
     }
 }
 

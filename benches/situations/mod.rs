@@ -2,6 +2,8 @@
 
 #![allow(unreachable_pub, reason = "each benchmark has its own copy")]
 
+pub(crate) mod report;
+
 use std::convert::Infallible;
 use std::future::{Future as _, Ready, ready};
 use std::hint::black_box;
