@@ -17,7 +17,7 @@ fn main() {
 
 fn allocations(name: &str, is_bare: bool) -> i64 {
     let mut count = 0;
-    run(name, is_bare, |send, requests| {
+    run(name, is_bare, |send, requests, _| {
         count = allocation_counter::measure(|| requests.into_iter().for_each(send)).count_total;
     });
     i64::try_from(count).unwrap() / i64::try_from(TIMES).unwrap()
