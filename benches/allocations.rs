@@ -16,8 +16,11 @@ fn main() {
 
 fn allocations(name: &str, is_bare: bool) -> i64 {
     let mut count = 0;
-    run(name, is_bare, |send, request| {
-        count += allocation_counter::measure(|| send(request)).count_total;
+    run(name, is_bare, |send, more| {
+        for _ in 0..TIMES {
+            let request = more();
+            count += allocation_counter::measure(|| send(request)).count_total;
+        }
     });
     i64::try_from(count).unwrap() / i64::try_from(TIMES).unwrap()
 }

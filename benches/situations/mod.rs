@@ -3,9 +3,10 @@
 #![allow(unreachable_pub, reason = "each benchmark has its own copy")]
 
 pub(crate) mod report;
+mod visit;
 
 use std::convert::Infallible;
-use std::future::{Future as _, Ready, ready};
+use std::future::{Future, Ready, ready};
 use std::hint::black_box;
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,11 +14,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use http::header::{CONTENT_TYPE, COOKIE, LOCATION};
 use http::{HeaderValue, Request, Response, Uri};
-use tower::{Layer as _, Service};
+use tokio::runtime::Runtime;
+use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use tower_signin::dev::{Account, DevProvider};
 use tower_signin::{Builder, Identity, Keys, ManualClock, MemoryStore, SignIn};
+
+use self::visit::{Canned, callback, kept_cookies};
 
 /// The rows of the table, in its order.
 pub(crate) const NAMES: &[&str] = &[
@@ -35,20 +39,21 @@ pub(crate) const NAMES: &[&str] = &[
     "refused-expired",
     "guard-401",
     "login",
+    "callback",
 ];
 
-pub(crate) struct Situation {
-    pub(crate) sign_in: SignIn,
+struct Situation {
+    sign_in: SignIn,
     name: String,
     cookies: String,
     /// Serves on loopback while it is there.
-    _bitbadges: DevProvider,
+    bitbadges: DevProvider,
 }
 
 const FOREIGN: &str = "a=1; theme=dark; __Host-other=xyz; _ga=GA1.2.3";
 
 impl Situation {
-    pub(crate) async fn new(name: &str) -> Self {
+    async fn new(name: &str) -> Self {
         let bitbadges = DevProvider::start().await.unwrap();
         let clock = Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
         let of_bitbadges = Arc::clone(&clock);
@@ -68,6 +73,7 @@ impl Situation {
             "stored" => build(|builder| {
                 builder.session_store(MemoryStore::new().clock(ManualClock::new(SystemTime::UNIX_EPOCH)))
             }),
+            "callback" => build(|builder| builder.http_client(Canned::new())),
             _ => build(|builder| builder),
         };
         let ours = match name {
@@ -76,7 +82,7 @@ impl Situation {
             }
             "signed-in-2-kB" => Some(session(&sign_in, 1700)),
             "signed-in-12-kB" => Some(session(&sign_in, 11_700)),
-            "signed-in-tokens" | "stored" => Some(sign_in_for_real(&sign_in, &bitbadges).await),
+            "signed-in-tokens" | "stored" | "callback" => Some(sign_in_for_real(&sign_in, &bitbadges).await),
             "refused-garbage" => Some(format!("signin-3000={}", "AYdVA7".repeat(75))),
             "refused-other-key" => {
                 let other = build(|builder| builder.keys(Keys::generate().unwrap()));
@@ -98,15 +104,27 @@ impl Situation {
             (_, Some(ours)) => format!("a=1; theme=dark; {ours}; _ga=GA1.2.3; lang=en"),
             (_, None) => format!("{FOREIGN}; lang=en"),
         };
-        Self { sign_in, name: name.to_owned(), cookies, _bitbadges: bitbadges }
+        Self { sign_in, name: name.to_owned(), cookies, bitbadges }
     }
 
-    pub(crate) fn is_guarded(&self) -> bool {
+    fn is_guarded(&self) -> bool {
         self.name == "guard-401"
     }
 
+    /// Whether the answer comes from a task of its own.
+    fn is_waited_for(&self) -> bool {
+        self.name == "callback"
+    }
+
+    fn request(&self) -> Request<()> {
+        if self.is_waited_for() {
+            return block_on(callback(&mut self.sign_in.layer().layer(Handler), &self.bitbadges));
+        }
+        self.request_with_cookies()
+    }
+
     /// As hyper gives it: the address lies in a buffer that others share.
-    pub(crate) fn request(&self) -> Request<()> {
+    fn request_with_cookies(&self) -> Request<()> {
         let (address, mode) = match self.name.as_str() {
             "login" => ("http://localhost:3000/auth/login?return_to=%2Fme", "navigate"),
             _ => ("http://localhost:3000/page?x=1", "cors"),
@@ -153,13 +171,46 @@ impl Service<Request<()>> for Handler {
 
 pub(crate) type Send<'a> = &'a mut dyn FnMut(Request<()>);
 
-/// Sends the requests of a situation, half of them through `counted`. Each is made just before, so that its memory is what
-/// the one before gave back, as in a server.
-pub(crate) fn run(name: &str, is_bare: bool, mut counted: impl FnMut(Send<'_>, Request<()>)) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+/// Makes a request.
+pub(crate) type More<'a> = &'a mut dyn FnMut() -> Request<()>;
+
+/// Sends one request of a situation and looks whether the answer is the one that is to be measured. Programs that count
+/// instructions do not call it, since then the layer would be compiled for more types.
+#[allow(dead_code, reason = "for the program that measures time")]
+pub(crate) fn prove(name: &str) {
+    let situation = block_on(Situation::new(name));
+    let alice = Account::alice();
+    let (status, subject, target) = match name {
+        "guard-401" => (401, "", ""),
+        "login" => (303, "", situation.bitbadges.origin()),
+        "callback" => (303, "", "/me"),
+        name if name.starts_with("signed-in") || name == "stored" => (200, alice.bitbadges_address.as_str(), ""),
+        _ => (200, "", ""),
+    };
+    let handler = service_fn(|request: Request<()>| {
+        let subject = request.extensions().get::<Identity>().map_or("", Identity::subject);
+        let mut response = Response::new(());
+        response.headers_mut().insert("x-subject", subject.parse().unwrap());
+        ready(Ok::<_, Infallible>(response))
+    });
+    let (layer, request) = (situation.sign_in.layer(), situation.request());
+    let response = if situation.is_guarded() {
+        block_on(layer.layer(situation.sign_in.require().layer(handler)).oneshot(request)).unwrap().map(drop)
+    } else {
+        block_on(layer.layer(handler).oneshot(request)).unwrap().map(drop)
+    };
+    let header = |name: &str| response.headers().get(name).map_or("", |value| value.to_str().unwrap());
+    assert_eq!((response.status().as_u16(), header("x-subject")), (status, subject), "{name}");
+    assert!(header(LOCATION.as_str()).starts_with(target), "{name}: {response:?}");
+}
+
+/// Sends requests of a situation, and then has those counted that `counted` makes and sends. One that is made just before
+/// takes the memory that the one before gave back, as in a server.
+pub(crate) fn run(name: &str, is_bare: bool, counted: impl FnOnce(Send<'_>, More<'_>)) {
+    let runtime = RUNTIME.with(|runtime| runtime.handle().clone());
     let _entered = runtime.enter();
-    let situation = runtime.block_on(Situation::new(name));
-    let mut send: Box<dyn FnMut(Request<()>)> = match (is_bare, situation.is_guarded()) {
+    let situation = block_on(Situation::new(name));
+    let mut send: Box<dyn FnMut(Request<()>) + '_> = match (is_bare, situation.is_guarded()) {
         (true, _) => Box::new(sender(Handler)),
         (false, false) => Box::new(sender(situation.sign_in.layer().layer(Handler))),
         (false, true) => {
@@ -170,12 +221,13 @@ pub(crate) fn run(name: &str, is_bare: bool, mut counted: impl FnMut(Send<'_>, R
     for _ in 0..TIMES {
         send(situation.request());
     }
-    for _ in 0..TIMES {
-        counted(&mut *send, situation.request());
-    }
+    counted(&mut *send, &mut || situation.request());
 }
 
-/// Sends a request to a service that answers at its first poll.
+/// Sends a request to a service, and has other tasks run until it has answered. All but a callback is answered at once.
+///
+/// All measured requests are sent from here: the more places call the layer, and the more types it is compiled for, the less
+/// of it is inlined, and every row costs more than in an app with one service.
 fn sender<S, R>(mut service: S) -> impl FnMut(Request<()>)
 where
     S: Service<Request<()>, Response = Response<R>, Error = Infallible>,
@@ -183,24 +235,35 @@ where
     move |request| {
         let mut context = Context::from_waker(Waker::noop());
         assert!(service.poll_ready(&mut context).is_ready());
-        let response = pin!(service.call(request)).poll(&mut context);
-        assert!(response.is_ready());
+        let mut response = pin!(service.call(request));
+        let response = loop {
+            match response.as_mut().poll(&mut context) {
+                Poll::Ready(response) => break response,
+                Poll::Pending => run_other_tasks(),
+            }
+        };
         drop(black_box(response));
     }
+}
+
+fn run_other_tasks() {
+    block_on(tokio::task::yield_now());
+}
+
+thread_local! {
+    static RUNTIME: Runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    RUNTIME.with(|runtime| runtime.block_on(work))
 }
 
 /// The whole way, and all cookies that it leaves in a browser.
 async fn sign_in_for_real(sign_in: &SignIn, bitbadges: &DevProvider) -> String {
     let mut service = sign_in.layer().layer(Handler);
-    let login = Request::get("http://localhost:3000/auth/login").header("sec-fetch-mode", "navigate");
-    let response = service.call(login.body(()).unwrap()).await.unwrap();
-    let flow = response.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
-    let location = response.headers()[LOCATION].to_str().unwrap().to_owned();
-    let callback = bitbadges.approve(&location, &Account::alice()).unwrap();
-    let callback = Request::get(callback).header(COOKIE, flow).body(()).unwrap();
+    let callback = callback(&mut service, bitbadges).await;
     let response = service.call(callback).await.unwrap();
     assert_eq!(response.status(), 303);
-    let cookies = response.headers().get_all(SET_COOKIE).iter().map(|cookie| cookie.to_str().unwrap());
-    let kept = cookies.filter(|cookie| !cookie.contains("Max-Age=0")).map(|cookie| cookie.split(';').next().unwrap());
-    kept.filter(|cookie| !cookie.contains("-rounds=")).collect::<Vec<_>>().join("; ")
+    assert_eq!(response.headers()[LOCATION], "/me");
+    kept_cookies(&response)
 }

@@ -1,5 +1,7 @@
 //! The table of counts, and how it is held to the one that is kept in `benches/counts/`.
 
+#![allow(dead_code, reason = "for the programs that count")]
+
 use std::path::PathBuf;
 use std::process::exit;
 use std::{env, fs};
