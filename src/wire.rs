@@ -5,6 +5,9 @@
 pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
+    /// How many bytes a length takes.
+    pub(crate) const PREFIX: usize = 4;
+
     /// One that need not grow before it has so many bytes.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self(Vec::with_capacity(bytes))

@@ -31,6 +31,7 @@ use crate::session::stored::{self, StoredId};
 use crate::session::tokens::KeptTokens;
 use crate::session::{Fingerprint, NewSession, Session, SessionId};
 use crate::telemetry::{self, Call, timed};
+use crate::wire::Writer;
 
 /// How an attempt ended, shared by every request that waits for it.
 pub(crate) type Outcome = Result<Completed, Arc<Error>>;
@@ -277,7 +278,7 @@ pub(crate) fn new_session(
 
 /// Hashes parts so that no two lists of parts collide by their borders.
 pub(crate) fn hash(parts: &[&[u8]]) -> [u8; 32] {
-    let mut writer = crate::wire::Writer::default();
+    let mut writer = Writer::with_capacity(parts.iter().map(|part| Writer::PREFIX + part.len()).sum());
     for part in parts {
         writer.prefixed(part);
     }

@@ -28,6 +28,9 @@ const IDLE_END: Range<usize> = 33..41;
 /// And the time of the last gate check.
 const CHECKED_AT: Range<usize> = 57..65;
 
+/// How many bytes stand before the first text.
+const FIXED: usize = 81;
+
 /// Of the bytes inside the seal; another one is not read, and its cookie left alone.
 const LAYOUT: u8 = 1;
 
@@ -89,7 +92,9 @@ struct Fixed {
 
 impl Session {
     pub(crate) fn new(new: &NewSession<'_>) -> Option<Self> {
-        let mut writer = Writer::default();
+        let texts = [new.issuer, new.subject, new.claims, new.data];
+        let mut writer =
+            Writer::with_capacity(FIXED + texts.iter().map(|text| Writer::PREFIX + text.len()).sum::<usize>());
         writer
             .fixed(&[LAYOUT])
             .fixed(&new.id)
@@ -126,11 +131,10 @@ impl Session {
         let data = reader.prefixed()?.len();
         reader.end()?;
 
-        const PREFIX: usize = 4;
         let data = bytes.len() - data..bytes.len();
-        let claims = data.start - PREFIX - claims..data.start - PREFIX;
-        let subject = claims.start - PREFIX - subject..claims.start - PREFIX;
-        let issuer = subject.start - PREFIX - issuer..subject.start - PREFIX;
+        let claims = data.start - Writer::PREFIX - claims..data.start - Writer::PREFIX;
+        let subject = claims.start - Writer::PREFIX - subject..claims.start - Writer::PREFIX;
+        let issuer = subject.start - Writer::PREFIX - issuer..subject.start - Writer::PREFIX;
         let fixed =
             Fixed { id, authenticated_at, renewed_at, idle_end, absolute_end, generation, checked_at, fingerprint };
         Some(Self { fixed, issuer, subject, claims, data, bytes })

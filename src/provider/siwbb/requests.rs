@@ -5,7 +5,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::exchange::{Route, check_status, error_message, json as read, whole_number};
@@ -17,11 +17,34 @@ use crate::oauth::token::Tokens;
 /// The route that codes and refresh tokens are exchanged at.
 pub(super) const TOKEN: &str = "/api/v0/siwbb/token";
 
+/// What a code is exchanged with.
+#[derive(Serialize)]
+struct Exchange<'a> {
+    grant_type: &'static str,
+    code: &'a str,
+    client_id: &'a str,
+    client_secret: &'a str,
+    redirect_uri: &'a str,
+    code_verifier: &'a str,
+    options: Options,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Options {
+    issued_at_time_window_ms: u64,
+}
+
 impl Siwbb {
-    pub(super) fn post(&self, path: &str, body: &Value, bearer: Option<&Tokens>) -> Result<Request<Bytes>, Error> {
+    pub(super) fn post(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        bearer: Option<&Tokens>,
+    ) -> Result<Request<Bytes>, Error> {
         let mut request = Request::post(format!("{}{path}", self.api))
             .header(CONTENT_TYPE, "application/json")
-            .body(Bytes::from(body.to_string()))
+            .body(Bytes::from(serde_json::to_vec(body).map_err(|_| ErrorKind::Internal)?))
             .map_err(|_| ErrorKind::Internal)?;
         if let Some(tokens) = bearer {
             let value = secret_header(&format!("Bearer {}", tokens.access_token()))?;
@@ -35,15 +58,17 @@ impl Siwbb {
         code: &ValidatedCode,
         client_secret: &SecretString,
     ) -> Result<Request<Bytes>, Error> {
-        let body = json!({
-            "grant_type": "authorization_code",
-            "code": code.code(),
-            "client_id": self.client_id,
-            "client_secret": client_secret.expose_secret(),
-            "redirect_uri": code.redirect_uri(),
-            "code_verifier": code.code_verifier(),
-            "options": { "issuedAtTimeWindowMs": u64::try_from(self.code_max_age.as_millis()).unwrap_or(u64::MAX) },
-        });
+        let body = Exchange {
+            grant_type: "authorization_code",
+            code: code.code(),
+            client_id: &self.client_id,
+            client_secret: client_secret.expose_secret(),
+            redirect_uri: code.redirect_uri(),
+            code_verifier: code.code_verifier(),
+            options: Options {
+                issued_at_time_window_ms: u64::try_from(self.code_max_age.as_millis()).unwrap_or(u64::MAX),
+            },
+        };
         self.post(TOKEN, &body, None)
     }
 
