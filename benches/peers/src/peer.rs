@@ -41,6 +41,16 @@ pub const SUBJECT: &str = "bb1p0rrel3365scadq5k9pv0x0zp9j22js6dnw70d";
 /// What `GET /page` answers, of one length and cost whoever asks.
 #[must_use]
 pub fn page(who: Option<(&str, &str)>) -> String {
-    let (issuer, subject) = who.unwrap_or(("nobody", "------------------------------------ nobody"));
+    let (issuer, subject) = who.unwrap_or(("https://no.example..", "nobody..................................."));
     format!("{subject} of {issuer}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_for_nobody_is_as_long_as_one_for_somebody() {
+        assert_eq!(page(None).len(), page(Some((ISSUER, SUBJECT))).len());
+    }
 }

@@ -68,3 +68,28 @@ pub async fn peer(row: &str) -> Peer {
 fn bare() -> Peer {
     Peer::new(Router::new().route("/page", get(async || page(Some((ISSUER, SUBJECT))))), Vec::new())
 }
+
+#[cfg(all(
+    test,
+    feature = "tower-signin",
+    feature = "axum-login",
+    feature = "tower-sessions-sealed",
+    feature = "private-jar",
+    feature = "jsonwebtoken",
+    feature = "huskarl",
+    feature = "axum-oidc"
+))]
+mod tests {
+    use super::*;
+    use crate::requests::prove;
+    use crate::rows::ROWS;
+
+    /// Needs `--all-features`.
+    #[tokio::test]
+    async fn every_row_knows_who_is_signed_in_and_who_is_not() {
+        for row in ROWS {
+            println!("{}", row.name);
+            prove(&mut peer(row.name).await, row.name == "bare").await;
+        }
+    }
+}

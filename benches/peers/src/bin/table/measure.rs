@@ -40,3 +40,15 @@ fn with_commas(number: &str) -> String {
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     format!("{sign}{}", groups.join(","))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_third_digit_has_a_comma() {
+        for (number, shown) in [("0", "0"), ("999", "999"), ("1000", "1,000"), ("-1234567", "−1,234,567")] {
+            assert_eq!(with_commas(number), shown);
+        }
+    }
+}
