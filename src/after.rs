@@ -32,8 +32,8 @@ pub(crate) struct After {
     cookie: Option<Change>,
     /// Tokens that are newer than the request's cookie.
     tokens: Option<FreshTokens>,
-    /// The page that a person asked for, before any router shortened its address. What a guard or an extractor answers
-    /// leads back to it.
+    /// What was asked for, before any router shortened its address. Where that was a page, what a guard or an extractor
+    /// answers leads back to it. Servers cut it from a buffer that is shared, so that nothing is copied.
     pub(crate) page: Option<PathAndQuery>,
     forwarded: Option<Box<Forwarded>>,
 }

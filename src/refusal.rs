@@ -9,7 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Response, StatusCode};
 
 use crate::body::ResponseBody;
-use crate::caller::Caller;
+use crate::caller::{Caller, is_page};
 use crate::config::Inner;
 use crate::error::{Error, ErrorKind};
 use crate::flow::{login_link, switch_link};
@@ -27,6 +27,8 @@ pub(crate) struct Refusal {
     kind: ErrorKind,
     /// Redirects to login rather than showing a page.
     to_login: bool,
+    /// Somebody asked for a page, so that there is a place to come back to.
+    is_page: bool,
     audience: Audience,
     who: Option<Identity>,
     requester: Requester,
@@ -60,6 +62,7 @@ impl Refusal {
         let refusal = Self {
             kind,
             to_login: inner.is_some() && is_navigation && kind == ErrorKind::NotSignedIn,
+            is_page: is_page(method, headers),
             audience,
             who: who.cloned(),
             requester,
@@ -203,6 +206,7 @@ pub(crate) fn finish<R>(
     if is_forwarded {
         refusal.who = None;
     }
+    let page = page.filter(|_| refusal.is_page);
     let (parts, body) = refusal.final_answer(Some(inner), page).into_parts();
     *response.status_mut() = parts.status;
     *response.body_mut() = ResponseBody::own(body);

@@ -8,7 +8,6 @@ use tower_service::Service;
 
 use crate::after::After;
 use crate::body::ResponseBody;
-use crate::caller::is_page;
 use crate::config::SignIn;
 use crate::cookies::{Cookies, Found, Further};
 use crate::flow::callback::{Callback, callback};
@@ -123,9 +122,7 @@ impl<B> Arrived<B> {
             }
             Cookies::mark_sensitive(self.request.headers_mut());
         }
-        if is_page(self.request.method(), self.request.headers()) {
-            after.page = self.request.uri().path_and_query().cloned();
-        }
+        after.page = self.request.uri().path_and_query().cloned();
         match told {
             Told::Now(entrance) => {
                 after.enter(entrance, &mut self.request);
