@@ -248,7 +248,8 @@ impl Cookies {
 
     /// Keeps our cookies out of `Debug` output and out of HTTP/2 header compression.
     pub(crate) fn mark_sensitive(headers: &mut HeaderMap) {
-        if let Entry::Occupied(mut cookies) = headers.entry(COOKIE) {
+        // `entry` makes room before it looks, and panics where there can be no more.
+        if let Ok(Entry::Occupied(mut cookies)) = headers.try_entry(COOKIE) {
             cookies.iter_mut().for_each(|cookie| cookie.set_sensitive(true));
         }
     }
@@ -290,6 +291,7 @@ fn split_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderName;
 
     fn headers(values: &[&str]) -> HeaderMap {
         values.iter().map(|value| (COOKIE, HeaderValue::from_str(value).unwrap())).collect()
@@ -370,6 +372,17 @@ mod tests {
         assert_eq!(names(cookies.expire_session(came).collect()), ["signin-3000", "signin-3000.1", "signin-3000.3"]);
         assert_eq!(names(cookies.expire_further(came, 2).collect()), ["signin-3000.3"]);
         assert_eq!(names(cookies.expire_further(came, 4).collect()), [""; 0]);
+    }
+
+    #[test]
+    fn as_many_headers_as_there_can_be_are_no_panic() {
+        let mut headers = headers(&["signin-1=s"]);
+        while headers
+            .try_append(HeaderName::try_from(format!("x-{}", headers.len())).unwrap(), HeaderValue::from_static(""))
+            .is_ok()
+        {}
+        Cookies::mark_sensitive(&mut headers);
+        assert_eq!(headers[COOKIE], "signin-1=s");
     }
 
     #[test]
