@@ -8,10 +8,13 @@
 mod situations;
 
 use situations::report::report;
-use situations::{TIMES, run};
+use situations::{TIMES, prove, run};
 
 fn main() {
-    report("allocations", |name| allocations(name, false) - allocations(name, true));
+    report("allocations", |name| {
+        prove(name);
+        allocations(name, false) - allocations(name, true)
+    });
 }
 
 fn allocations(name: &str, is_bare: bool) -> i64 {

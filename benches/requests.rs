@@ -40,6 +40,7 @@ fn instructions(name: &str, kind: &str) -> i64 {
         .output()
         .expect("valgrind is installed");
     let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {text}");
     let collected = text.lines().find_map(|line| line.split("Collected : ").nth(1)).unwrap_or_else(|| panic!("{text}"));
     collected.trim().parse::<i64>().unwrap() / i64::try_from(TIMES).unwrap()
 }

@@ -1,7 +1,7 @@
 //! What many sessions and many abandoned logins take.
 //!
 //! `cargo bench --bench scale` prints two tables; it takes about a minute and half a gigabyte, and needs Linux, where the
-//! resident memory is told by /proc/self/statm.
+//! resident memory is told by /proc/self/status.
 //!
 //! The first is of a `MemoryStore` that holds 1, 100,000 and 1,000,000 sessions of 300 bytes each: `KiB` is by how much the
 //! resident memory grew while the store was made and filled, `bytes each` the same per session. `ns` is the time of a request by
@@ -296,12 +296,10 @@ where
 
 /// Bytes of this process that are in memory.
 fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * PAGE
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
-
-/// Bytes of a page, as everywhere on x86-64.
-const PAGE: usize = 4096;
 
 /// Marsaglia's xorshift: the same numbers in each run.
 struct Random(u64);

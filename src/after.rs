@@ -33,7 +33,8 @@ pub(crate) struct After {
     /// Tokens that are newer than the request's cookie.
     tokens: Option<FreshTokens>,
     /// What was asked for, before any router shortened its address. Where that was a page, what a guard or an extractor
-    /// answers leads back to it. Servers cut it from a buffer that is shared, so that nothing is copied.
+    /// answers leads back to it. A server cuts it from a buffer that is shared, so that nothing is copied; an address that
+    /// nobody shares, as below a router that shortens it, costs one allocation.
     pub(crate) page: Option<PathAndQuery>,
     forwarded: Option<Box<Forwarded>>,
 }

@@ -99,13 +99,17 @@ pub(crate) fn keep_private(headers: &mut HeaderMap) {
 
 /// A response to somebody who is signed in may be meant for them alone.
 pub(crate) fn keep_out_of_shared_caches(headers: &mut HeaderMap) {
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
+    // Where there can be no more names, an entry is an error. The application then answers for its caches alone.
+    if let Ok(Entry::Vacant(cache_control)) = headers.try_entry(CACHE_CONTROL) {
+        let _ = cache_control.try_insert(HeaderValue::from_static("private"));
+    }
     let cookie = HeaderValue::from_static("cookie");
-    match headers.entry(VARY) {
-        Entry::Vacant(vary) => {
-            vary.insert(cookie);
+    match headers.try_entry(VARY) {
+        Err(_) => {}
+        Ok(Entry::Vacant(vary)) => {
+            let _ = vary.try_insert(cookie);
         }
-        Entry::Occupied(mut vary) => {
+        Ok(Entry::Occupied(mut vary)) => {
             let is_told = |name: &[u8]| name.trim_ascii() == b"*" || name.trim_ascii().eq_ignore_ascii_case(b"cookie");
             if !vary.iter().any(|names| names.as_bytes().split(|byte| *byte == b',').any(is_told)) {
                 vary.append(cookie);

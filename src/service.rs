@@ -3,7 +3,7 @@
 use std::mem;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use tower_service::Service;
 
 use crate::after::After;
@@ -122,7 +122,9 @@ impl<B> Arrived<B> {
             }
             Cookies::mark_sensitive(self.request.headers_mut());
         }
-        after.page = self.request.uri().path_and_query().cloned();
+        if self.request.method() == Method::GET {
+            after.page = self.request.uri().path_and_query().cloned();
+        }
         match told {
             Told::Now(entrance) => {
                 after.enter(entrance, &mut self.request);

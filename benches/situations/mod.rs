@@ -14,12 +14,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, COOKIE, LOCATION};
+use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderValue, Request, Response, Uri};
 use tokio::runtime::Runtime;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use tower_signin::dev::{Account, DevProvider};
-use tower_signin::{Builder, Identity, Keys, ManualClock, MemoryStore, SignIn};
+use tower_signin::{Builder, Identity, Keys, ManualClock, MemoryStore, SignIn, Tokens};
 
 use self::visit::{Canned, callback, kept_cookies};
 
@@ -174,9 +174,9 @@ pub(crate) type Send<'a> = &'a mut dyn FnMut(Request<()>);
 /// Makes a request.
 pub(crate) type More<'a> = &'a mut dyn FnMut() -> Request<()>;
 
-/// Sends one request of a situation and looks whether the answer is the one that is to be measured. Programs that count
-/// instructions do not call it, since then the layer would be compiled for more types.
-#[allow(dead_code, reason = "for the program that measures time")]
+/// Sends one request of a situation and looks whether it is answered, and reaches the handler, as what is to be measured.
+/// The program that counts instructions does not call it, since then the layer would be compiled for more types.
+#[allow(dead_code, reason = "the program that counts instructions has no use for it")]
 pub(crate) fn prove(name: &str) {
     let situation = block_on(Situation::new(name));
     let alice = Account::alice();
@@ -187,10 +187,15 @@ pub(crate) fn prove(name: &str) {
         name if name.starts_with("signed-in") || name == "stored" => (200, alice.bitbadges_address.as_str(), ""),
         _ => (200, "", ""),
     };
+    let is_ours = name.starts_with("refused-") || !subject.is_empty();
     let handler = service_fn(|request: Request<()>| {
-        let subject = request.extensions().get::<Identity>().map_or("", Identity::subject);
+        let extensions = request.extensions();
         let mut response = Response::new(());
-        response.headers_mut().insert("x-subject", subject.parse().unwrap());
+        let headers = response.headers_mut();
+        headers.insert("x-subject", extensions.get::<Identity>().map_or("", Identity::subject).parse().unwrap());
+        headers.insert("x-tokens", HeaderValue::from(u8::from(extensions.get::<Tokens>().is_some())));
+        let is_ours = request.headers().get(COOKIE).is_some_and(HeaderValue::is_sensitive);
+        headers.insert("x-ours", HeaderValue::from(u8::from(is_ours)));
         ready(Ok::<_, Infallible>(response))
     });
     let (layer, request) = (situation.sign_in.layer(), situation.request());
@@ -202,6 +207,14 @@ pub(crate) fn prove(name: &str) {
     let header = |name: &str| response.headers().get(name).map_or("", |value| value.to_str().unwrap());
     assert_eq!((response.status().as_u16(), header("x-subject")), (status, subject), "{name}");
     assert!(header(LOCATION.as_str()).starts_with(target), "{name}: {response:?}");
+    if status == 200 {
+        let tokens = if name == "signed-in-tokens" { "1" } else { "0" };
+        assert_eq!((header("x-ours"), header("x-tokens")), (if is_ours { "1" } else { "0" }, tokens), "{name}");
+    }
+    // Only what is in the store leaves a cookie so short.
+    assert_eq!(!subject.is_empty() && situation.cookies.len() < 250, name == "stored", "{}", situation.cookies);
+    let is_deleted = header(SET_COOKIE.as_str()).contains("Max-Age=0");
+    assert_eq!(is_deleted, name == "refused-expired" || name == "callback", "{name}: {response:?}");
 }
 
 /// Sends requests of a situation, and then has those counted that `counted` makes and sends. One that is made just before
@@ -238,10 +251,11 @@ where
         let mut response = pin!(service.call(request));
         let response = loop {
             match response.as_mut().poll(&mut context) {
-                Poll::Ready(response) => break response,
+                Poll::Ready(response) => break response.unwrap(),
                 Poll::Pending => run_other_tasks(),
             }
         };
+        assert!(matches!(response.status().as_u16(), 200..=399 | 401), "{}", response.status());
         drop(black_box(response));
     }
 }

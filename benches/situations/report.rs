@@ -12,12 +12,16 @@ use super::NAMES;
 const TOLERANCE: i64 = 5;
 
 /// Prints the count of each row: of all, or of those whose names begin as an argument says. `--check` compares them with the
-/// kept ones and fails where one is off; `--write` keeps them.
+/// kept ones and fails where one is off or no longer counted; `--write` keeps them all.
 pub(crate) fn report(what: &str, count: impl Fn(&str) -> i64) {
     let (flags, chosen): (Vec<_>, Vec<_>) =
         env::args().skip(1).filter(|it| it != "--bench").partition(|it| it.starts_with("--"));
+    let unknown = flags.iter().find(|flag| !["--check", "--write"].contains(&flag.as_str()));
+    assert!(unknown.is_none(), "there is --check and --write, no {unknown:?}");
     let is_asked = |flag: &str| flags.iter().any(|asked| asked == flag);
+    assert!(chosen.is_empty() || !is_asked("--write"), "--write keeps all rows: choose none");
     let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|chosen| name.starts_with(chosen.as_str()));
+    assert!(NAMES.iter().any(|name| is_chosen(name)), "no row begins with any of {chosen:?}");
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("benches/counts/{what}.txt"));
     let kept = fs::read_to_string(&path).unwrap_or_default();
     let (mut table, mut wrong) = (String::new(), 0);
@@ -35,6 +39,12 @@ pub(crate) fn report(what: &str, count: impl Fn(&str) -> i64) {
         }
         table.push_str(&line);
         table.push('\n');
+    }
+    if is_asked("--check") && chosen.is_empty() {
+        for line in kept.lines().filter(|line| !NAMES.contains(&line.split(' ').next().unwrap_or_default())) {
+            println!("{line}   is kept and no longer counted");
+            wrong += 1;
+        }
     }
     if is_asked("--write") {
         fs::write(&path, table).expect("the table can be kept");

@@ -84,6 +84,8 @@ mod tests {
         assert!(presented.matches(&[7; 32]));
         assert!(!presented.matches(&[8; 32]));
         assert_eq!(started_at(state.public()), Some(1_788_739_200));
+        let in_the_year_2514 = State::new(1 << 34, [0; 8], &[7; 32]);
+        assert_eq!(started_at(in_the_year_2514.public()), Some(1 << 34));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, Request};
 use serde_json::{Value, json};
 use tower_signin::siwbb::scope;
-use tower_signin::{AuthorizationRequest, Provider as _};
+use tower_signin::{AuthorizationRequest, Provider as _, Siwbb};
 
 use crate::site::{BOB, CALLBACK, CODE, ID, KEY, SECRET, Site, deleted, parameter, set_cookies, siwbb};
 use crate::support::{App, Browser, alice, location, text};
@@ -59,13 +59,14 @@ fn v03_no_value_leaves_its_parameter() {
         ("https://example.com/ü?=&;", "=&=", "#?+ é\u{0}"),
     ];
     for (redirect_uri, state, claim) in cases {
-        let provider = siwbb().show_claim(claim).extra_parameter("theme", "a&state=evil#");
+        let provider = Siwbb::new("a&b=#c", SECRET, KEY).show_claim(claim);
+        let provider = provider.extra_parameter("theme", "a&state=evil#").extra_parameter("x&y=#+ z", "1");
         let url = provider.authorization_url(&AuthorizationRequest::new(redirect_uri, state, CHALLENGE)).unwrap();
         let url = url::Url::parse(&url).unwrap();
         let pairs: Vec<_> = url.query_pairs().collect();
         let pairs: Vec<_> = pairs.iter().map(|(name, value)| (&**name, &**value)).collect();
         let expected = [
-            ("client_id", ID),
+            ("client_id", "a&b=#c"),
             ("redirect_uri", redirect_uri),
             ("state", state),
             ("claimId", claim),
@@ -73,6 +74,7 @@ fn v03_no_value_leaves_its_parameter() {
             ("code_challenge", CHALLENGE),
             ("code_challenge_method", "S256"),
             ("theme", "a&state=evil#"),
+            ("x&y=#+ z", "1"),
         ];
         assert_eq!(pairs, expected, "{state}");
         assert_eq!(url.fragment(), None, "{state}");

@@ -127,7 +127,10 @@ pub async fn prove(peer: &mut Peer, is_bare: bool) {
         let is_right = match kind {
             Kind::SignedIn => response.status() == StatusCode::OK && names_them,
             Kind::Nobody => response.status() == StatusCode::OK && (!names_them || is_bare),
-            Kind::Login => response.status().is_redirection() && response.headers().contains_key(LOCATION),
+            Kind::Login => {
+                let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok()).unwrap_or_default();
+                response.status().is_redirection() && target.contains("/authorize?")
+            }
         };
         assert!(is_right, "{} was answered {response:?}", kind.name());
     }

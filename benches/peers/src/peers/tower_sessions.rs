@@ -1,4 +1,4 @@
-//! tower-sessions with its memory store, as its README sets it up; what it holds is read as one strongly typed value.
+//! tower-sessions with its memory store, with its defaults; what it holds is read as one strongly typed value.
 
 use ::tower_sessions::{MemoryStore, Session, SessionManagerLayer};
 use axum::Router;
