@@ -1,0 +1,14 @@
+//! Faults, over sockets and with the built-in HTTP client: a provider that is away, slow, mad or false; a process that is
+//! killed; a clock that jumps; files and descriptors that can't be had. Each test fills a part of `docs/faults.md`.
+
+#![allow(missing_docs, unreachable_pub, reason = "tests")]
+
+mod exchange;
+mod expected;
+mod kept;
+mod place;
+#[path = "../support/mod.rs"]
+mod support;
+mod table;
+mod tls;
+mod wire;
