@@ -3,10 +3,16 @@
 
 #![allow(missing_docs, unreachable_pub, reason = "tests")]
 
+mod answers;
+mod clocks;
 mod exchange;
 mod expected;
 mod kept;
+mod keys;
+mod killed;
+mod limits;
 mod place;
+mod process;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;

@@ -165,6 +165,11 @@ fn takes_time(fault: Fault) -> bool {
     )
 }
 
+/// Runs a test that is no `#[tokio::test]`, since it begins as another process.
+pub fn in_one_thread(work: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
+}
+
 /// A site at `origin` whose people come from the dev provider's website, and whose calls go to `api`.
 pub fn sign_in(website: &str, api: &str, origin: &str, keys: Keys) -> Builder {
     let provider = Siwbb::new(CLIENT_ID, CLIENT_SECRET, API_KEY).base_urls(website, api);

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::exchange::exchange;
 use crate::kept;
-use crate::place::Place;
+use crate::place::{Place, in_one_thread};
 use crate::table::Seen;
 use crate::wire::{Certificate, Fault};
 
@@ -60,10 +60,6 @@ fn tls_at_fault_signs_nobody_in_and_nobody_out() {
 
 /// Names the file of certificates to trust, to the process that is run for it.
 const TRUSTED: &str = "TOWER_SIGNIN_FAULTS_TRUSTED";
-
-fn in_one_thread(work: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
-}
 
 async fn see(certificates: &Certificates) {
     let mut seen = Seen::of(SIGN_IN);
