@@ -175,11 +175,11 @@ pub const SECTIONS: &[Section] = &[
         title: "Limits of the system",
         about: "A request needs a descriptor where the provider is asked, and no file at all.",
         rows: &[
+            ("no file can be written", "sign-in, refresh, sign-out", "signed in; alice; 303 to /", "signed in"),
             ("no file descriptor is free", "exchange", "502 provider_unreachable", "signed in"),
             ("no file descriptor is free", "refresh", "alice; then 503 session_unavailable", "alice"),
             ("no file descriptor is free", "a page, nothing due", "alice", "alice"),
             ("no file descriptor is free", "sign-out", "303 to /", "signed in"),
-            ("no file can be written", "sign-in, refresh, sign-out", "signed in; alice; 303 to /", "signed in"),
         ],
     },
     Section {

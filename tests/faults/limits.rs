@@ -22,8 +22,8 @@ fn what_the_system_does_not_give() {
     }
     in_one_thread(async {
         let mut seen = Seen::of("Limits of the system");
-        descriptors(&mut seen).await;
         disk(&mut seen).await;
+        descriptors(&mut seen).await;
         seen.check();
     });
 }
