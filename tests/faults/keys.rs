@@ -13,7 +13,9 @@ const RING: &str = "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k=\n";
 
 #[tokio::test]
 async fn a_file_of_keys_that_can_t_be_had() {
-    let folder = std::env::temp_dir().join(format!("tower-signin-faults-keys-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("tower-signin-faults-folder-{}", std::process::id()));
+    // What an earlier process of this number may have left behind.
+    let _ = fs::remove_dir_all(&folder);
     fs::create_dir(&folder).unwrap();
     let (file, good) = (folder.join("keys"), folder.join("good"));
     fs::write(&good, RING).unwrap();

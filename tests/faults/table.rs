@@ -9,8 +9,8 @@ use crate::expected::{Row, SECTIONS, Section};
 
 const HEAD: &str = "# What becomes of faults
 
-Written from what a run of `tests/faults/` saw (`WRITE_FAULT_TABLE=1 cargo test --test faults`), over sockets, with the
-built-in HTTP client, and compared in every run. [Error reference](errors.md) says what each code means.
+Written from what a run of `tests/faults/` saw (`WRITE_FAULT_TABLE=1 cargo test --test faults`), over sockets and on
+Linux, with the built-in HTTP client, and compared in every run. [Error reference](errors.md) says what each code means.
 
 The last column is the same browser once the fault is gone: the first page it opens, or what becomes of its next sign-in.
 In every row somebody else, signed in before, stays signed in wherever their session depends on nothing that is at fault;
