@@ -18,6 +18,12 @@ impl ConfigError {
         Self { setting, problem: problem.into(), remedy }
     }
 
+    /// Says in which place the value was found, too.
+    pub(crate) fn within(mut self, place: &str) -> Self {
+        self.problem = format!("in {place}, {}", self.problem);
+        self
+    }
+
     /// The name of the setting, as the method that sets it is called.
     #[must_use]
     pub fn setting(&self) -> &str {

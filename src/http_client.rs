@@ -195,6 +195,11 @@ mod with_reqwest {
             .redirect(reqwest::redirect::Policy::none())
             // A code works once, and the answer does not say whether it was used: nothing is sent twice.
             .retry(reqwest::retry::never())
+            // Another crate may have turned these on in reqwest.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TOTAL_TIMEOUT)
             .user_agent(concat!("tower-signin/", env!("CARGO_PKG_VERSION")))

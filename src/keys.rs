@@ -63,7 +63,7 @@ impl Keys {
                 "set it to 32 random bytes in base64, as `openssl rand -base64 32` prints",
             ));
         };
-        Self::parse(&text)
+        Self::parse(&text).map_err(|error| error.within(&format!("the environment variable {name}")))
     }
 
     /// Reads the ring from a file, in the form [`parse`](Self::parse) takes: a secret that an orchestrator mounts, say.
@@ -87,7 +87,7 @@ impl Keys {
                 "write 32 random bytes in base64 into it, as `openssl rand -base64 32` prints",
             )
         })?;
-        Self::parse(&text)
+        Self::parse(&text).map_err(|error| error.within(&format!("the file {}", path.display())))
     }
 
     /// Reads comma-separated keys, newest first, each 32 random bytes in base64 or base64url, with or without `=`.
@@ -167,6 +167,8 @@ mod tests {
             assert!(error.to_string().contains(expected), "{text:?}: {error}");
             assert!(text.len() < 6 || !error.to_string().contains(text), "{error}");
         }
+        let damaged = Keys::from_lookup("NAME", |_| Some("c2hvcnQ".to_owned())).unwrap_err().to_string();
+        assert!(damaged.contains("in the environment variable NAME, key 1 is 5 bytes long"), "{damaged}");
         let missing = Keys::from_lookup("NAME", |_| None).unwrap_err();
         assert!(missing.to_string().contains("NAME"), "{missing}");
         assert_eq!(format!("{:?}", Keys::generate().unwrap()), "Keys(1 of them, [redacted])");
