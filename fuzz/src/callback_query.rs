@@ -39,9 +39,10 @@ pub fn run(data: &[u8]) -> bool {
     let site = site();
     let mut browser = Browser::new();
     let started = block_on(site.start(&mut browser, "/target"));
-    let Ok(uri) = format!("/api/callback?{}", fill(template, &[("state", &started.state)])).parse::<Uri>() else {
-        return false;
-    };
+    // Names the same flow, and does not know its secret.
+    let other = format!("{}{}", &started.state[..26], "A".repeat(43));
+    let query = fill(template, &[("state", &started.state), ("other", &other)]);
+    let Ok(uri) = format!("/api/callback?{query}").parse::<Uri>() else { return false };
     let said = read(uri.query().unwrap_or_default(), &started.state);
     let response = block_on(site.visit(&mut browser, Request::get(&uri)));
     assert_private(&response);

@@ -318,13 +318,14 @@ impl World {
 }
 
 impl Change {
+    /// Places are counted from the end, where the secret part of a value is.
     fn of(&self, value: &str) -> String {
-        let at = usize::from(self.at) % (value.len() + 1);
         let mut value = value.to_owned();
+        let Some(at) = value.len().checked_sub(1 + usize::from(self.at)) else { return value };
         match self.kind % 8 {
             5 => value.insert(at, 'A'),
             6 => value.truncate(at),
-            7 if at < value.len() => value.replace_range(at..=at, "_"),
+            7 => value.replace_range(at..=at, "A"),
             _ => {}
         }
         value

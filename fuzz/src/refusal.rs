@@ -44,28 +44,26 @@ fn skeleton(html: &[u8]) -> Vec<u8> {
 
 /// The pages there are, with nothing in a request that could change them.
 static SKELETONS: LazyLock<HashSet<Vec<u8>>> = LazyLock::new(|| {
-    let mut skeletons = HashSet::new();
-    for line in [
+    let state = format!("006a9d0900{}{}", "0".repeat(16), "A".repeat(43));
+    let lines = [
         "GET /",
         "POST /",
-        "POST /api/login",
-        "GET /api/callback",
-        "GET /api/callback?code=1&state={state}",
-        "POST /api/callback",
-        "GET /api/logout",
-        "POST /api/logout",
         "GET /api/login",
-    ] {
-        let state = format!("006a9d0900{}{}", "0".repeat(16), "A".repeat(43));
-        for cookie in ["", "\ncookie: __Host-signin={session}", "\ncookie: __Host-signin={alien}"] {
-            for site in ["", "\nsec-fetch-site: cross-site", "\nsec-fetch-site: same-origin"] {
-                for dest in ["document", "image", "iframe"] {
-                    let head = line.replace("{state}", &state);
-                    let head = format!("{head}\nsec-fetch-mode: navigate\nsec-fetch-dest: {dest}{site}{cookie}");
-                    let response = send(parse(&head).unwrap());
-                    if response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "text/html; charset=utf-8") {
-                        skeletons.insert(skeleton(response.body()));
-                    }
+        "POST /api/login",
+        &format!("GET /api/callback?code=1&state={state}"),
+        "POST /api/logout",
+    ];
+    let navigation = "\nsec-fetch-mode: navigate";
+    let [anywhere, document] = ["", "\nsec-fetch-dest: document"];
+    let [unsaid, foreign] = ["", "\nsec-fetch-site: cross-site"];
+    let [nobody, somebody] = ["", "\ncookie: __Host-signin={session}"];
+    let mut skeletons = HashSet::new();
+    for line in lines {
+        for dest in [anywhere, document, "\nsec-fetch-dest: iframe"] {
+            for (site, cookie) in [(unsaid, nobody), (foreign, nobody), (unsaid, somebody), (foreign, somebody)] {
+                let response = send(parse(&format!("{line}{navigation}{dest}{site}{cookie}")).unwrap());
+                if response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "text/html; charset=utf-8") {
+                    skeletons.insert(skeleton(response.body()));
                 }
             }
         }
