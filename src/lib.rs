@@ -122,6 +122,9 @@ mod error;
 mod extract;
 mod flow;
 mod future;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http_client;
 mod identity;
 mod keys;
