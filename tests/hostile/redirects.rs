@@ -1,4 +1,4 @@
-//! Where a person may be sent: every hostile target, in every place that takes one, judged as a browser resolves it.
+//! Open redirects: every hostile target, in every place that takes one, judged as a browser resolves it.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +10,105 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_signin::dev::{CLIENT_ID, DevProvider};
 use url::Url;
 
+use crate::rows::Row;
+use crate::rows::Verdict::{CannotApply, Held};
 use crate::site::{CALLBACK, CODE, ORIGIN, Site, parameter, query, set_cookies};
 use crate::support::{Browser, location, navigation, send, text};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        id: "H001",
+        what: "a slash and a backslash passed for a path on the site",
+        verdict: Held(&["h001_backslash_return_target"]),
+    },
+    Row {
+        id: "H002",
+        what: "white space, tabs or encoded characters fooled the check of a return target",
+        verdict: Held(&["h002_whitespace_and_encoded_forms"]),
+    },
+    Row {
+        id: "H003",
+        what: "a host that ends like an allowed one was allowed",
+        verdict: Held(&["h003_host_that_ends_in_ours"]),
+    },
+    Row {
+        id: "H004",
+        what: "the same, after a hyphen, for a target and for the domain of a cookie",
+        verdict: Held(&["h004_host_that_ends_in_ours_after_a_hyphen"]),
+    },
+    Row {
+        id: "H005",
+        what: "server and browser read one address differently",
+        verdict: Held(&["h005_a_browser_stays_here_whatever_the_target_is_made_of"]),
+    },
+    Row {
+        id: "H006",
+        what: "logout sent people to any site, for want of a list",
+        verdict: Held(&["h006_logout_goes_to_no_other_site"]),
+    },
+    Row {
+        id: "H007",
+        what: "one parameter that became a redirect was never checked",
+        verdict: Held(&["h007_no_other_parameter_is_a_target"]),
+    },
+    Row {
+        id: "H008",
+        what: "the path that was asked for became the return target, two slashes and all",
+        verdict: Held(&["h008_the_requests_own_path_is_no_target"]),
+    },
+    Row {
+        id: "H009",
+        what: "the beginning of a target was compared, not its origin",
+        verdict: Held(&["h009_our_origin_as_a_beginning"]),
+    },
+    Row {
+        id: "H010",
+        what: "one way to sign in had no check of its target",
+        verdict: Held(&["h010_every_way_in_shares_one_validator"]),
+    },
+    Row {
+        id: "H011",
+        what: "a malformed target threw an exception, and the request hung",
+        verdict: Held(&["h011_malformed_targets_break_nothing"]),
+    },
+    Row { id: "H012", what: "login took any target", verdict: Held(&["h012_unfiltered_login_target"]) },
+    Row {
+        id: "H013",
+        what: "a wildcard in a list of trusted origins let others in",
+        verdict: CannotApply("there is no list of trusted origins: a target is a path on this site or becomes `/`"),
+    },
+    Row {
+        id: "H014",
+        what: "an internal address took an unsigned target",
+        verdict: Held(&["h014_the_target_comes_from_the_sealed_flow_alone"]),
+    },
+    Row {
+        id: "H015",
+        what: "two slashes at the start, and disguises of them once that was mended",
+        verdict: Held(&["h015_protocol_relative_in_disguise"]),
+    },
+    Row {
+        id: "H017",
+        what: "a redirect that adds or takes a trailing slash was made of a raw path",
+        verdict: Held(&["h017_no_redirect_is_made_of_a_raw_path"]),
+    },
+    Row {
+        id: "H018",
+        what: "a forwarding header reached a Location",
+        verdict: Held(&["h018_forwarding_headers_reach_no_location"]),
+    },
+    Row {
+        id: "H019",
+        what: "the redirect URI was built from the Host header",
+        verdict: Held(&["h019_host_builds_no_redirect_uri"]),
+    },
+    Row {
+        id: "H020",
+        what: "a provider redirected an error before it knew the client",
+        verdict: Held(&["h020_the_dev_provider_redirects_to_no_unknown_uri"]),
+    },
+    Row { id: "H021", what: "the Referer was the target", verdict: Held(&["h021_referer_is_no_target"]) },
+];
 
 #[tokio::test]
 async fn h001_backslash_return_target() {
@@ -275,8 +372,6 @@ async fn h012_unfiltered_login_target() {
     ])
     .await;
 }
-
-// H013: there are no trusted origins and no wildcards to get wrong; a target is a path on this site or nothing.
 
 #[tokio::test]
 async fn h014_the_target_comes_from_the_sealed_flow_alone() {

@@ -14,8 +14,91 @@ use tower_signin::dev::Account;
 use tower_signin::siwbb::scope;
 use tower_signin::{AuthorizationRequest, BoxFuture, Context, Error, Grant, Keys, Provider, ValidatedCode};
 
+use crate::rows::Row;
+use crate::rows::Verdict::{CannotApply, Held};
 use crate::site::{CODE, ID, Site, parameter, set_cookies, siwbb};
 use crate::support::{Browser, location, text};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        id: "H049",
+        what: "some providers were used without any state",
+        verdict: Held(&["h049_every_sign_in_has_a_state"]),
+    },
+    Row {
+        id: "H050",
+        what: "a link started a sign-in, or tied an account of the attacker's to the victim's",
+        verdict: Held(&["h050_a_link_signs_nobody_in_as_somebody_else"]),
+    },
+    Row {
+        id: "H051",
+        what: "state was kept on the server, not bound to the browser",
+        verdict: Held(&["h051_a_callback_counts_only_in_the_browser_that_started_it"]),
+    },
+    Row {
+        id: "H052",
+        what: "a signed state with nothing random in it and bound to nothing",
+        verdict: Held(&["h052_one_browsers_flow_cookie_does_not_fit_another_state"]),
+    },
+    Row {
+        id: "H053",
+        what: "one kind of provider skipped the check of state",
+        verdict: Held(&["h053_a_provider_of_another_kind_gets_the_same_checks"]),
+    },
+    Row {
+        id: "H054",
+        what: "a sign-in that began at one provider could end at another",
+        verdict: Held(&["h054_a_flow_ends_at_the_provider_it_began_with"]),
+    },
+    Row {
+        id: "H055",
+        what: "state or verifier could be guessed",
+        verdict: Held(&["h055_nothing_that_must_not_be_guessed_repeats"]),
+    },
+    Row {
+        id: "H056",
+        what: "the code was redeemed before state was compared",
+        verdict: Held(&["h056_no_code_is_sent_before_state_has_passed"]),
+    },
+    Row {
+        id: "H057",
+        what: "a callback with an error was shown without a check of state",
+        verdict: Held(&["h057_an_error_needs_a_state_too"]),
+    },
+    Row {
+        id: "H058",
+        what: "parameters of a link chose scopes and other things sent to the provider",
+        verdict: Held(&["h058_a_link_chooses_no_scope_and_no_other_parameter"]),
+    },
+    Row {
+        id: "H059",
+        what: "of two parameters of one name, the last one won",
+        verdict: Held(&["h059_a_repeated_parameter_is_refused"]),
+    },
+    Row {
+        id: "H060",
+        what: "a configured parameter doubled one that was set anyway",
+        verdict: Held(&["h060_the_authorization_url_has_every_parameter_once"]),
+    },
+    Row {
+        id: "H061",
+        what: "a proxy of callbacks for preview deployments took one it never issued a state for",
+        verdict: CannotApply(
+            "callbacks come to the one configured redirect URI; nothing passes them on to other deployments",
+        ),
+    },
+    Row {
+        id: "H062",
+        what: "the provider did not bind a code to its client",
+        verdict: Held(&["h062_pkce_is_always_used"]),
+    },
+    Row {
+        id: "H063",
+        what: "a shared object of a provider mixed two people up",
+        verdict: Held(&["h063_sign_ins_at_the_same_time_never_mix"]),
+    },
+    Row { id: "H064", what: "PKCE could be talked down to plain", verdict: Held(&["h064_pkce_is_never_plain"]) },
+];
 
 #[tokio::test]
 async fn h049_every_sign_in_has_a_state() {
@@ -194,8 +277,6 @@ async fn h060_the_authorization_url_has_every_parameter_once() {
     assert_eq!(names.len(), 11);
     assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
 }
-
-// H061: there is no proxy of callbacks for preview deployments.
 
 /// Whether a code is bound to the client is the provider's to say; ours always comes with a verifier, though the client
 /// has a secret as well.

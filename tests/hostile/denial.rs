@@ -1,0 +1,3 @@
+use crate::rows::Row;
+
+pub(crate) const ROWS: &[Row] = &[];

@@ -1,0 +1,27 @@
+//! What went wrong in sign-in software elsewhere, row by row, and that it doesn't happen here.
+//!
+//! Each file is a section: its rows first, then its tests, each named by its row. `docs/hostile.md` is the index of them.
+
+#![allow(missing_docs, reason = "tests")]
+
+#[path = "../support/site.rs"]
+mod site;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod index;
+mod rows;
+
+mod browser;
+mod cookies;
+mod denial;
+mod hardening;
+mod headers;
+mod identity;
+mod leaks;
+mod paths;
+mod peers;
+mod redirects;
+mod sessions;
+mod state;
+mod tokens;
