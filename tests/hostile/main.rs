@@ -4,13 +4,17 @@
 
 #![allow(missing_docs, reason = "tests")]
 
+#[path = "../support/random.rs"]
+mod random;
 #[path = "../support/site.rs"]
 mod site;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod index;
+mod landing;
 mod rows;
+mod targets;
 
 mod browser;
 mod cookies;

@@ -1,7 +1,6 @@
 //! What a row of the index of hostile cases is.
 
 /// Something that went wrong in other sign-in software.
-#[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) id: &'static str,
     /// What went wrong, in our own words, in one line.
@@ -10,7 +9,6 @@ pub(crate) struct Row {
 }
 
 /// Why it doesn't happen here.
-#[derive(Debug)]
 pub(crate) enum Verdict {
     /// The tests of the section's own file that show it cannot happen.
     Held(&'static [&'static str]),
