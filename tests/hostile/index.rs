@@ -27,7 +27,8 @@ macro_rules! section {
 
 const SECTIONS: &[Section] = &[
     section!("Open redirects", redirects),
-    section!("Matching of paths, and ways past the sign-in", paths),
+    section!("Matching of paths", paths),
+    section!("Ways past the sign-in", bypass),
     section!("Headers and proxies", headers),
     section!("State, forged requests and mix-up", state),
     section!("Life of a session", sessions),

@@ -11,12 +11,15 @@ mod site;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod anybody;
+mod guarded;
 mod index;
 mod landing;
 mod rows;
 mod targets;
 
 mod browser;
+mod bypass;
 mod cookies;
 mod denial;
 mod hardening;

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -10,10 +9,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::Response;
 use tower_signin::ErrorKind::{CallbackMalformed, CookiesRefused, FlowNotFound, IssuerMismatch, StateMismatch};
+use tower_signin::Keys;
 use tower_signin::dev::Account;
 use tower_signin::siwbb::scope;
-use tower_signin::{AuthorizationRequest, BoxFuture, Context, Error, Grant, Keys, Provider, ValidatedCode};
 
+use crate::anybody::Anybody;
 use crate::rows::Row;
 use crate::rows::Verdict::{CannotApply, Held};
 use crate::site::{CODE, ID, Site, parameter, set_cookies, siwbb};
@@ -156,8 +156,8 @@ async fn h052_one_browsers_flow_cookie_does_not_fit_another_state() {
 
 #[tokio::test]
 async fn h053_a_provider_of_another_kind_gets_the_same_checks() {
-    let redeemed = Arc::new(AtomicUsize::new(0));
-    let site = Site::of(Other(Arc::clone(&redeemed)), crate::site::CALLBACK, |builder| builder);
+    let provider = Anybody::called("somebody", serde_json::Value::Null);
+    let site = Site::of(provider.clone(), crate::site::CALLBACK, |builder| builder);
     let mut browser = Browser::new();
     let started = site.start(&mut browser, "/target").await;
     for (query, kind) in [
@@ -167,10 +167,10 @@ async fn h053_a_provider_of_another_kind_gets_the_same_checks() {
     ] {
         let response = site.get(&mut browser, &format!("/api/callback?{query}")).await;
         site.assert_refused(&query, &response, 400, kind);
-        assert_eq!(redeemed.load(Ordering::SeqCst), 0, "{query}");
+        assert_eq!(provider.redeemed(), 0, "{query}");
     }
     assert_eq!(site.get(&mut browser, &started.callback(CODE)).await.status(), 303);
-    assert_eq!(redeemed.load(Ordering::SeqCst), 1);
+    assert_eq!(provider.redeemed(), 1);
 }
 
 #[tokio::test]
@@ -337,26 +337,4 @@ async fn h064_pkce_is_never_plain() {
 
 fn account(address: &str) -> Account {
     Account::from_address(address).unwrap()
-}
-
-/// A provider that is not BitBadges.
-struct Other(Arc<AtomicUsize>);
-
-impl Provider for Other {
-    fn issuer(&self) -> &str {
-        "https://id.example"
-    }
-
-    fn endpoints(&self) -> Vec<&str> {
-        vec!["https://id.example/token"]
-    }
-
-    fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Result<String, Error> {
-        Ok(format!("https://id.example/authorize?state={}", request.state))
-    }
-
-    fn redeem<'a>(&'a self, _: Context<'a>, _: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async { Grant::new("somebody", &()) })
-    }
 }

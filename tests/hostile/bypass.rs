@@ -1,0 +1,535 @@
+//! Ways past the sign-in: what passes for somebody signed in, and what reaches the app without.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::any;
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use serde_json::{Value, json};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower_signin::predicate::{claim_equals, claim_includes, issuer};
+use tower_signin::{Admission, Builder, Error, ErrorKind, Identity, Keys, Rejection, siwbb as people};
+
+use crate::anybody::Anybody;
+use crate::random::Random;
+use crate::rows::Row;
+use crate::rows::Verdict::{Held, HeldElsewhere};
+use crate::site::{BOB, BOB_ANSWER, CALLBACK, CODE, Site, parameter, query, set_cookies, siwbb};
+use crate::support::{Browser, location, navigation, text};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        id: "H028",
+        what: "an expired session lived on in a header",
+        verdict: Held(&["h028_a_session_counts_as_its_cookie_alone"]),
+    },
+    Row {
+        id: "H029",
+        what: "rules of access gave another answer in another order",
+        verdict: Held(&["h029_guards_in_any_order_let_in_the_same_people"]),
+    },
+    Row { id: "H031", what: "any token was proof", verdict: Held(&["h031_no_authorization_header_signs_anybody_in"]) },
+    Row {
+        id: "H032",
+        what: "fields were sealed without their bounds, so that one site's cookie fitted another, for ever",
+        verdict: Held(&["h032_no_cookie_fits_another_site_or_prefix"]),
+    },
+    Row {
+        id: "H033",
+        what: "an error object counted as somebody signed in",
+        verdict: Held(&["h033_no_error_is_anybody"]),
+    },
+    Row {
+        id: "H034",
+        what: "the token of a sign-in under way passed for a session",
+        verdict: Held(&["h034_no_seal_passes_for_another_kind"]),
+    },
+    Row {
+        id: "H035",
+        what: "what changed about a person after the sign-in was never looked at",
+        verdict: HeldElsewhere(&[
+            "tests/recheck/ended.rs::each_no_ends_the_session",
+            "tests/recheck/due.rs::due_to_the_second_and_again_after_as_long",
+            "tests/recheck/once.rs::off_it_asks_nothing_and_holds_nobody",
+        ]),
+    },
+    Row {
+        id: "H036",
+        what: "the check of groups was off, and nobody noticed",
+        verdict: Held(&["h036_who_is_not_in_the_group_is_not_let_in"]),
+    },
+    Row {
+        id: "H037",
+        what: "a path that was answered early let forged identities through",
+        verdict: Held(&["h037_no_way_through_carries_a_forged_identity"]),
+    },
+    Row {
+        id: "H038",
+        what: "the page behind was sent along with the sign-in page",
+        verdict: Held(&["h038_who_is_answered_by_us_never_reaches_the_app"]),
+    },
+    Row {
+        id: "H039",
+        what: "a sign-in brought back an account that had been disabled",
+        verdict: Held(&["h039_the_app_can_veto_each_sign_in"]),
+    },
+    Row { id: "H040", what: "an empty value, or a word for one, matched", verdict: Held(&["h040_nothing_is_nobody"]) },
+];
+
+#[tokio::test]
+async fn h028_a_session_counts_as_its_cookie_alone() {
+    let site = Site::new();
+    let browser = site.signed_in().await;
+    let value = browser.jar["__Host-signin"].clone();
+    let elsewhere = |request: http::request::Builder| {
+        let request = request
+            .header(AUTHORIZATION, format!("Bearer {value}"))
+            .header("set-cookie", format!("__Host-signin={value}; Path=/"));
+        let names =
+            ["x-session", "x-workos-session", "__host-signin", "cookie2", "x-cookie", "x-forwarded-cookie", "session"];
+        names.iter().fold(request, |request, name| {
+            request.header(*name, format!("__Host-signin={value}")).header(*name, &value)
+        })
+    };
+    let path = format!("/?{}", query(&[("__Host-signin", &value), ("session", &value), ("access_token", &value)]));
+    let body = Bytes::from(format!("__Host-signin={value}"));
+    let nobody = async |name: &str, cookie: Option<&str>| {
+        let mut request = elsewhere(navigation(Method::POST, &path, "same-origin")).body(body.clone()).unwrap();
+        if let Some(cookie) = cookie {
+            request.headers_mut().insert(COOKIE, cookie.parse().unwrap());
+        }
+        assert_eq!(text(&site.send(request).await), "nobody", "{name}");
+    };
+    nobody("no cookie at all", None).await;
+    for name in ["signin", "__host-signin", "__Secure-signin", "__Host-session", "\"__Host-signin\"", "$__Host-signin"]
+    {
+        nobody(name, Some(&format!("{name}={value}"))).await;
+    }
+    nobody("in another value", Some(&format!("a=__Host-signin={value}"))).await;
+    nobody("in quotes", Some(&format!("__Host-signin=\"{value}\""))).await;
+    let whole = format!("__Host-signin={value}");
+    let request = elsewhere(navigation(Method::GET, "/", "none")).header(COOKIE, &whole).body(Bytes::new()).unwrap();
+    assert_eq!(text(&site.send(request).await), BOB, "the cookie itself");
+    site.clock.advance(Duration::from_secs(40 * 86_400));
+    nobody("expired", Some(&whole)).await;
+}
+
+#[tokio::test]
+async fn h029_guards_in_any_order_let_in_the_same_people() {
+    let provider = Anybody::called("ada", json!({ "role": "staff", "groups": ["a", "b"], "n": 1 }));
+    let site = Site::of(provider, CALLBACK, |builder| builder);
+    let browser = site.signed_in().await;
+    let rules: [(fn(&Site) -> tower_signin::RequireLayer, bool); 8] = [
+        (|site| site.sign_in.require(), true),
+        (|site| site.sign_in.require_where(issuer("https://id.example")), true),
+        (|site| site.sign_in.require_where(issuer("https://id.example/")), false),
+        (|site| site.sign_in.require_where(claim_equals("/role", "staff")), true),
+        (|site| site.sign_in.require_where(claim_equals("/role", "admin")), false),
+        (|site| site.sign_in.require_where(claim_includes("/groups", "b")), true),
+        (|site| site.sign_in.require_where(claim_includes("/groups", "c")), false),
+        (|site| site.sign_in.require_where(claim_equals("/n", 1)), true),
+    ];
+    let mut random = Random::new(29);
+    let mut let_in = 0;
+    for _ in 0..300 {
+        let chosen: Vec<_> = (0..=random.below(4)).map(|_| random.pick(&rules)).collect();
+        let router = Router::new().fallback(any(async || "let in"));
+        let router = chosen.iter().fold(router, |router, (guard, _)| router.layer(guard(&site)));
+        let expected = chosen.iter().all(|(_, passes)| *passes);
+        let response = site.through(&router, &browser, navigation(Method::GET, "/", "none")).await;
+        assert_eq!(response.status(), if expected { 200 } else { 403 });
+        assert_eq!(text(&response) == "let in", expected);
+        let response = site.through(&router, &Browser::new(), navigation(Method::GET, "/", "none")).await;
+        assert_eq!((response.status().as_u16(), text(&response)), (303, ""), "nobody");
+        let_in += usize::from(expected);
+    }
+    assert!((30..270).contains(&let_in), "{let_in}");
+}
+
+#[tokio::test]
+async fn h031_no_authorization_header_signs_anybody_in() {
+    let site = Site::with(Builder::keep_tokens);
+    let mut browser = site.signed_in().await;
+    let started = site.start(&mut browser, "/").await;
+    let sealed: Vec<String> = browser.jar.values().cloned().collect();
+    let answer: Value = serde_json::from_str(BOB_ANSWER).unwrap();
+    let none = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJiYjFweTRtZnBnNnVmNTlxa3l6ZzBubWF1MzIyYzU4NzNlZXlzcDV1ZSJ9.";
+    let mut proofs =
+        vec![answer["access_token"].as_str().unwrap(), BOB, none, "", "null", "undefined", CODE, &started.state];
+    proofs.extend(sealed.iter().map(String::as_str));
+    for proof in proofs {
+        for scheme in ["Bearer ", "bearer ", "Basic ", "Token ", "DPoP ", "GNAP ", "Bearer  ", "Bearer,", ""] {
+            let value = format!("{scheme}{proof}");
+            let request = navigation(Method::GET, "/", "none").header(AUTHORIZATION, &value);
+            let request = request.header("x-api-key", &value).header("proxy-authorization", &value);
+            let twice = request.header(AUTHORIZATION, format!("Bearer {BOB}"));
+            assert_eq!(text(&site.visit(&mut Browser::new(), twice).await), "nobody", "{value}");
+            let guarded = Router::new().fallback(any(async || "let in")).layer(site.sign_in.require());
+            let request = Request::get("/").header(AUTHORIZATION, &value);
+            let response = site.through(&guarded, &Browser::new(), request).await;
+            assert_eq!(response.status(), 401, "{value}");
+            assert!(!text(&response).contains("let in"), "{value}");
+        }
+    }
+    assert!(site.upstream.requests().is_empty(), "the provider was asked");
+}
+
+#[tokio::test]
+async fn h032_no_cookie_fits_another_site_or_prefix() {
+    let keys = Keys::generate().unwrap();
+    let settings = [
+        ("https://example.com/api/callback", "signin"),
+        ("https://example.com:8443/api/callback", "signin"),
+        ("https://example.co/api/callback", "signin"),
+        ("https://www.example.com/api/callback", "signin"),
+        ("https://example.com/api/callback", "signi"),
+        ("https://example.com/api/callback", "signin2"),
+        ("https://example.com/api/callback", "signin-"),
+        ("https://example.com/api/callback", "n"),
+        ("http://localhost:3000/api/callback", "signin"),
+        ("http://localhost:3001/api/callback", "signin"),
+    ];
+    let sites = settings.map(|(callback, prefix)| {
+        Site::of(siwbb(), callback, |builder| builder.keys(keys.clone()).cookie_prefix(prefix))
+    });
+    let mut sessions = Vec::new();
+    for site in &sites {
+        let jar = site.signed_in().await.jar;
+        let (name, value) = jar.into_iter().find(|(name, _)| !name.ends_with("-rounds")).unwrap();
+        sessions.push((name, value));
+    }
+    for (here, site) in sites.iter().enumerate() {
+        for (there, (_, value)) in sessions.iter().enumerate() {
+            let mut browser = Browser::new();
+            browser.jar.insert(sessions[here].0.clone(), value.clone());
+            let response = site.get(&mut browser, "/").await;
+            let expected = if here == there { BOB } else { "nobody" };
+            assert_eq!(text(&response), expected, "the session of {:?} at {:?}", settings[there], settings[here]);
+        }
+        site.clock.advance(Duration::from_secs(40 * 86_400));
+        let mut browser = Browser::new();
+        browser.jar.insert(sessions[here].0.clone(), sessions[here].1.clone());
+        assert_eq!(text(&site.get(&mut browser, "/").await), "nobody", "for ever: {:?}", settings[here]);
+    }
+}
+
+#[tokio::test]
+async fn h033_no_error_is_anybody() {
+    for kind in ErrorKind::ALL {
+        let provider = Anybody::new(|| Err(Error::new(*kind).with_reason("somebody").with_source("somebody")));
+        let site = Site::of(provider, CALLBACK, |builder| builder);
+        let mut browser = Browser::new();
+        let response = site.complete(&mut browser, "/target").await;
+        assert!(!response.status().is_success(), "{kind:?}: {}", response.status());
+        assert!(!response.headers().contains_key(LOCATION), "{kind:?}");
+        assert!(set_cookies(&response).iter().all(|cookie| cookie.contains("Max-Age=0")), "{kind:?}");
+        assert!(!browser.jar.contains_key("__Host-signin"), "{kind:?}");
+        assert_eq!((text(&site.get(&mut browser, "/").await), site.inner_calls()), ("nobody", 1), "{kind:?}");
+
+        let forwarding = Site::of(Anybody::new(|| Err(Error::new(*kind))), CALLBACK, Builder::forward_callback);
+        let response = forwarding.complete(&mut Browser::new(), "/").await;
+        assert!(!response.status().is_success(), "{kind:?}: {}", response.status());
+        assert_eq!(forwarding.inner_calls(), 0, "{kind:?}: the handler of the callback was called");
+    }
+    let failing = Site::with(|builder| builder.on_sign_in(|_| async { Err(std::io::Error::other("down").into()) }));
+    let mut browser = Browser::new();
+    assert_eq!(failing.complete(&mut browser, "/").await.status(), 500);
+    assert!(browser.jar.is_empty());
+    assert!(tower_signin::SignIn::builder(siwbb()).build().is_err(), "settings that are none build nothing");
+}
+
+#[tokio::test]
+async fn h034_no_seal_passes_for_another_kind() {
+    let site = Site::with(Builder::keep_tokens);
+    let mut browser = site.signed_in().await;
+    let started = site.start(&mut browser, "/").await;
+    let logout = Request::post("/api/logout").header(ACCEPT, "text/html");
+    let page = site.visit(&mut browser.clone(), logout).await;
+    let action = text(&page).split("action=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let token = parameter(&format!("https://example.com{action}"), "token");
+    let (session, flow) = ("__Host-signin", started.flow_cookie());
+    let mut values: Vec<_> = browser.jar.clone().into_iter().collect();
+    assert_eq!(values.len(), 4, "session, tokens, rounds and flow: {values:?}");
+    values.push(("the token to sign out".to_owned(), token));
+    values.push(("state".to_owned(), started.state.clone()));
+    for (kind, value) in &values {
+        let mut other = browser.clone();
+        other.jar.insert(session.to_owned(), value.clone());
+        let who = text(&site.get(&mut other, "/").await).to_owned();
+        assert_eq!(who, if kind == session { BOB } else { "nobody" }, "{kind} as a session");
+
+        let mut other = Browser::new();
+        other.jar.insert(flow.clone(), value.clone());
+        if kind != &flow {
+            let response = site.get(&mut other, &started.callback(CODE)).await;
+            assert_eq!((response.status().as_u16(), set_cookies(&response)), (400, Vec::new()), "{kind} as a flow");
+        }
+
+        let mut other = browser.clone();
+        let request = Request::post(format!("/api/logout?{}", query(&[("token", value)]))).header(ACCEPT, "text/html");
+        let response = site.visit(&mut other, request).await;
+        let is_token = kind == "the token to sign out";
+        assert_eq!(response.status(), if is_token { 303 } else { 403 }, "{kind} as a token to sign out");
+        assert_eq!(set_cookies(&response).is_empty(), !is_token, "{kind}");
+    }
+    let callback = site.get(&mut browser, &started.callback(CODE)).await;
+    assert_eq!(location(&callback), "/", "the right one is still open");
+}
+
+#[tokio::test]
+async fn h036_who_is_not_in_the_group_is_not_let_in() {
+    let cases = [
+        (json!({ "groups": ["staff"] }), true),
+        (json!({ "groups": ["a", "staff"] }), true),
+        (json!({ "groups": [] }), false),
+        (json!({ "groups": ["Staff"] }), false),
+        (json!({ "groups": ["staff "] }), false),
+        (json!({ "groups": ["staff,admin"] }), false),
+        (json!({ "groups": "staff" }), false),
+        (json!({ "groups": { "staff": true } }), false),
+        (json!({ "groups": [["staff"]] }), false),
+        (json!({ "groups": null }), false),
+        (json!({ "Groups": ["staff"] }), false),
+        (json!({ "groups/": ["staff"] }), false),
+        (json!({}), false),
+        (json!(["groups", "staff"]), false),
+        (Value::Null, false),
+    ];
+    for (claims, expected) in cases {
+        let site = Site::of(Anybody::called("ada", claims.clone()), CALLBACK, |builder| builder);
+        let browser = site.signed_in().await;
+        let guard = site.sign_in.require_where(claim_includes("/groups", "staff"));
+        let router = Router::new().fallback(any(async || "let in")).layer(guard);
+        let response = site.through(&router, &browser, navigation(Method::GET, "/", "none")).await;
+        assert_eq!((response.status() == 200, text(&response) == "let in"), (expected, expected), "{claims}");
+    }
+    // A list of nobody is nobody, not everybody; neither is a group without a name.
+    let site = Site::new();
+    let browser = site.signed_in().await;
+    let empty: [&str; 0] = [];
+    for guard in [
+        site.sign_in.require_where(people::addresses(empty).unwrap()),
+        site.sign_in.require_where(claim_includes("/groups", Value::Null)),
+        site.sign_in.require_where(claim_includes("", "")),
+        site.sign_in.require_where(issuer("")),
+    ] {
+        let router = Router::new().fallback(any(async || "let in")).layer(guard);
+        let response = site.through(&router, &browser, navigation(Method::GET, "/", "none")).await;
+        assert_eq!((response.status().as_u16(), text(&response).contains("let in")), (403, false));
+    }
+}
+
+#[tokio::test]
+async fn h037_no_way_through_carries_a_forged_identity() {
+    // Somebody else's, as an extension that was left in a request.
+    let stranger = Site::of(Anybody::called("mallory", Value::Null), CALLBACK, |builder| builder);
+    let forged = identity(&stranger, &stranger.signed_in().await).await;
+    let site = Site::with(Builder::hide_cookies);
+    let mut browser = site.signed_in().await;
+    let started = site.start(&mut browser, "/").await;
+    let callback = started.callback(CODE);
+    let ways = [
+        (Method::OPTIONS, "/api/login"),
+        (Method::OPTIONS, callback.as_str()),
+        (Method::OPTIONS, "/api/logout"),
+        (Method::OPTIONS, "/"),
+        (Method::HEAD, "/"),
+        (Method::TRACE, "/x"),
+        (Method::GET, "//api/login"),
+        (Method::GET, "/.well-known/jwks.json"),
+    ];
+    for (method, path) in ways {
+        for (who, cookies) in
+            [("nobody", None), ("nobody", Some("__Host-signin=junk".to_owned())), (BOB, browser.cookie_header())]
+        {
+            let mut request = Request::builder().method(method.clone()).uri(path).body(Bytes::new()).unwrap();
+            request.extensions_mut().insert(forged.clone());
+            request.headers_mut().insert("x-forwarded-user", "mallory".parse().unwrap());
+            if let Some(cookies) = cookies {
+                request.headers_mut().insert(COOKIE, cookies.parse().unwrap());
+            }
+            let inner = service_fn(|request: Request<Bytes>| async move {
+                let who = request.extensions().get::<Identity>().map_or("nobody", Identity::subject).to_owned();
+                assert!(!request.headers().contains_key(COOKIE), "{:?}", request.headers());
+                Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(who)))
+            });
+            let response = site.sign_in.layer().layer(inner).oneshot(request).await.unwrap();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(body, who, "{method} {path}");
+        }
+    }
+    let forwarding = Site::with(Builder::forward_callback);
+    let mut browser = Browser::new();
+    let started = forwarding.start(&mut browser, "/").await;
+    let mut request = navigation(Method::GET, &started.callback(CODE), "none").body(Bytes::new()).unwrap();
+    request.headers_mut().insert(COOKIE, browser.cookie_header().unwrap().parse().unwrap());
+    request.extensions_mut().insert(forged);
+    assert_eq!(text(&forwarding.send(request).await), BOB, "a forwarded callback");
+}
+
+#[tokio::test]
+async fn h038_who_is_answered_by_us_never_reaches_the_app() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    let started = site.start(&mut browser, "/").await;
+    let callback = started.callback(CODE);
+    let declined = format!("/api/callback?error=access_denied&state={}", started.state);
+    let cases = [
+        (Method::GET, "/api/login", vec![]),
+        (Method::GET, "/api/login", vec![("sec-fetch-mode", "cors")]),
+        (Method::HEAD, "/api/login", vec![]),
+        (Method::POST, "/api/login", vec![]),
+        (Method::GET, "/api/login", vec![("sec-purpose", "prefetch")]),
+        (Method::GET, "/api/callback", vec![]),
+        (Method::GET, declined.as_str(), vec![]),
+        (Method::GET, callback.as_str(), vec![]),
+        (Method::HEAD, callback.as_str(), vec![]),
+        (Method::POST, callback.as_str(), vec![("content-type", "application/x-www-form-urlencoded")]),
+        (Method::POST, "/api/logout", vec![("sec-fetch-site", "cross-site")]),
+        (Method::POST, "/api/logout", vec![("sec-fetch-site", "same-origin")]),
+        (Method::GET, "/api/logout", vec![]),
+    ];
+    for (method, path, headers) in &cases {
+        let request =
+            Request::builder().method(method.clone()).uri(*path).header(COOKIE, browser.cookie_header().unwrap());
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let response = site.send(request.body(Bytes::new()).unwrap()).await;
+        assert!(!response.status().is_success(), "{method} {path} {headers:?}");
+        assert_eq!(site.inner_calls(), 0, "{method} {path} {headers:?}");
+        assert!(!text(&response).contains("nobody") && !text(&response).contains(BOB), "{method} {path}");
+    }
+
+    // And the guard: neither its call nor its future.
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let inner = service_fn(move |_: Request<Bytes>| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("secret"))))
+    });
+    let guarded = site.sign_in.layer().layer(site.sign_in.require().layer(inner));
+    let callers: [(Method, &[(&str, &str)]); 8] = [
+        (Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("accept", "text/html")]),
+        (Method::POST, &[("accept", "text/html")]),
+        (Method::GET, &[("accept", "application/json")]),
+        (Method::POST, &[("content-type", "application/grpc")]),
+        (Method::OPTIONS, &[("access-control-request-method", "GET")]),
+        (Method::OPTIONS, &[]),
+        (Method::GET, &[("connection", "upgrade"), ("upgrade", "websocket")]),
+        (Method::GET, &[("sec-purpose", "prefetch;prerender")]),
+    ];
+    for (method, headers) in callers {
+        let request = Request::builder().method(method.clone()).uri("/page");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let response = guarded.clone().oneshot(request.body(Bytes::new()).unwrap()).await.unwrap();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(!String::from_utf8_lossy(&body).contains("secret"), "{method} {headers:?}");
+        assert_eq!(calls.load(Ordering::SeqCst), 0, "{method} {headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn h039_the_app_can_veto_each_sign_in() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let times = Arc::clone(&asked);
+    // An administrator disables bob after his first sign-in.
+    let site = Site::with(|builder| {
+        builder.on_sign_in(move |who| {
+            let is_enabled = times.fetch_add(1, Ordering::SeqCst) == 0;
+            assert_eq!(who.identity().subject(), BOB);
+            async move { if is_enabled { Ok(Admission::new()) } else { Err(Rejection::refuse("disabled")) } }
+        })
+    });
+    let mut browser = Browser::new();
+    assert_eq!(site.complete(&mut browser, "/").await.status(), 303);
+    site.visit(&mut browser, navigation(Method::POST, "/api/logout", "same-origin")).await;
+    for times in 2..5 {
+        let response = site.complete(&mut browser, "/").await;
+        assert_eq!(response.extensions().get(), Some(&ErrorKind::RefusedByApp));
+        assert_eq!((response.status().as_u16(), asked.load(Ordering::SeqCst)), (403, times), "asked each time");
+        assert!(!browser.jar.contains_key("__Host-signin"));
+        assert_eq!(text(&site.get(&mut browser, "/").await), "nobody");
+    }
+    let started = site.start(&mut browser, "/").await;
+    let flow = browser.clone();
+    for _ in 0..3 {
+        let response = site.get(&mut flow.clone(), &started.callback(CODE)).await;
+        assert_eq!(response.status(), 403, "a double of a refused callback is refused too");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test]
+async fn h040_nothing_is_nobody() {
+    const NOTHINGS: [&str; 14] = [
+        "",
+        "null",
+        "undefined",
+        "none",
+        "None",
+        "nil",
+        "NaN",
+        "0",
+        "false",
+        "{}",
+        "[]",
+        "\"\"",
+        "[object Object]",
+        "%00",
+    ];
+    let site = Site::new();
+    let started = site.start(&mut Browser::new(), "/").await;
+    for nothing in NOTHINGS {
+        let mut browser = Browser::new();
+        for name in ["__Host-signin", "__Host-signin-tokens", "__Host-signin-rounds", &started.flow_cookie()] {
+            browser.jar.insert(name.to_owned(), nothing.to_owned());
+        }
+        assert_eq!(text(&site.get(&mut browser, "/").await), "nobody", "{nothing}");
+        let guard = Router::new().fallback(any(async || "let in")).layer(site.sign_in.require());
+        let basic = navigation(Method::GET, "/", "none").header(AUTHORIZATION, format!("Basic {nothing}"));
+        assert_eq!(site.through(&guard, &browser, basic).await.status(), 303, "{nothing}");
+        for (code, state) in [(nothing, nothing), (CODE, nothing), (nothing, &started.state)] {
+            let query = query(&[("code", code), ("state", state)]);
+            let response = site.get(&mut browser, &format!("/api/callback?{query}")).await;
+            assert_eq!((response.status().as_u16(), set_cookies(&response)), (400, Vec::new()), "{query}");
+        }
+    }
+    assert!(site.upstream.requests().is_empty(), "the provider was asked");
+
+    // Nor does a provider vouch for nobody.
+    let answer: Value = serde_json::from_str(BOB_ANSWER).unwrap();
+    for field in ["address", "bitbadgesAddress"] {
+        for nothing in
+            [json!(null), json!(""), json!("null"), json!("undefined"), json!(0), json!(false), json!([]), json!({})]
+        {
+            let mut answer = answer.clone();
+            answer[field] = nothing.clone();
+            site.upstream.answer(200, answer.to_string());
+            let mut browser = Browser::new();
+            let response = site.complete(&mut browser, "/").await;
+            assert_eq!(response.status(), 502, "{field}: {nothing}");
+            assert!(browser.jar.is_empty(), "{field}: {nothing}");
+        }
+    }
+    let provider = Anybody::called("", Value::Null);
+    let site = Site::of(provider.clone(), CALLBACK, |builder| builder);
+    assert_eq!(site.complete(&mut Browser::new(), "/").await.status(), 502);
+    assert_eq!(provider.redeemed(), 1);
+}
+
+/// Whose session a browser holds, taken out of the request that the app was shown.
+async fn identity(site: &Site, browser: &Browser) -> Identity {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let inner = service_fn(move |request: Request<Bytes>| {
+        sender.send(request.extensions().get::<Identity>().cloned()).unwrap();
+        std::future::ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())))
+    });
+    let request = Request::get("/").header(COOKIE, browser.cookie_header().unwrap()).header(CONTENT_TYPE, "text/plain");
+    site.sign_in.layer().layer(inner).oneshot(request.body(Bytes::new()).unwrap()).await.unwrap();
+    receiver.recv().unwrap().expect("somebody")
+}
