@@ -53,8 +53,11 @@ impl Guarded {
     /// Sends a request line and headers; gives what comes back.
     pub(crate) async fn ask(&self, line: &str, headers: &str) -> String {
         let host = self.origin.trim_start_matches("http://");
-        raw(address_of(&self.origin), &format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n"))
-            .await
+        self.bytes(&format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n")).await
+    }
+
+    pub(crate) async fn bytes(&self, request: &str) -> String {
+        raw(address_of(&self.origin), request).await
     }
 
     /// Nobody is told the secret, nobody is signed in, and the provider hears nothing of it.

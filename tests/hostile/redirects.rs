@@ -510,7 +510,7 @@ fn lands_here(target: &str, places: &[String]) {
 }
 
 /// A whole sign-in and sign-out with these headers on every request goes exactly where it goes without them.
-async fn unmoved_by(headers: &[(&str, &str)]) {
+pub(crate) async fn unmoved_by(headers: &[(&str, &str)]) {
     let site = Site::new();
     let mut browser = Browser::new();
     let with = |method, uri: &str| {
