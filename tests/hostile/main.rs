@@ -8,6 +8,8 @@
 mod random;
 #[path = "../support/site.rs"]
 mod site;
+#[path = "../support/strict.rs"]
+mod strict;
 #[path = "../support/mod.rs"]
 mod support;
 
