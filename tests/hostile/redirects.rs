@@ -360,12 +360,33 @@ async fn h012_unfiltered_login_target() {
 
 #[tokio::test]
 async fn h014_the_target_comes_from_the_sealed_flow_alone() {
-    let site = Site::new();
-    let mut browser = Browser::new();
-    let started = site.start(&mut browser, "/sealed").await;
-    let callback = format!("{}&return_to=%2Felsewhere&return_to=//evil.example", started.callback(CODE));
-    assert_eq!(location(&site.get(&mut browser, &callback).await), "/sealed");
-    assert_eq!(location(&site.get(&mut browser, &callback).await), "/sealed", "a reload");
+    let extras = [
+        "return_to=%2Felsewhere",
+        "return_to=//evil.example",
+        "return_to=/a&return_to=/b",
+        "%72eturn_to=/a",
+        "fragment=read&return_to=/a",
+    ];
+    for extra in extras {
+        let site = Site::new();
+        let mut browser = Browser::new();
+        let started = site.start(&mut browser, "/sealed").await;
+        for callback in
+            [format!("{}&{extra}", started.callback(CODE)), started.callback(CODE).replace('?', &format!("?{extra}&"))]
+        {
+            assert_eq!(location(&site.get(&mut browser, &callback).await), "/sealed", "{callback}");
+            let reload = format!("{}&{extra}", started.callback(CODE));
+            assert_eq!(location(&site.get(&mut browser, &reload).await), "/sealed", "{callback}, again");
+        }
+        // Nor from a page that says what went wrong.
+        let mut browser = Browser::new();
+        let started = site.start(&mut browser, "/sealed").await;
+        let declined = format!("/api/callback?error=access_denied&state={}&{extra}", started.state);
+        let page = site.get(&mut browser, &declined).await;
+        assert!(text(&page).contains("href=\"/api/login?return_to=%2Fsealed\""), "{extra}: {}", text(&page));
+        let again = site.get(&mut browser, &declined).await;
+        assert!(text(&again).contains("href=\"/api/login\""), "{extra}: {}", text(&again));
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::Response;
+use http::{Method, Response};
 use tower_signin::ErrorKind::{CallbackMalformed, CookiesRefused, FlowNotFound, IssuerMismatch, StateMismatch};
 use tower_signin::Keys;
 use tower_signin::dev::Account;
@@ -16,8 +16,8 @@ use tower_signin::siwbb::scope;
 use crate::anybody::Anybody;
 use crate::rows::Row;
 use crate::rows::Verdict::{CannotApply, Held};
-use crate::site::{CODE, ID, Site, parameter, set_cookies, siwbb};
-use crate::support::{Browser, location, text};
+use crate::site::{CODE, ID, Site, Started, parameter, set_cookies, siwbb};
+use crate::support::{Browser, location, navigation, text};
 
 pub(crate) const ROWS: &[Row] = &[
     Row {
@@ -271,6 +271,15 @@ async fn h059_a_repeated_parameter_is_refused() {
             site.assert_refused(repeated, &response, 400, CallbackMalformed);
             assert_eq!(set_cookies(&response), [""; 0], "{repeated}");
         }
+    }
+    // What decides less counts as not given.
+    let site = Site::new();
+    for repeated in ["return_to=/a&return_to=/b", "return_to=/a&return_to=/a", "return_to=/a&return%5fto=/b"] {
+        let mut browser = Browser::new();
+        let started = Started::at(&location(&site.get(&mut browser, &format!("/api/login?{repeated}")).await));
+        assert_eq!(location(&site.get(&mut browser, &started.callback(CODE)).await), "/", "{repeated}");
+        let logout = navigation(Method::POST, &format!("/api/logout?{repeated}"), "same-origin");
+        assert_eq!(location(&site.visit(&mut browser, logout).await), "/", "{repeated}");
     }
 }
 
