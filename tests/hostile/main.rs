@@ -15,7 +15,9 @@ mod anybody;
 mod guarded;
 mod index;
 mod landing;
+mod people;
 mod rows;
+mod stored;
 mod targets;
 
 mod browser;
