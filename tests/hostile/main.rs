@@ -19,6 +19,7 @@ mod people;
 mod rows;
 mod stored;
 mod targets;
+mod trap;
 
 mod browser;
 mod bypass;
