@@ -154,30 +154,34 @@ async fn h029_guards_in_any_order_let_in_the_same_people() {
 
 #[tokio::test]
 async fn h031_no_authorization_header_signs_anybody_in() {
-    let site = Site::with(Builder::keep_tokens);
-    let mut browser = site.signed_in().await;
-    let started = site.start(&mut browser, "/").await;
-    let sealed: Vec<String> = browser.jar.values().cloned().collect();
+    const NONE: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJiYjFweTRtZnBnNnVmNTlxa3l6ZzBubWF1MzIyYzU4NzNlZXlzcDV1ZSJ9.";
     let answer: Value = serde_json::from_str(BOB_ANSWER).unwrap();
-    let none = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJiYjFweTRtZnBnNnVmNTlxa3l6ZzBubWF1MzIyYzU4NzNlZXlzcDV1ZSJ9.";
-    let mut proofs =
-        vec![answer["access_token"].as_str().unwrap(), BOB, none, "", "null", "undefined", CODE, &started.state];
-    proofs.extend(sealed.iter().map(String::as_str));
-    for proof in proofs {
-        for scheme in ["Bearer ", "bearer ", "Basic ", "Token ", "DPoP ", "GNAP ", "Bearer  ", "Bearer,", ""] {
-            let value = format!("{scheme}{proof}");
-            let request = navigation(Method::GET, "/", "none").header(AUTHORIZATION, &value);
-            let request = request.header("x-api-key", &value).header("proxy-authorization", &value);
-            let twice = request.header(AUTHORIZATION, format!("Bearer {BOB}"));
-            assert_eq!(text(&site.visit(&mut Browser::new(), twice).await), "nobody", "{value}");
-            let guarded = Router::new().fallback(any(async || "let in")).layer(site.sign_in.require());
-            let request = Request::get("/").header(AUTHORIZATION, &value);
-            let response = site.through(&guarded, &Browser::new(), request).await;
-            assert_eq!(response.status(), 401, "{value}");
-            assert!(!text(&response).contains("let in"), "{value}");
+    // Where tokens are kept, a session alone is nobody's, and where they are not, somebody's.
+    for site in [Site::new(), Site::with(Builder::keep_tokens)] {
+        let mut browser = site.signed_in().await;
+        let started = site.start(&mut browser, "/").await;
+        let mut proofs = vec![answer["access_token"].as_str().unwrap(), BOB, NONE, "", "null", "undefined", CODE];
+        proofs.push(&started.state);
+        proofs.extend(browser.jar.values().map(String::as_str));
+        let guarded = Router::new().fallback(any(async || "let in")).layer(site.sign_in.require());
+        for proof in proofs {
+            for scheme in ["Bearer ", "bearer ", "Basic ", "Token ", "DPoP ", "Bearer  ", "Bearer,", ""] {
+                let value = format!("{scheme}{proof}");
+                let once = |request: http::request::Builder| {
+                    request
+                        .header(AUTHORIZATION, &value)
+                        .header("x-api-key", &value)
+                        .header("proxy-authorization", &value)
+                };
+                let twice = once(navigation(Method::GET, "/", "none")).header(AUTHORIZATION, format!("Bearer {BOB}"));
+                assert_eq!(text(&site.visit(&mut Browser::new(), twice).await), "nobody", "{value}");
+                let response = site.through(&guarded, &Browser::new(), once(Request::get("/"))).await;
+                assert_eq!(response.status(), 401, "{value}");
+                assert!(!text(&response).contains("let in"), "{value}");
+            }
         }
+        assert!(site.upstream.requests().is_empty(), "the provider was asked");
     }
-    assert!(site.upstream.requests().is_empty(), "the provider was asked");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use tower_signin::predicate::{claim_equals, claim_includes, issuer};
 use tower_signin::{Admission, Builder, Grant, Identity, Keys, SignedIn, Tokens, siwbb};
 
 use crate::anybody::Anybody;
+use crate::people::who;
 use crate::rows::Row;
 use crate::rows::Verdict::Held;
 use crate::site::{BOB, BOB_ANSWER, CALLBACK, CODE, Site, query, set_cookies};
@@ -46,7 +47,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H126",
         what: "people were known by a name they can change",
-        verdict: Held(&["h126_no_name_moves_the_subject"]),
+        verdict: Held(&["h126_no_name_moves_the_subject", "h126_a_name_that_changes_hands_changes_nobody"]),
     },
     Row {
         id: "H127",
@@ -330,6 +331,21 @@ async fn h126_no_name_moves_the_subject() {
     let social = format!(r#"{{"otherSignIns":{{"discord":{{"id":"{BOB}","username":"{}"}}}},"#, alice());
     site.upstream.answer(200, BOB_ANSWER.replacen('{', &social, 1));
     assert_eq!(seen(&site, &site.signed_in().await).await[1], BOB);
+}
+
+#[tokio::test]
+async fn h126_a_name_that_changes_hands_changes_nobody() {
+    let keys = Keys::generate().unwrap();
+    let site_of = |name: &'static str, called: &'static str| {
+        let provider = Anybody::called(name, json!({ "preferred_username": called, "name": called }));
+        Site::of(provider, CALLBACK, |builder| builder.keys(keys.clone()))
+    };
+    let before = site_of("17", "root").signed_in().await;
+    let after = site_of("17", "somebody").signed_in().await;
+    let taken = site_of("18", "root").signed_in().await;
+    let any = site_of("0", "");
+    let [before, after, taken] = [who(&any, &before).await, who(&any, &after).await, who(&any, &taken).await];
+    assert_eq!((before.as_str(), after.as_str(), taken.as_str()), ("17", "17", "18"));
 }
 
 #[tokio::test]

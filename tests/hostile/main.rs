@@ -17,8 +17,11 @@ mod anybody;
 mod guarded;
 mod index;
 mod landing;
+mod people;
 mod rows;
+mod stored;
 mod targets;
+mod trap;
 
 mod browser;
 mod bypass;

@@ -10,7 +10,7 @@ pub(crate) struct Row {
 
 /// Why it doesn't happen here.
 pub(crate) enum Verdict {
-    /// The tests of the section's own file that show it cannot happen.
+    /// The tests of the section's own file that show it cannot happen, and others as below.
     Held(&'static [&'static str]),
     /// Tests elsewhere, as `tests/browser/tabs.rs::name`.
     HeldElsewhere(&'static [&'static str]),

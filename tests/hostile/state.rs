@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::Response;
+use http::{Method, Response};
 use tower_signin::ErrorKind::{CallbackMalformed, CookiesRefused, FlowNotFound, IssuerMismatch, StateMismatch};
 use tower_signin::Keys;
 use tower_signin::dev::Account;
@@ -16,8 +16,8 @@ use tower_signin::siwbb::scope;
 use crate::anybody::Anybody;
 use crate::rows::Row;
 use crate::rows::Verdict::{CannotApply, Held};
-use crate::site::{CODE, ID, Site, parameter, set_cookies, siwbb};
-use crate::support::{Browser, location, text};
+use crate::site::{CODE, ID, Site, Started, parameter, set_cookies, siwbb};
+use crate::support::{Browser, location, navigation, text};
 
 pub(crate) const ROWS: &[Row] = &[
     Row {
@@ -28,12 +28,19 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H050",
         what: "a link started a sign-in, or tied an account of the attacker's to the victim's",
-        verdict: Held(&["h050_a_link_signs_nobody_in_as_somebody_else"]),
+        verdict: Held(&[
+            "h050_a_link_signs_nobody_in_as_somebody_else",
+            "tests/bad_input/login.rs::only_a_top_level_navigation_starts_a_sign_in",
+            "tests/bad_input/login.rs::another_site_starts_nothing_for_who_is_signed_in",
+        ]),
     },
     Row {
         id: "H051",
         what: "state was kept on the server, not bound to the browser",
-        verdict: Held(&["h051_a_callback_counts_only_in_the_browser_that_started_it"]),
+        verdict: Held(&[
+            "h051_a_callback_counts_only_in_the_browser_that_started_it",
+            "tests/attack/flows.rs::flows_can_not_be_mixed_or_moved",
+        ]),
     },
     Row {
         id: "H052",
@@ -73,7 +80,10 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H059",
         what: "of two parameters of one name, the last one won",
-        verdict: Held(&["h059_a_repeated_parameter_is_refused"]),
+        verdict: Held(&[
+            "h059_a_repeated_parameter_is_refused",
+            "tests/bad_input/callback.rs::every_wrong_query_is_refused_before_the_provider_hears_of_it",
+        ]),
     },
     Row {
         id: "H060",
@@ -90,7 +100,10 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H062",
         what: "the provider did not bind a code to its client",
-        verdict: Held(&["h062_pkce_is_always_used"]),
+        verdict: Held(&[
+            "h062_pkce_is_always_used",
+            "tests/attack/flows.rs::a_code_of_another_persons_sign_in_is_worth_nothing",
+        ]),
     },
     Row {
         id: "H063",
@@ -258,6 +271,15 @@ async fn h059_a_repeated_parameter_is_refused() {
             site.assert_refused(repeated, &response, 400, CallbackMalformed);
             assert_eq!(set_cookies(&response), [""; 0], "{repeated}");
         }
+    }
+    // What decides less counts as not given.
+    let site = Site::new();
+    for repeated in ["return_to=/a&return_to=/b", "return_to=/a&return_to=/a", "return_to=/a&return%5fto=/b"] {
+        let mut browser = Browser::new();
+        let started = Started::at(&location(&site.get(&mut browser, &format!("/api/login?{repeated}")).await));
+        assert_eq!(location(&site.get(&mut browser, &started.callback(CODE)).await), "/", "{repeated}");
+        let logout = navigation(Method::POST, &format!("/api/logout?{repeated}"), "same-origin");
+        assert_eq!(location(&site.visit(&mut browser, logout).await), "/", "{repeated}");
     }
 }
 
