@@ -18,7 +18,7 @@ pub(crate) struct Guarded {
     pub(crate) site: Site,
     /// Of somebody who is signed in.
     pub(crate) cookie: String,
-    origin: String,
+    pub(crate) origin: String,
     told: Arc<AtomicUsize>,
     server: JoinHandle<()>,
 }

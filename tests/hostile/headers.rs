@@ -284,23 +284,23 @@ async fn h045_a_host_that_is_none_reaches_no_answer() {
     let app = Guarded::serve().await;
     let ours = query(&[("redirect_uri", app.site.sign_in.redirect_uri())]);
     let mut started = 0;
-    for host in HOSTS {
+    let (_, port) = app.origin.rsplit_once(':').unwrap();
+    for host in HOSTS.iter().flat_map(|host| [(*host).to_owned(), format!("{host}:{port}")]) {
         for path in ["/api/login", "/private"] {
-            let answer = app
-                .bytes(&format!(
-                    "GET {path} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Mode: navigate\r\nConnection: close\r\n\r\n"
-                ))
-                .await;
+            let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Mode: navigate");
+            let answer = app.bytes(&format!("{head}\r\nConnection: close\r\n\r\n")).await;
             assert!(answer.starts_with("HTTP/1.1 303") || answer.starts_with("HTTP/1.1 400"), "{host}: {answer}");
             assert!(!answer.to_lowercase().contains("evil"), "{host}: {answer}");
             let Some(place) = answer.lines().find_map(|line| line.strip_prefix("location: ")) else { continue };
             let provider = place.strip_prefix("https://bitbadges.io/siwbb/authorize?");
-            let is_ours = provider.is_some_and(|query| query.contains(&ours)) || place.starts_with("/api/login");
+            // `[::1]evil` may pass for another name of this machine; then the configured one is gone to.
+            let login = place.strip_prefix(&app.origin).unwrap_or(place);
+            let is_ours = provider.is_some_and(|query| query.contains(&ours)) || login.starts_with("/api/login");
             assert!(is_ours, "{host}: {place}");
             started += 1;
         }
     }
-    assert!(started >= 20, "{started}");
+    assert!(started >= 40, "{started}");
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ const SECTIONS: &[Section] = &[
     section!("Open redirects", redirects),
     section!("Matching of paths", paths),
     section!("Ways past the sign-in", bypass),
+    section!("Whom the app lets in", gates),
     section!("Headers and proxies", headers),
     section!("State, forged requests and mix-up", state),
     section!("Life of a session", sessions),

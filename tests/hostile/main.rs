@@ -27,6 +27,7 @@ mod browser;
 mod bypass;
 mod cookies;
 mod denial;
+mod gates;
 mod hardening;
 mod headers;
 mod identity;

@@ -369,7 +369,7 @@ async fn h073_a_flow_that_another_host_planted_finishes_nothing() {
 
 #[tokio::test]
 async fn h075_nothing_that_names_a_session_revokes_or_ends_one() {
-    let site = Site::with(Builder::keep_tokens);
+    let (site, _) = stored(Builder::keep_tokens);
     know_everybody(&site);
     let mut browser = Browser::new();
     sign_in_as(&site, &mut browser, 1).await;
