@@ -6,6 +6,7 @@ use base64_simd::URL_SAFE_NO_PAD;
 use secrecy::zeroize::Zeroizing;
 
 use crate::config_error::ConfigError;
+use crate::cookies::COOKIE_LIMIT;
 use crate::keys::Keys;
 use crate::wire::Writer;
 
@@ -122,8 +123,12 @@ impl Seal {
         Ok(sealed)
     }
 
-    /// Opens what [`seal`](Self::seal) made, with the one key its id names.
+    /// Opens what [`seal`](Self::seal) made, with the one key its id names. It went into one cookie, so what no cookie
+    /// holds is not even decoded.
     pub(crate) fn open(&self, purpose: Purpose, name: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        if sealed.len() > COOKIE_LIMIT {
+            return Err(SealError::Unknown);
+        }
         self.open_dated(purpose, name, 1, sealed).map(|(plain, _)| plain)
     }
 

@@ -1,13 +1,12 @@
 //! Addresses of ours: built from the settings and from checked targets, whatever a request says.
 
 use bytes::Bytes;
-use http::header::{COOKIE, HOST};
+use http::header::HOST;
 use http::{Method, Request, Uri};
 use tower_signin::{Keys, SignIn};
 use url::Url;
 
-use crate::random::{Random, rounds};
-use crate::site::{CALLBACK, Site, Upstream, parameter, query, siwbb};
+use crate::site::{Site, Upstream, parameter, siwbb};
 use crate::support::{location, navigation};
 
 #[tokio::test]
@@ -53,35 +52,6 @@ async fn no_header_moves_an_address() {
                 }
             }
         }
-    }
-}
-
-#[tokio::test]
-async fn return_to_never_leaves() {
-    let site = Site::new();
-    let cookie = site.signed_in().await.cookie_header().unwrap();
-    let base = Url::parse(CALLBACK).unwrap();
-    let mut random = Random::new(1);
-    for round in 0..rounds(30_000) {
-        let mut target = if random.one_in(4) { String::new() } else { "/".to_owned() };
-        for _ in 0..=random.below(5) {
-            target += random.pick(&PIECES);
-        }
-        let wanted = query(&[("return_to", &target)]);
-        let request = if round % 2 == 0 {
-            navigation(Method::POST, &format!("/api/logout?{wanted}"), "same-origin")
-        } else {
-            navigation(Method::GET, &format!("/api/login?{wanted}"), "cross-site").header(COOKIE, &cookie)
-        };
-        let response = site.send(request.body(Bytes::new()).unwrap()).await;
-        assert_eq!(response.status(), 303, "{target:?}");
-        let place = location(&response);
-        assert!(place.starts_with('/') && !place.starts_with("//"), "{target:?} became {place:?}");
-        assert!(place.bytes().all(|byte| byte.is_ascii_graphic()), "{target:?} became {place:?}");
-        let resolved = base.join(&place).unwrap();
-        assert_eq!(resolved.origin(), base.origin(), "{target:?} became {place:?}");
-        // The next redirect that repeats this path would leave.
-        assert!(!resolved.path().starts_with("//"), "{target:?} became {place:?}");
     }
 }
 
@@ -158,11 +128,4 @@ const HOSTS: [&str; 23] = [
     " ",
     "//evil",
     "127.0.0.1:3000, evil",
-];
-
-#[rustfmt::skip]
-const PIECES: [&str; 44] = [
-    "/", "\\", "//", "\t", "\n", "\r\nX: y", "\0", "%5c", "%2f", "%09", "%0d%0a", "@", ":", ".", "..", "%2e", "%2E.", ";",
-    "?", "#", "evil.example", "https:", "http:///", "javascript:", "\u{a0}", "\u{3000}", "\u{ff0f}", "\u{3002}", "[::1]",
-    " ", "a", "\u{feff}", "\u{202e}", "<script>", "\"", "'", "%ff", "\u{ad}", "%00", "|", "^", "..;", "*", "\u{2028}",
 ];

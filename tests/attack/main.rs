@@ -3,6 +3,8 @@
 
 #![allow(missing_docs, reason = "tests")]
 
+#[path = "../support/random.rs"]
+mod random;
 #[path = "../support/site.rs"]
 mod site;
 #[path = "../support/mod.rs"]
@@ -19,7 +21,6 @@ mod fuzz;
 mod hidden;
 mod inner;
 mod logout;
-mod random;
 mod seals;
 mod sign_ins;
 mod sockets;

@@ -1,15 +1,10 @@
 //! Bytes on a socket that no HTTP client would send.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tower_signin::dev::DevProvider;
 use tower_signin::{Keys, SignIn, Siwbb};
 
 use crate::site::Upstream;
-use crate::support::App;
+use crate::support::{App, address_of, raw};
 
 #[tokio::test]
 async fn raw_requests() {
@@ -100,17 +95,4 @@ async fn the_dev_provider_answers_this_machine_only() {
             assert!(built.is_err(), "{redirect_uri} with {provider:?}");
         }
     }
-}
-
-/// What the other side says until it closes.
-async fn raw(address: SocketAddr, request: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
-fn address_of(origin: &str) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], origin.rsplit(':').next().unwrap().parse().unwrap()))
 }

@@ -1,5 +1,5 @@
 //! Bad input of every kind, through the public layer: the right status, no request to the provider, the flow spent or
-//! untouched, the inner service never called. Tests named `hNNN_…` are attacks that worked on sign-in software elsewhere.
+//! untouched, the inner service never called.
 
 #![allow(missing_docs, reason = "tests")]
 
@@ -13,6 +13,4 @@ mod config;
 mod login;
 mod logout;
 mod methods;
-mod return_targets;
 mod sessions;
-mod state;

@@ -8,6 +8,7 @@
 
 mod ahead;
 mod app;
+mod astray;
 mod chromium;
 mod chunks;
 mod corners;
@@ -20,7 +21,13 @@ mod look;
 mod loops;
 mod pages;
 mod providers;
+#[path = "../support/random.rs"]
+mod random;
 mod store;
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../hostile/targets.rs"]
+mod targets;
 
 use chromium::Chromium;
 use example::Example;

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use bytes::Bytes;
@@ -12,7 +13,9 @@ use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tower_signin::dev::{Account, DevProvider};
 use tower_signin::{Builder, Identity, Keys, SignIn};
 
@@ -115,6 +118,20 @@ pub async fn send(mut request: Request<Bytes>) -> Result<Response<Bytes>, hyper:
         uri.path_and_query().map_or_else(|| Uri::from_static("/"), |path| path.as_str().parse().unwrap());
     let (parts, body) = sender.send_request(request.map(Full::new)).await?.into_parts();
     Ok(Response::from_parts(parts, body.collect().await?.to_bytes()))
+}
+
+/// Sends bytes that no HTTP client would; gives what the other side says until it closes.
+pub async fn raw(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Where the server of this origin listens.
+pub fn address_of(origin: &str) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], origin.rsplit(':').next().unwrap().parse().unwrap()))
 }
 
 pub fn location(response: &Response<Bytes>) -> String {

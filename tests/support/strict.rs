@@ -1,6 +1,6 @@
 //! A service that minds whether it was polled ready.
 
-#![allow(unreachable_pub, reason = "each test binary has its own copy")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
 use std::convert::Infallible;
 use std::mem;

@@ -2,20 +2,116 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::Response;
+use http::{Method, Response};
 use tower_signin::ErrorKind::{CallbackMalformed, CookiesRefused, FlowNotFound, IssuerMismatch, StateMismatch};
+use tower_signin::Keys;
 use tower_signin::dev::Account;
 use tower_signin::siwbb::scope;
-use tower_signin::{AuthorizationRequest, BoxFuture, Context, Error, Grant, Keys, Provider, ValidatedCode};
 
-use crate::site::{CODE, ID, Site, parameter, set_cookies, siwbb};
-use crate::support::{Browser, location, text};
+use crate::anybody::Anybody;
+use crate::rows::Row;
+use crate::rows::Verdict::{CannotApply, Held};
+use crate::site::{CODE, ID, Site, Started, parameter, set_cookies, siwbb};
+use crate::support::{Browser, location, navigation, text};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        id: "H049",
+        what: "some providers were used without any state",
+        verdict: Held(&["h049_every_sign_in_has_a_state"]),
+    },
+    Row {
+        id: "H050",
+        what: "a link started a sign-in, or tied an account of the attacker's to the victim's",
+        verdict: Held(&[
+            "h050_a_link_signs_nobody_in_as_somebody_else",
+            "tests/bad_input/login.rs::only_a_top_level_navigation_starts_a_sign_in",
+            "tests/bad_input/login.rs::another_site_starts_nothing_for_who_is_signed_in",
+        ]),
+    },
+    Row {
+        id: "H051",
+        what: "state was kept on the server, not bound to the browser",
+        verdict: Held(&[
+            "h051_a_callback_counts_only_in_the_browser_that_started_it",
+            "tests/attack/flows.rs::flows_can_not_be_mixed_or_moved",
+        ]),
+    },
+    Row {
+        id: "H052",
+        what: "a signed state with nothing random in it and bound to nothing",
+        verdict: Held(&["h052_one_browsers_flow_cookie_does_not_fit_another_state"]),
+    },
+    Row {
+        id: "H053",
+        what: "one kind of provider skipped the check of state",
+        verdict: Held(&["h053_a_provider_of_another_kind_gets_the_same_checks"]),
+    },
+    Row {
+        id: "H054",
+        what: "a sign-in that began at one provider could end at another",
+        verdict: Held(&["h054_a_flow_ends_at_the_provider_it_began_with"]),
+    },
+    Row {
+        id: "H055",
+        what: "state or verifier could be guessed",
+        verdict: Held(&["h055_nothing_that_must_not_be_guessed_repeats"]),
+    },
+    Row {
+        id: "H056",
+        what: "the code was redeemed before state was compared",
+        verdict: Held(&["h056_no_code_is_sent_before_state_has_passed"]),
+    },
+    Row {
+        id: "H057",
+        what: "a callback with an error was shown without a check of state",
+        verdict: Held(&["h057_an_error_needs_a_state_too"]),
+    },
+    Row {
+        id: "H058",
+        what: "parameters of a link chose scopes and other things sent to the provider",
+        verdict: Held(&["h058_a_link_chooses_no_scope_and_no_other_parameter"]),
+    },
+    Row {
+        id: "H059",
+        what: "of two parameters of one name, the last one won",
+        verdict: Held(&[
+            "h059_a_repeated_parameter_is_refused",
+            "tests/bad_input/callback.rs::every_wrong_query_is_refused_before_the_provider_hears_of_it",
+        ]),
+    },
+    Row {
+        id: "H060",
+        what: "a configured parameter doubled one that was set anyway",
+        verdict: Held(&["h060_the_authorization_url_has_every_parameter_once"]),
+    },
+    Row {
+        id: "H061",
+        what: "a proxy of callbacks for preview deployments took one it never issued a state for",
+        verdict: CannotApply(
+            "callbacks come to the one configured redirect URI; nothing passes them on to other deployments",
+        ),
+    },
+    Row {
+        id: "H062",
+        what: "the provider did not bind a code to its client",
+        verdict: Held(&[
+            "h062_pkce_is_always_used",
+            "tests/attack/flows.rs::a_code_of_another_persons_sign_in_is_worth_nothing",
+        ]),
+    },
+    Row {
+        id: "H063",
+        what: "a shared object of a provider mixed two people up",
+        verdict: Held(&["h063_sign_ins_at_the_same_time_never_mix"]),
+    },
+    Row { id: "H064", what: "PKCE could be talked down to plain", verdict: Held(&["h064_pkce_is_never_plain"]) },
+];
 
 #[tokio::test]
 async fn h049_every_sign_in_has_a_state() {
@@ -73,8 +169,8 @@ async fn h052_one_browsers_flow_cookie_does_not_fit_another_state() {
 
 #[tokio::test]
 async fn h053_a_provider_of_another_kind_gets_the_same_checks() {
-    let redeemed = Arc::new(AtomicUsize::new(0));
-    let site = Site::of(Other(Arc::clone(&redeemed)), crate::site::CALLBACK, |builder| builder);
+    let provider = Anybody::called("somebody", serde_json::Value::Null);
+    let site = Site::of(provider.clone(), crate::site::CALLBACK, |builder| builder);
     let mut browser = Browser::new();
     let started = site.start(&mut browser, "/target").await;
     for (query, kind) in [
@@ -84,10 +180,10 @@ async fn h053_a_provider_of_another_kind_gets_the_same_checks() {
     ] {
         let response = site.get(&mut browser, &format!("/api/callback?{query}")).await;
         site.assert_refused(&query, &response, 400, kind);
-        assert_eq!(redeemed.load(Ordering::SeqCst), 0, "{query}");
+        assert_eq!(provider.redeemed(), 0, "{query}");
     }
     assert_eq!(site.get(&mut browser, &started.callback(CODE)).await.status(), 303);
-    assert_eq!(redeemed.load(Ordering::SeqCst), 1);
+    assert_eq!(provider.redeemed(), 1);
 }
 
 #[tokio::test]
@@ -176,6 +272,15 @@ async fn h059_a_repeated_parameter_is_refused() {
             assert_eq!(set_cookies(&response), [""; 0], "{repeated}");
         }
     }
+    // What decides less counts as not given.
+    let site = Site::new();
+    for repeated in ["return_to=/a&return_to=/b", "return_to=/a&return_to=/a", "return_to=/a&return%5fto=/b"] {
+        let mut browser = Browser::new();
+        let started = Started::at(&location(&site.get(&mut browser, &format!("/api/login?{repeated}")).await));
+        assert_eq!(location(&site.get(&mut browser, &started.callback(CODE)).await), "/", "{repeated}");
+        let logout = navigation(Method::POST, &format!("/api/logout?{repeated}"), "same-origin");
+        assert_eq!(location(&site.visit(&mut browser, logout).await), "/", "{repeated}");
+    }
 }
 
 #[tokio::test]
@@ -194,8 +299,6 @@ async fn h060_the_authorization_url_has_every_parameter_once() {
     assert_eq!(names.len(), 11);
     assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
 }
-
-// H061: there is no proxy of callbacks for preview deployments.
 
 /// Whether a code is bound to the client is the provider's to say; ours always comes with a verifier, though the client
 /// has a secret as well.
@@ -256,26 +359,4 @@ async fn h064_pkce_is_never_plain() {
 
 fn account(address: &str) -> Account {
     Account::from_address(address).unwrap()
-}
-
-/// A provider that is not BitBadges.
-struct Other(Arc<AtomicUsize>);
-
-impl Provider for Other {
-    fn issuer(&self) -> &str {
-        "https://id.example"
-    }
-
-    fn endpoints(&self) -> Vec<&str> {
-        vec!["https://id.example/token"]
-    }
-
-    fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Result<String, Error> {
-        Ok(format!("https://id.example/authorize?state={}", request.state))
-    }
-
-    fn redeem<'a>(&'a self, _: Context<'a>, _: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async { Grant::new("somebody", &()) })
-    }
 }

@@ -1,32 +1,34 @@
 //! Numbers that look random and are the same each time.
 
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+
 /// splitmix64.
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 /// What `ROUNDS` says, or this many.
-pub(crate) fn rounds(otherwise: usize) -> usize {
+pub fn rounds(otherwise: usize) -> usize {
     std::env::var("ROUNDS").map_or(otherwise, |rounds| rounds.parse().unwrap())
 }
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
-    pub(crate) fn one_in(&mut self, many: usize) -> bool {
+    pub fn one_in(&mut self, many: usize) -> bool {
         self.below(many) == 0
     }
 
-    pub(crate) fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, list: &[T]) -> T {
         list[self.below(list.len())]
     }
 
     /// The text as it is, or with one or two things done to it.
-    pub(crate) fn mutate(&mut self, text: &str) -> String {
+    pub fn mutate(&mut self, text: &str) -> String {
         const ODD: [char; 23] = [
             'A', 'a', '0', '=', '+', '%', '-', '_', ' ', '\t', '"', ',', '\\', '/', '@', '#', '?', '\u{e9}',
             '\u{4e00}', '<', '.', '&', ':',

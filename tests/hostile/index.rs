@@ -1,0 +1,156 @@
+//! The index of hostile cases, `docs/hostile.md`, is made from the rows and says the same.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use crate::rows::{Row, Verdict};
+
+struct Section {
+    title: &'static str,
+    file: &'static str,
+    source: &'static str,
+    rows: &'static [Row],
+}
+
+macro_rules! section {
+    ($title:literal, $file:ident) => {
+        Section {
+            title: $title,
+            file: concat!("tests/hostile/", stringify!($file), ".rs"),
+            source: include_str!(concat!(stringify!($file), ".rs")),
+            rows: crate::$file::ROWS,
+        }
+    };
+}
+
+const SECTIONS: &[Section] = &[
+    section!("Open redirects", redirects),
+    section!("Matching of paths", paths),
+    section!("Ways past the sign-in", bypass),
+    section!("Whom the app lets in", gates),
+    section!("Headers and proxies", headers),
+    section!("State, forged requests and mix-up", state),
+    section!("Life of a session", sessions),
+    section!("Cookies", cookies),
+    section!("Denial of service", denial),
+    section!("Tokens and keys", tokens),
+    section!("Identity and claims", identity),
+    section!("Leaks, scripts, caches, forged requests of a server", leaks),
+    section!("Hardening", hardening),
+    section!("Seen in Rust peers", peers),
+    section!("Where the code of a sign-in meets the browser", browser),
+];
+
+/// Numbers that no row has.
+const LEFT_OUT: [u32; 6] = [16, 30, 47, 82, 93, 107];
+
+const HEAD: &str = "# Hostile cases
+
+What went wrong in sign-in software elsewhere, row by row, and the tests by which it doesn't happen here. Tests named
+without a file are in the file of their section.
+";
+
+#[test]
+fn every_row_is_there_once() {
+    let found: Vec<_> = SECTIONS.iter().flat_map(|section| section.rows).map(|row| row.id).collect();
+    let numbered = |letter: char, last: u32| (1..=last).map(move |number| format!("{letter}{number:02}"));
+    let h = (1..=133).filter(|number| !LEFT_OUT.contains(number)).map(|number| format!("H{number:03}"));
+    let expected: Vec<_> = h.chain(numbered('K', 8)).chain(numbered('R', 13)).chain(numbered('B', 5)).collect();
+    let missing: Vec<_> = expected.iter().filter(|id| !found.contains(&id.as_str())).collect();
+    assert!(missing.is_empty(), "no rows for {missing:?}");
+    assert_eq!(found, expected, "in order, each once, and no others");
+}
+
+#[test]
+fn every_test_of_a_row_is_there_and_every_test_has_a_row() {
+    for section in SECTIONS {
+        let mut named = BTreeSet::new();
+        for row in section.rows {
+            assert!(!row.what.is_empty() && !row.what.contains(['\n', '|']), "{}: {:?}", row.id, row.what);
+            match row.verdict {
+                Verdict::Held(tests) | Verdict::HeldElsewhere(tests) => {
+                    let (elsewhere, here): (Vec<&str>, Vec<_>) = tests.iter().partition(|test| test.contains("::"));
+                    let is_held_here = matches!(row.verdict, Verdict::Held(_));
+                    assert_eq!(here.is_empty(), !is_held_here, "{}: {tests:?}", row.id);
+                    assert!(!tests.is_empty(), "{} names no test", row.id);
+                    let prefix = format!("{}_", row.id.to_lowercase());
+                    for test in here {
+                        assert!(test.starts_with(&prefix), "{test} does not bear the name of its row, {}", row.id);
+                        assert!(named.insert(test), "{test} is named twice");
+                    }
+                    for test in elsewhere {
+                        let (file, name) = test.split_once("::").unwrap_or_default();
+                        let source = fs::read_to_string(root().join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+                        assert!(tests_of(&source).contains(name), "{}: no test {name} in {file}", row.id);
+                    }
+                }
+                Verdict::CannotApply(why) => {
+                    assert!(!why.is_empty() && !why.contains(['\n', '|']), "{}: {why:?}", row.id);
+                }
+            }
+        }
+        assert_eq!(named, tests_of(section.source), "named by the rows of {}, and there", section.file);
+    }
+}
+
+#[test]
+#[allow(clippy::print_stdout, reason = "the counts are for whoever runs this")]
+fn the_index_says_what_the_rows_say() {
+    let path = root().join("docs/hostile.md");
+    let expected = index();
+    if std::env::var_os("WRITE_HOSTILE_INDEX").is_some() {
+        fs::write(&path, &expected).expect("a place for the index");
+    }
+    println!("{}", counts());
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    let is_current = found == expected;
+    assert!(is_current, "WRITE_HOSTILE_INDEX=1 cargo test --test hostile writes docs/hostile.md anew");
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The names of the functions below a `#[test]` or `#[tokio::test]`.
+fn tests_of(source: &str) -> BTreeSet<&str> {
+    let mut tests = BTreeSet::new();
+    let mut is_test = false;
+    for line in source.lines().map(str::trim_start) {
+        if line.starts_with("#[") {
+            is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+        } else if let Some(signature) = line.strip_prefix("async fn ").or_else(|| line.strip_prefix("fn ")) {
+            if is_test {
+                tests.extend(signature.split('(').next());
+            }
+            is_test = false;
+        }
+    }
+    tests
+}
+
+fn counts() -> String {
+    let rows = || SECTIONS.iter().flat_map(|section| section.rows);
+    let cannot_apply = rows().filter(|row| matches!(row.verdict, Verdict::CannotApply(_))).count();
+    let total = rows().count();
+    format!("{} covered by tests, {cannot_apply} can't apply, {total} in all.", total - cannot_apply)
+}
+
+fn index() -> String {
+    let mut text = format!("{HEAD}\n{}\n", counts());
+    for section in SECTIONS {
+        let _ = writeln!(text, "\n## {}\n\n`{}`\n", section.title, section.file);
+        text.push_str("| Row | What went wrong | Test, or why it can't apply |\n| --- | --- | --- |\n");
+        for row in section.rows {
+            let answer = match row.verdict {
+                Verdict::Held(tests) | Verdict::HeldElsewhere(tests) => {
+                    tests.iter().map(|test| format!("`{test}`")).collect::<Vec<_>>().join("<br>")
+                }
+                Verdict::CannotApply(why) => format!("Can't apply: {why}"),
+            };
+            let _ = writeln!(text, "| {} | {} | {answer} |", row.id, row.what);
+        }
+    }
+    text
+}

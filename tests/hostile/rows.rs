@@ -1,0 +1,19 @@
+//! What a row of the index of hostile cases is.
+
+/// Something that went wrong in other sign-in software.
+pub(crate) struct Row {
+    pub(crate) id: &'static str,
+    /// What went wrong, in our own words, in one line.
+    pub(crate) what: &'static str,
+    pub(crate) verdict: Verdict,
+}
+
+/// Why it doesn't happen here.
+pub(crate) enum Verdict {
+    /// The tests of the section's own file that show it cannot happen, and others as below.
+    Held(&'static [&'static str]),
+    /// Tests elsewhere, as `tests/browser/tabs.rs::name`.
+    HeldElsewhere(&'static [&'static str]),
+    /// Why the row can't apply.
+    CannotApply(&'static str),
+}
