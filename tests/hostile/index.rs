@@ -80,11 +80,7 @@ fn every_test_of_a_row_is_there_and_every_test_has_a_row() {
                         assert!(test.starts_with(&prefix), "{test} does not bear the name of its row, {}", row.id);
                         assert!(named.insert(test), "{test} is named twice");
                     }
-                    for test in elsewhere {
-                        let (file, name) = test.split_once("::").unwrap_or_default();
-                        let source = fs::read_to_string(root().join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
-                        assert!(tests_of(&source).contains(name), "{}: no test {name} in {file}", row.id);
-                    }
+                    elsewhere.into_iter().for_each(is_there);
                 }
                 Verdict::CannotApply(why) => {
                     assert!(!why.is_empty() && !why.contains(['\n', '|']), "{}: {why:?}", row.id);
@@ -107,6 +103,21 @@ fn the_index_says_what_the_rows_say() {
     let found = fs::read_to_string(&path).unwrap_or_default();
     let is_current = found == expected;
     assert!(is_current, "WRITE_HOSTILE_INDEX=1 cargo test --test hostile writes docs/hostile.md anew");
+}
+
+#[test]
+fn every_test_that_security_md_names_is_there() {
+    let text = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let named: Vec<_> = text.split('`').filter(|it| it.starts_with("tests/") && it.contains("::")).collect();
+    assert!(named.len() > 40, "{named:?}");
+    named.into_iter().for_each(is_there);
+}
+
+/// Whether there is a test, named as `tests/browser/tabs.rs::name`.
+fn is_there(test: &str) {
+    let (file, name) = test.split_once("::").unwrap_or_default();
+    let source = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    assert!(tests_of(&source).contains(name), "no test {name} in {file}");
 }
 
 fn root() -> &'static Path {
