@@ -253,7 +253,10 @@ impl Cookies {
             Ok(Entry::Occupied(mut cookies)) => cookies.iter_mut().for_each(|cookie| cookie.set_sensitive(true)),
             Ok(Entry::Vacant(_)) => {}
             Err(_) => {
-                headers.iter_mut().filter(|(name, _)| *name == COOKIE).for_each(|(_, cookie)| cookie.set_sensitive(true));
+                headers
+                    .iter_mut()
+                    .filter(|(name, _)| *name == COOKIE)
+                    .for_each(|(_, cookie)| cookie.set_sensitive(true));
             }
         }
     }
