@@ -146,18 +146,13 @@ fn query_encoded(text: &str) -> String {
 fn r04_a_key_is_32_random_bytes_or_none() {
     let random: Vec<u8> = (0..96_u8).map(|number| number.wrapping_mul(37) ^ 0x5a).collect();
     for length in 0..random.len() {
-        let zeros = [&random[..length.min(31)], &[0; 32][length.min(31)..]].concat();
         for engine in [STANDARD, URL_SAFE, URL_SAFE_NO_PAD] {
             let parsed = Keys::parse(&engine.encode(&random[..length]));
             assert_eq!(parsed.is_ok(), length == 32, "{length} bytes");
-            assert_eq!(Keys::parse(&engine.encode(vec![0; length])).is_ok(), false, "{length} zeros");
-            // Zeros that somebody padded with can't be told from zeros that were drawn, but a ring has no room for them.
-            let unpadded = zeros.iter().position(|byte| *byte == 0).unwrap_or(32);
-            assert!(Keys::parse(&engine.encode(&zeros[..unpadded])).is_err(), "{unpadded} bytes");
+            assert!(Keys::parse(&engine.encode(vec![0; length])).is_err(), "{length} zeros");
         }
-        assert!(length == 32 || Keys::parse(&String::from_utf8_lossy(&random[..length])).is_err(), "{length} raw");
+        assert!(Keys::parse(&String::from_utf8_lossy(&random[..length])).is_err(), "{length} bytes as they are");
         assert!(Keys::parse(&"a".repeat(length)).is_err(), "a {length} times");
-        assert!(Keys::parse(&"0123456789abcdef".repeat(6)[..length]).is_err() || length == 43, "{length} of hex");
     }
     // One bad key of a ring is not passed over for the good ones.
     let good = URL_SAFE_NO_PAD.encode(&random[..32]);
