@@ -6,14 +6,13 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
-use http::{Method, Response};
+use http::Method;
 use tower_signin::ErrorKind::{CallbackMalformed, CookiesRefused, FlowNotFound, IssuerMismatch, StateMismatch};
 use tower_signin::Keys;
-use tower_signin::dev::Account;
 use tower_signin::siwbb::scope;
 
 use crate::anybody::Anybody;
+use crate::people::{code, know_everybody, subject, who};
 use crate::rows::Row;
 use crate::rows::Verdict::{CannotApply, Held};
 use crate::site::{CODE, ID, Site, Started, parameter, set_cookies, siwbb};
@@ -319,31 +318,21 @@ async fn h062_pkce_is_always_used() {
 #[tokio::test]
 async fn h063_sign_ins_at_the_same_time_never_mix() {
     let site = Arc::new(Site::new());
-    site.upstream.answer_by(|request| {
-        let sent: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
-        let account = account(sent["code"].as_str().unwrap());
-        Ok(Response::new(Bytes::from(
-            serde_json::json!({
-                "address": account.address, "bitbadgesAddress": account.bitbadges_address, "chain": account.chain,
-                "verificationResponse": { "success": true }, "access_token": "at", "token_type": "Bearer",
-            })
-            .to_string(),
-        )))
-    });
+    know_everybody(&site);
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..48 {
         let site = Arc::clone(&site);
         tasks.spawn(async move {
-            let code = format!("0x{:040x}", number % 16);
+            let person = number % 16;
             let mut browser = Browser::new();
             let started = site.start(&mut browser, &format!("/{number}")).await;
             tokio::task::yield_now().await;
-            let landed = location(&site.get(&mut browser, &started.callback(&code)).await);
-            (landed, format!("/{number}"), text(&site.get(&mut browser, "/").await).to_owned(), code)
+            let landed = location(&site.get(&mut browser, &started.callback(&code(person))).await);
+            (landed, format!("/{number}"), who(&site, &browser).await, person)
         });
     }
-    for (landed, target, subject, code) in tasks.join_all().await {
-        assert_eq!((landed, subject), (target, account(&code).bitbadges_address));
+    for (landed, target, seen, person) in tasks.join_all().await {
+        assert_eq!((landed, seen), (target, subject(person)));
     }
 }
 
@@ -355,8 +344,4 @@ async fn h064_pkce_is_never_plain() {
         assert_eq!(parameter(&url, "code_challenge_method"), "S256", "{query}");
         assert_eq!(URL_SAFE_NO_PAD.decode(parameter(&url, "code_challenge")).unwrap().len(), 32, "{query}");
     }
-}
-
-fn account(address: &str) -> Account {
-    Account::from_address(address).unwrap()
 }
