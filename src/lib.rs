@@ -138,6 +138,7 @@ mod respond;
 mod return_to;
 mod route;
 mod seal;
+mod secret;
 mod service;
 mod session;
 mod telemetry;
