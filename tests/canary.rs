@@ -314,6 +314,11 @@ fn watch_request(seen: &Seen, secrets: &Secrets, request: &Request) {
     }
 }
 
+/// Bytes as `Debug` shows them among others.
+fn as_shown(bytes: &[u8]) -> String {
+    format!("{bytes:?}").trim_matches(['[', ']']).to_owned()
+}
+
 /// In forward mode this is the app's own callback handler.
 async fn handler(request: Request) -> Response {
     match request.extensions().get::<SignedIn>() {
@@ -341,7 +346,7 @@ async fn no_secret_is_ever_seen() {
     secrets.add("API key", API_KEY);
     secrets.add("ring key", RING_KEY);
     let raw = [0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89];
-    secrets.add("bytes of the ring key", &format!("{raw:?}"));
+    secrets.add("bytes of the ring key", &as_shown(&raw));
 
     for forward in [false, true] {
         let app = App::start(&seen, &secrets, |it, _| if forward { it.forward_callback() } else { it }).await;

@@ -2,6 +2,9 @@
 //!
 //! `cargo test --test wiped -- --nocapture` prints how often each is found while it is in use and afterwards, also with the
 //! default HTTP client, whose buffers are not ours to wipe.
+//!
+//! What was given back and allotted anew is not found, so this shows what lasts: small copies that live for a moment are the
+//! matter of the types, and of the unit tests that hold them to `ZeroizeOnDrop`.
 
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::print_stdout, reason = "tests; what is printed is there to be read")]

@@ -77,12 +77,15 @@ pub(crate) fn started_at(public: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::assert_wiped;
 
     #[test]
     fn comes_back_as_it_went() {
         let state = State::new(1_788_739_200, [0xab; 8], &[7; 32]);
         assert_eq!(state.as_str().len(), PUBLIC + SECRET);
+        assert_wiped(&state.text);
         let presented = PresentedState::parse(state.as_str()).unwrap();
+        assert_wiped(&presented.secret);
         assert_eq!(presented.public, state.public());
         assert!(presented.matches(&[7; 32]));
         assert!(!presented.matches(&[8; 32]));

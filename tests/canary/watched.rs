@@ -9,7 +9,7 @@ use tower_signin::{
     BoxFuture, ManualClock, MemoryStore, SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind,
 };
 
-use crate::{Secrets, Seen};
+use crate::{Secrets, Seen, as_shown};
 
 /// Records come to it sealed. What it knows sessions by is a secret.
 #[derive(Clone)]
@@ -36,7 +36,7 @@ impl Store {
         step: impl FnOnce(&'a MemoryStore) -> BoxFuture<'a, Result<T, StoreError>>,
     ) -> BoxFuture<'a, Result<T, StoreError>> {
         self.secrets.add("key of a session", &key.to_hex());
-        self.secrets.add("bytes of the key of a session", &format!("{:?}", &key.as_bytes()[..8]));
+        self.secrets.add("bytes of the key of a session", &as_shown(&key.as_bytes()[..8]));
         self.seen.add("key", &key);
         if self.is_away.load(Ordering::SeqCst) {
             return Box::pin(async { Err(StoreError::new(StoreErrorKind::Unreachable).with_source("canary store")) });
