@@ -1,6 +1,5 @@
 //! The response future.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -22,6 +21,7 @@ use crate::flow::attempt::{Outcome, Waiter};
 use crate::flow::callback::Aftermath;
 use crate::http_client::BoxFuture;
 use crate::oauth::callback::single;
+use crate::secret::Text;
 use crate::service::Arrived;
 use crate::session::entrance::Entrance;
 use crate::session::presented::Presented;
@@ -211,8 +211,8 @@ where
 /// ours into a header of its own. Other values of the same header stay.
 fn remove_code_and_state<B>(request: &mut Request<B>) {
     let query = request.uri().query().unwrap_or_default();
-    let encoded = query.split('&').find_map(|pair| pair.strip_prefix("state=")).map(str::to_owned);
-    let states: Vec<_> = encoded.into_iter().chain(single(query, "state").map(Cow::into_owned)).collect();
+    let encoded = query.split('&').find_map(|pair| pair.strip_prefix("state=")).map(Text::Borrowed);
+    let states: Vec<_> = encoded.into_iter().chain(single(query, "state")).map(Text::into_owned).collect();
     let tells = |value: &HeaderValue| {
         states.iter().any(|state| value.as_bytes().windows(state.len().max(1)).any(|part| part == state.as_bytes()))
     };

@@ -130,6 +130,7 @@ mod with_reqwest {
     use super::*;
     use crate::config_error::ConfigError;
     use crate::redirect_uri::is_loopback_host;
+    use crate::secret::SecretBytes;
 
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
     const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -177,14 +178,14 @@ mod with_reqwest {
                 let mut response = Response::new(Bytes::new());
                 *response.status_mut() = answer.status();
                 *response.headers_mut() = std::mem::take(answer.headers_mut());
-                let mut body = Vec::new();
+                let mut body = SecretBytes::default();
                 while let Some(chunk) = answer.chunk().await.map_err(http_error)? {
-                    if body.len() + chunk.len() > ANSWER_LIMIT {
+                    if body.as_slice().len() + chunk.len() > ANSWER_LIMIT {
                         return Err(HttpError::new(HttpErrorKind::TooLarge));
                     }
-                    body.extend_from_slice(&chunk);
+                    body.extend(&chunk);
                 }
-                *response.body_mut() = body.into();
+                *response.body_mut() = body.into_bytes();
                 Ok(response)
             })
         }

@@ -1,13 +1,16 @@
 //! The keys that everything is sealed with.
 
+use std::fmt;
+use std::fs::File;
 use std::path::Path;
-use std::{fmt, fs};
 
 use base64_simd::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, ExposeSecretMut as _, SecretSlice};
 
 use crate::config_error::ConfigError;
 use crate::seal::{RandomnessFailed, random};
+use crate::secret::SecretBytes;
 
 /// The ring of secret keys that seal our cookies: the first one seals, every one opens.
 ///
@@ -24,7 +27,7 @@ use crate::seal::{RandomnessFailed, random};
 /// # Ok::<(), tower_signin::ConfigError>(())
 /// ```
 #[derive(Clone)]
-pub struct Keys(pub(crate) Vec<Zeroizing<[u8; 32]>>);
+pub struct Keys(pub(crate) Vec<SecretSlice<u8>>);
 
 impl Keys {
     /// One fresh random key. Sessions end when the process does, and no other node can read them.
@@ -33,8 +36,8 @@ impl Keys {
     ///
     /// When the operating system gives no randomness.
     pub fn generate() -> Result<Self, ConfigError> {
-        let mut key = Zeroizing::new([0; 32]);
-        random(&mut *key).map_err(|RandomnessFailed| {
+        let mut key = SecretSlice::from(vec![0; LENGTH]);
+        random(key.expose_secret_mut()).map_err(|RandomnessFailed| {
             ConfigError::new("keys", "the operating system gave no randomness", "set keys from the environment")
         })?;
         Ok(Self(vec![key]))
@@ -79,15 +82,16 @@ impl Keys {
     /// ```
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
-        let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|error| {
-            let problem = format!("the file {} can't be read: {error}", path.display());
-            ConfigError::new(
-                "keys",
-                problem,
-                "write 32 random bytes in base64 into it, as `openssl rand -base64 32` prints",
-            )
-        })?;
-        Self::parse(&text).map_err(|error| error.within(&format!("the file {}", path.display())))
+        let refused = |problem: String| {
+            let remedy = "write 32 random bytes in base64 into it, as `openssl rand -base64 32` prints";
+            ConfigError::new("keys", problem, remedy)
+        };
+        let bytes = File::open(path)
+            .and_then(SecretBytes::read)
+            .map_err(|error| refused(format!("the file {} can't be read: {error}", path.display())))?;
+        let text = std::str::from_utf8(bytes.as_slice())
+            .map_err(|_| refused(format!("the file {} is not text", path.display())))?;
+        Self::parse(text).map_err(|error| error.within(&format!("the file {}", path.display())))
     }
 
     /// Reads comma-separated keys, newest first, each 32 random bytes in base64 or base64url, with or without `=`.
@@ -130,25 +134,35 @@ impl KeyProblem {
     }
 }
 
-fn parse_key(part: &str) -> Result<Zeroizing<[u8; 32]>, KeyProblem> {
+/// Of a key, in bytes.
+const LENGTH: usize = 32;
+
+fn parse_key(part: &str) -> Result<SecretSlice<u8>, KeyProblem> {
     // What `openssl rand -base64 32` prints is taken as well.
     let alphabet = if part.contains(['+', '/']) { STANDARD_NO_PAD } else { URL_SAFE_NO_PAD };
-    let bytes = Zeroizing::new(alphabet.decode_to_vec(part).map_err(|_| KeyProblem::NotBase64)?);
-    let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| KeyProblem::Length(bytes.len()))?;
-    if key.iter().all(|byte| Some(byte) == key.first()) {
+    let key = SecretSlice::from(alphabet.decode_to_vec(part).map_err(|_| KeyProblem::NotBase64)?);
+    let bytes = key.expose_secret();
+    if bytes.len() != LENGTH {
+        return Err(KeyProblem::Length(bytes.len()));
+    }
+    if bytes.iter().all(|byte| Some(byte) == bytes.first()) {
         return Err(KeyProblem::AllEqual);
     }
-    Ok(Zeroizing::new(key))
+    Ok(key)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::assert_wiped;
+    use std::fs;
 
     #[test]
     fn a_key_is_read_in_both_alphabets() {
         for text in ["+/+/ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k=", "-_-_ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k"] {
-            assert_eq!(Keys::parse(text).unwrap().0[0][..4], [0xfb, 0xff, 0xbf, 0x01], "{text}");
+            let keys = Keys::parse(text).unwrap();
+            assert_wiped(&keys.0);
+            assert_eq!(keys.0[0].expose_secret()[..4], [0xfb, 0xff, 0xbf, 0x01], "{text}");
         }
     }
 
@@ -182,8 +196,11 @@ mod tests {
         let keys = Keys::from_file(&path).unwrap();
         fs::write(&path, "not base64!").unwrap();
         let broken = Keys::from_file(&path).unwrap_err();
+        fs::write(&path, b"\xff\xfe").unwrap();
+        assert!(Keys::from_file(&path).unwrap_err().to_string().contains("is not text"));
         fs::remove_file(&path).unwrap();
-        assert_eq!((keys.0[0][..3].to_vec(), keys.0[1][..3].to_vec()), (vec![0xab, 0xcd, 0xef], vec![1, 2, 3]));
+        let start = |index: usize| keys.0[index].expose_secret()[..3].to_vec();
+        assert_eq!((start(0), start(1)), (vec![0xab, 0xcd, 0xef], vec![1, 2, 3]));
         assert_eq!(broken.setting(), "keys");
         let missing = Keys::from_file(&path).unwrap_err().to_string();
         assert!(missing.contains(path.to_str().unwrap()) && missing.contains("openssl rand"), "{missing}");

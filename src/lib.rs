@@ -141,6 +141,7 @@ mod respond;
 mod return_to;
 mod route;
 mod seal;
+mod secret;
 mod service;
 mod session;
 mod telemetry;

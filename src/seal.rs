@@ -1,8 +1,11 @@
 //! The seal that keeps a cookie secret and unforgeable.
 
+use std::mem;
+
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf;
 use base64_simd::URL_SAFE_NO_PAD;
+use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
 
 use crate::config_error::ConfigError;
@@ -67,7 +70,7 @@ impl Seal {
     pub(crate) fn new(keys: &Keys, redirect_uri: &str) -> Result<Self, ConfigError> {
         keys.0
             .iter()
-            .map(|key| RingKey::derive(&**key, redirect_uri))
+            .map(|key| RingKey::derive(key.expose_secret(), redirect_uri))
             .collect::<Option<_>>()
             .map(Self)
             .ok_or_else(|| ConfigError::new("keys", "key derivation failed", "use other keys"))
@@ -109,30 +112,33 @@ impl Seal {
     ) -> Result<Vec<u8>, RandomnessFailed> {
         let key = self.0.first().ok_or(RandomnessFailed)?;
         let bound = AssociatedData::new(&key.id, name, count).ok_or(RandomnessFailed)?;
-        let mut body = Vec::with_capacity(plain.len() + AES_256_GCM_SIV.tag_len());
-        body.extend_from_slice(plain);
-        let nonce = key
-            .for_purpose(purpose)
-            .seal_in_place_append_tag(Aad::from(bound), &mut body)
-            .map_err(|_| RandomnessFailed)?;
-        let mut sealed = Vec::with_capacity(HEADER + body.len());
+        // Until it is sealed this is the plain text.
+        let mut sealed = Zeroizing::new(Vec::with_capacity(plain.len() + Self::OVERHEAD));
         sealed.push(FORMAT);
         sealed.extend_from_slice(&key.id);
-        sealed.extend_from_slice(nonce.as_ref());
-        sealed.append(&mut body);
-        Ok(sealed)
+        sealed.extend_from_slice(&[0; NONCE]);
+        sealed.extend_from_slice(plain);
+        let (header, body) = sealed.split_at_mut_checked(HEADER).ok_or(RandomnessFailed)?;
+        let (nonce, tag) = key
+            .for_purpose(purpose)
+            .seal_in_place_separate_tag(Aad::from(bound), body)
+            .map_err(|_| RandomnessFailed)?;
+        header.get_mut(1 + KEY_ID..).ok_or(RandomnessFailed)?.copy_from_slice(nonce.as_ref());
+        sealed.extend_from_slice(tag.as_ref());
+        Ok(mem::take(&mut *sealed))
     }
 
-    /// Opens what [`seal`](Self::seal) made, with the one key its id names. It went into one cookie, so what no cookie
-    /// holds is not even decoded.
-    pub(crate) fn open(&self, purpose: Purpose, name: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    /// Opens what [`seal`](Self::seal) made, with the one key its id names; it is wiped when dropped. It went into one cookie,
+    /// so what no cookie holds is not even decoded.
+    pub(crate) fn open(&self, purpose: Purpose, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         if sealed.len() > COOKIE_LIMIT {
             return Err(SealError::Unknown);
         }
-        self.open_dated(purpose, name, 1, sealed).map(|(plain, _)| plain)
+        let mut bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode_to_vec(sealed).map_err(|_| SealError::Unknown)?);
+        self.open_in_place(purpose, name, 1, &mut bytes).map(|_| bytes)
     }
 
-    /// Opens what was sealed for `count` cookies, and tells whether a newer key is there to seal it anew.
+    /// Opens a session that was sealed for `count` cookies, and tells whether a newer key is there to seal it anew.
     pub(crate) fn open_dated(
         &self,
         purpose: Purpose,
@@ -152,6 +158,16 @@ impl Seal {
         count: usize,
         mut bytes: Vec<u8>,
     ) -> Result<(Vec<u8>, bool), SealError> {
+        self.open_in_place(purpose, name, count, &mut bytes).map(|is_outdated| (bytes, is_outdated))
+    }
+
+    fn open_in_place(
+        &self,
+        purpose: Purpose,
+        name: &str,
+        count: usize,
+        bytes: &mut Vec<u8>,
+    ) -> Result<bool, SealError> {
         let (header, body) = bytes.split_at_mut_checked(HEADER).ok_or(SealError::Unknown)?;
         let (format, rest) = header.split_first().ok_or(SealError::Unknown)?;
         if *format != FORMAT {
@@ -165,7 +181,7 @@ impl Seal {
             key.for_purpose(purpose).open_in_place(nonce, Aad::from(bound), body).map_err(|_| SealError::Forged)?.len();
         bytes.truncate(HEADER + length);
         bytes.drain(..HEADER);
-        Ok((bytes, index > 0))
+        Ok(index > 0)
     }
 }
 
@@ -261,7 +277,7 @@ mod tests {
         let ours = seal(&keys, "https://a.example");
         let sealed = ours.seal(Purpose::Session, "name", b"who").unwrap();
         let open = |seal: &Seal, purpose, name| seal.open(purpose, name, sealed.as_bytes());
-        assert_eq!(open(&ours, Purpose::Session, "name").unwrap(), b"who");
+        assert_eq!(**open(&ours, Purpose::Session, "name").unwrap(), *b"who");
         assert_eq!(open(&ours, Purpose::Flow, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Rounds, "name"), Err(SealError::Forged));
         assert_eq!(open(&ours, Purpose::Tokens, "name"), Err(SealError::Forged));

@@ -1,8 +1,12 @@
 //! The bytes inside a seal: fixed-width integers and length-prefixed strings, so that no two values share an encoding.
 
+use secrecy::zeroize::Zeroizing;
+
+use crate::secret::SecretBytes;
+
 /// Appends fields.
 #[derive(Default)]
-pub(crate) struct Writer(Vec<u8>);
+pub(crate) struct Writer(SecretBytes);
 
 impl Writer {
     /// How many bytes a length takes.
@@ -10,11 +14,11 @@ impl Writer {
 
     /// One that need not grow before it has so many bytes.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self(Vec::with_capacity(bytes))
+        Self(SecretBytes::with_capacity(bytes))
     }
 
     pub(crate) fn fixed(&mut self, bytes: &[u8]) -> &mut Self {
-        self.0.extend_from_slice(bytes);
+        self.0.extend(bytes);
         self
     }
 
@@ -29,8 +33,13 @@ impl Writer {
         self.fixed(&length.to_be_bytes()).fixed(bytes)
     }
 
+    pub(crate) fn into_secret(self) -> Zeroizing<Vec<u8>> {
+        self.0.into_zeroizing()
+    }
+
+    /// For what is no secret.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.0
+        self.0.into_vec()
     }
 }
 

@@ -4,7 +4,10 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod support;
+#[path = "canary/watched.rs"]
+mod watched;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -21,9 +24,12 @@ use tokio::net::TcpListener;
 use tower::ServiceBuilder;
 use tower_http::trace::{DefaultMakeSpan, DefaultOnRequest, DefaultOnResponse, TraceLayer};
 use tower_signin::dev::{API_KEY, CLIENT_SECRET, DevProvider, Fault, Mode, Route};
-use tower_signin::{Admission, Builder, Clock as _, Identity, Keys, ManualClock, Rejection, SignIn, SignedIn, Tokens};
+use tower_signin::{
+    Admission, Builder, Clock as _, Identity, Keys, ManualClock, Rejection, SignIn, SignedIn, Tokens, WhenUnchecked,
+};
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use watched::{Metrics, Store};
 
 const RING_KEY: &str = "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k";
 
@@ -52,14 +58,14 @@ impl io::Write for Seen {
     }
 }
 
-/// What must not be seen, each with its name.
+/// What must not be seen, each with a name.
 #[derive(Clone, Default)]
-struct Secrets(Arc<Mutex<Vec<(String, String)>>>);
+struct Secrets(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Secrets {
     fn add(&self, name: &str, value: &str) {
         assert!(value.len() >= 8, "{name} is too short to search for: {value:?}");
-        self.0.lock().unwrap().push((name.to_owned(), value.to_owned()));
+        self.0.lock().unwrap().insert(value.to_owned(), name.to_owned());
     }
 
     /// Takes code, state and the halves of the state from a callback URL.
@@ -81,12 +87,14 @@ struct App {
     origin: String,
     dev: DevProvider,
     clock: Arc<ManualClock>,
+    sign_in: SignIn,
+    store: Store,
     seen: Seen,
     secrets: Secrets,
 }
 
 impl App {
-    async fn start(seen: &Seen, secrets: &Secrets, configure: impl FnOnce(Builder) -> Builder) -> Self {
+    async fn start(seen: &Seen, secrets: &Secrets, configure: impl FnOnce(Builder, &Store) -> Builder) -> Self {
         let dev = DevProvider::start().await.unwrap();
         let clock = Arc::new(ManualClock::new(SystemTime::now()));
         let dev_clock = Arc::clone(&clock);
@@ -110,7 +118,8 @@ impl App {
                     }
                 }
             });
-        let builder = configure(builder).clock(Arc::clone(&clock));
+        let store = Store::new(seen, secrets, &clock);
+        let builder = configure(builder, &store).clock(Arc::clone(&clock));
         seen.add("builder", &builder);
         let sign_in = builder.build().unwrap();
         seen.add("sign_in", &(&sign_in, sign_in.layer(), sign_in.require()));
@@ -135,7 +144,7 @@ impl App {
             .service(router);
         seen.add("service", &"mounted around the router");
         tokio::spawn(async move { axum::serve(listener, tower::make::Shared::new(service)).await.unwrap() });
-        Self { origin, dev, clock, seen: seen.clone(), secrets: secrets.clone() }
+        Self { origin, dev, clock, sign_in, store, seen: seen.clone(), secrets: secrets.clone() }
     }
 
     /// One sign-in to `return_to`, whatever becomes of it; its answers are seen, and its secrets noted.
@@ -144,9 +153,7 @@ impl App {
         browser.get(&self.origin).await;
         let callback = browser.approve(&authorization_url, "alice").await;
         self.secrets.add_callback(&callback);
-        for (name, value) in &browser.jar {
-            self.secrets.add(name, value);
-        }
+        self.note_cookies(browser);
         for name in ["first", "again", "without its cookie"] {
             let answer = browser.get(&callback).await;
             self.watch_answer(name, &answer);
@@ -154,6 +161,10 @@ impl App {
                 self.watch_answer("target", &browser.get(&format!("{}{}", self.origin, location(&answer))).await);
             }
         }
+        self.note_cookies(browser);
+    }
+
+    fn note_cookies(&self, browser: &Browser) {
         for (name, value) in &browser.jar {
             self.secrets.add(name, value);
         }
@@ -172,15 +183,91 @@ impl App {
                 self.watch_answer("a page", &browser.get(&url).await);
                 let script = http::Request::get(&url).header("sec-fetch-mode", "cors").body(Bytes::new()).unwrap();
                 self.watch_answer("a script's", &browser.send(script).await);
-                for (name, value) in &browser.jar {
-                    self.secrets.add(name, value);
-                }
+                self.note_cookies(&browser);
             }
         }
         self.dev.set_fault(None);
         self.dev.set_fault_on(Route::Revoke, revoke_fault);
         self.watch_answer("logout", &browser.post(&format!("{}/auth/logout", self.origin), "").await);
         self.dev.set_fault_on(Route::Revoke, None);
+    }
+
+    /// Has a session checked again while the provider answers so, in every way.
+    async fn recheck(&self, fault: Option<&Fault>) {
+        for route in [Route::Status, Route::ClaimSuccess] {
+            let mut browser = Browser::new();
+            self.sign_in(&mut browser, "/checked").await;
+            self.dev.set_fault_on(route, fault.cloned());
+            for wait in [0, 700, 7200] {
+                self.clock.advance(Duration::from_secs(wait));
+                for path in ["/", "/guarded", "/argument"] {
+                    self.watch_answer("checked again", &browser.get(&format!("{}{path}", self.origin)).await);
+                    self.note_cookies(&browser);
+                }
+            }
+            self.dev.set_fault_on(route, None);
+        }
+    }
+
+    /// Every answer of ours while the store is away, and once it has forgotten.
+    async fn without_store(&self) {
+        let mut browser = Browser::new();
+        self.sign_in(&mut browser, "/stored").await;
+        let started = browser.start(&self.origin, "/stored").await;
+        let callback = browser.approve(&started, "alice").await;
+        self.secrets.add_callback(&callback);
+        self.store.set_away(true);
+        for path in ["/", "/guarded", "/argument", "/auth/login"] {
+            self.watch_answer("store away", &browser.get(&format!("{}{path}", self.origin)).await);
+        }
+        self.watch_answer("store away", &browser.get(&callback).await);
+        let mut nobody = browser.clone();
+        nobody.jar.retain(|name, _| name.contains("-flow-"));
+        self.watch_answer("store away", &nobody.get(&callback).await);
+        self.watch_answer("store away", &browser.post(&format!("{}/auth/logout", self.origin), "").await);
+        self.store.set_away(false);
+        self.watch_answer("store back", &browser.get(&format!("{}/guarded", self.origin)).await);
+    }
+
+    /// Goes round in circles until that is stopped, and signs out by the page that asks.
+    async fn circles(&self) {
+        let mut browser = Browser::new();
+        for _ in 0..3 {
+            self.sign_in(&mut browser, "/loop").await;
+            let session =
+                browser.jar.keys().find(|name| !name.contains("-flow-") && !name.ends_with("-rounds")).cloned();
+            browser.jar.remove(&session.unwrap());
+            let login = browser.get(&format!("{}/auth/login?return_to=/loop", self.origin)).await;
+            self.note_cookies(&browser);
+            if login.status() == 303 {
+                continue;
+            }
+            self.watch_answer("the circle ends", &login);
+        }
+        let mut browser = Browser::new();
+        self.sign_in(&mut browser, "/asked").await;
+        let request = |path: &str| {
+            let url = format!("{}{path}", self.origin);
+            http::Request::post(url).header("accept", "text/html").body(Bytes::new()).unwrap()
+        };
+        // It has the token in its form, where it must be, and so it is not searched.
+        let page = browser.send(request("/auth/logout")).await;
+        let (_, action) = text(&page).split_once("action=\"").expect("a form");
+        let action = action.split('"').next().unwrap().replace("&amp;", "&");
+        self.secrets.add("token to sign out", action.split_once("token=").unwrap().1.split('&').next().unwrap());
+        self.watch_answer("another's", &Browser::new().send(request(&action)).await);
+        self.watch_answer("signed out by the page", &browser.send(request(&action)).await);
+    }
+
+    /// What the operator is told, of a provider that answers so.
+    async fn check(&self, fault: Option<Fault>) {
+        for route in [Route::Status, Route::Token] {
+            self.dev.set_fault_on(route, fault.clone());
+            let report = self.sign_in.check().await;
+            self.seen.add("report", &report);
+            self.seen.add("report", &report.to_string());
+            self.dev.set_fault_on(route, None);
+        }
     }
 
     fn watch_answer(&self, name: &str, answer: &http::Response<Bytes>) {
@@ -227,6 +314,11 @@ fn watch_request(seen: &Seen, secrets: &Secrets, request: &Request) {
     }
 }
 
+/// Bytes as `Debug` shows them among others.
+fn as_shown(bytes: &[u8]) -> String {
+    format!("{bytes:?}").trim_matches(['[', ']']).to_owned()
+}
+
 /// In forward mode this is the app's own callback handler.
 async fn handler(request: Request) -> Response {
     match request.extensions().get::<SignedIn>() {
@@ -249,14 +341,15 @@ async fn no_secret_is_ever_seen() {
         .with_ansi(false)
         .with_writer(BoxMakeWriter::new(move || writer.clone()))
         .init();
+    metrics::set_global_recorder(Metrics(seen.clone())).ok().unwrap();
     secrets.add("client secret", CLIENT_SECRET);
     secrets.add("API key", API_KEY);
     secrets.add("ring key", RING_KEY);
     let raw = [0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89];
-    secrets.add("bytes of the ring key", &format!("{raw:?}"));
+    secrets.add("bytes of the ring key", &as_shown(&raw));
 
     for forward in [false, true] {
-        let app = App::start(&seen, &secrets, |it| if forward { it.forward_callback() } else { it }).await;
+        let app = App::start(&seen, &secrets, |it, _| if forward { it.forward_callback() } else { it }).await;
         app.sign_in(&mut Browser::new(), "/without-the-claim").await;
         app.dev.set_claim_success("canary-claim", &support::alice(), 1);
         for target in ["/home", "/refused", "/fails", "/panics", "/refused-by-handler"] {
@@ -282,11 +375,31 @@ async fn no_secret_is_ever_seen() {
     }
 
     let month = Duration::from_secs(30 * 24 * 60 * 60);
-    let app = App::start(&seen, &secrets, |it| it.keep_tokens().session_lifetime(month)).await;
+    let app = App::start(&seen, &secrets, |it, _| it.keep_tokens().session_lifetime(month)).await;
     app.dev.set_claim_success("canary-claim", &support::alice(), 1);
     for fault in [None].into_iter().chain(faults().into_iter().map(Some)) {
         app.keep(fault).await;
     }
+    let app = App::start(&seen, &secrets, |it, store| {
+        let it =
+            it.keep_tokens().session_lifetime(month).session_store(store.clone()).hide_cookies().forward_callback();
+        it.recheck_every(Duration::from_secs(600)).recheck_outage(Duration::from_secs(3600), WhenUnchecked::Unavailable)
+    })
+    .await;
+    app.dev.set_claim_success("canary-claim", &support::alice(), 1);
+    // A dump of what was sent, a text that is known, one that is not, and no answer.
+    let unknown = Fault::ServerErrorText("canary".to_owned());
+    for fault in [Fault::BadRequest, Fault::BadApiKey, unknown, Fault::Reset] {
+        app.recheck(Some(&fault)).await;
+        app.check(Some(fault)).await;
+    }
+    app.recheck(None).await;
+    app.check(None).await;
+    app.without_store().await;
+    app.note_exchanges();
+    let app = App::start(&seen, &secrets, |it, _| it).await;
+    app.dev.set_claim_success("canary-claim", &support::alice(), 1);
+    app.circles().await;
     // A revocation that nobody waits for is on its way.
     for _ in 0..200 {
         tokio::task::yield_now().await;
@@ -305,6 +418,16 @@ async fn no_secret_is_ever_seen() {
         "tokens revoked",
         "tokens could not be revoked",
         "session_unavailable",
+        "the provider stands by the session",
+        "a session could not be checked again",
+        "session store",
+        "still in the session store",
+        "canary store",
+        "sign_in_loop",
+        "signed out by the page",
+        "BitBadges refuses it (status 401)",
+        "tower_signin_recheck_seconds",
+        "tower_signin_refusals_total",
         "hyper",
         "bb1p0rrel3365scadq5k9pv0x0zp9j22js6dnw70d",
     ] {
@@ -312,7 +435,7 @@ async fn no_secret_is_ever_seen() {
     }
     let secrets = secrets.0.lock().unwrap();
     assert!(secrets.len() > 100, "only {} secrets were noted", secrets.len());
-    for (name, secret) in secrets.iter() {
+    for (secret, name) in secrets.iter() {
         if let Some(at) = seen.find(secret.as_str()) {
             let around: String = seen[..at].chars().rev().take(300).collect::<Vec<_>>().into_iter().rev().collect();
             panic!("{name} was seen, after: {around}");

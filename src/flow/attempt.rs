@@ -26,6 +26,7 @@ use crate::provider::{Context, Grant};
 use crate::requester::Requester;
 use crate::return_to::ReturnTo;
 use crate::seal::random;
+use crate::secret::are_same;
 use crate::session::sealed::new_cookies;
 use crate::session::stored::{self, StoredId};
 use crate::session::tokens::KeptTokens;
@@ -83,7 +84,7 @@ impl Attempts {
         let mut table = inner.attempts.lock();
         table.forget_old(now);
         if let Some(entry) = table.entries.get(&ticket.state) {
-            if entry.presented != ticket.presented {
+            if !are_same(&entry.presented, &ticket.presented) {
                 return Err(ErrorKind::StateSpent.into());
             }
             return match &entry.progress {
@@ -282,7 +283,7 @@ pub(crate) fn hash(parts: &[&[u8]]) -> [u8; 32] {
     for part in parts {
         writer.prefixed(part);
     }
-    let hash = digest::digest(&digest::SHA256, &writer.into_bytes());
+    let hash = digest::digest(&digest::SHA256, &writer.into_secret());
     hash.as_ref().first_chunk().copied().unwrap_or_default()
 }
 

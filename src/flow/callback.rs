@@ -22,6 +22,7 @@ use crate::page::{Advice, Page, PageAction, PageLink};
 use crate::requester::Requester;
 use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
+use crate::secret::are_same;
 use crate::session::SessionId;
 use crate::session::presented::Presented;
 use crate::session::registry::SessionEnd;
@@ -110,7 +111,7 @@ fn check(
         append_cookies(response.headers_mut(), own_flow);
         return Err(response);
     }
-    if !state.matches(&flow.state_secret) {
+    if !state.matches(flow.secrets.state()) {
         return Err(tell(&ErrorKind::StateMismatch.into()));
     }
     let issuer = inner.provider.issuer();
@@ -133,7 +134,7 @@ fn check(
         made_by: fingerprint(&[query.state.as_bytes(), code.as_bytes()]),
         presented: fingerprint(&[query.state.as_bytes(), code.as_bytes(), sealed]),
         requester: requester.clone(),
-        code: ValidatedCode::new(code, pkce::code_verifier(&flow.verifier), &inner.redirect.text),
+        code: ValidatedCode::new(code, pkce::code_verifier(flow.secrets.verifier()), &inner.redirect.text),
         return_to: flow.return_to,
     };
     match Attempts::start_or_join(inner, ticket) {
@@ -215,7 +216,7 @@ fn flow_is_gone(
         return failure_with(inner, headers, &kind.into(), &Advice::sign_in(login));
     };
     if let CallbackResult::Code(code) = &query.result
-        && session.fingerprint() == &fingerprint(&[query.state.as_bytes(), code.as_bytes()])
+        && are_same(session.fingerprint(), &fingerprint(&[query.state.as_bytes(), code.as_bytes()]))
     {
         let state = hash(&[query.state.as_bytes()]);
         let target = inner.attempts.return_to(&state).unwrap_or_else(ReturnTo::root);

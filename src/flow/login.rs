@@ -7,7 +7,10 @@ use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
 
 use super::rounds::{AtLogin, Rounds};
-use super::{FLOW_LIFETIME, Flow, FlowId, PROMPT, append_cookies, expire_dead_flows, failure, failure_with, fragment};
+use super::{
+    FLOW_LIFETIME, Flow, FlowId, FlowSecrets, PROMPT, append_cookies, expire_dead_flows, failure, failure_with,
+    fragment,
+};
 use super::{login_link, refuse_method_or_prefetch, respond, switch_link, unavailable, wanted_target};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
@@ -248,21 +251,16 @@ fn make_room(inner: &Inner, flows: &[FlowCookie<'_>], site: Site) -> Result<Vec<
 /// What must not be guessed.
 struct Drawn {
     public: [u8; 8],
-    state_secret: Zeroizing<[u8; 32]>,
-    verifier: Zeroizing<[u8; 32]>,
+    secrets: FlowSecrets,
 }
 
 impl Drawn {
     /// In one draw: most of what a draw costs is its beginning.
     fn draw() -> Result<Self, ErrorKind> {
-        let mut bytes = Zeroizing::new([0; 8 + 32 + 32]);
+        let mut bytes = Zeroizing::new([0; 8 + FlowSecrets::LENGTH]);
         random(&mut *bytes).map_err(|_| ErrorKind::Internal)?;
         let mut reader = Reader::new(&*bytes);
-        let mut drawn = || {
-            let public = reader.fixed()?;
-            let (state_secret, verifier) = (reader.fixed()?, reader.fixed()?);
-            Some(Self { public, state_secret: Zeroizing::new(state_secret), verifier: Zeroizing::new(verifier) })
-        };
+        let mut drawn = || Some(Self { public: reader.fixed()?, secrets: FlowSecrets::read(&mut reader)? });
         drawn().ok_or(ErrorKind::Internal)
     }
 }
@@ -274,21 +272,20 @@ fn start(
     site: Site,
     session_before: Option<[u8; 16]>,
     select_account: bool,
-) -> Result<(String, HeaderValue), Error> {
-    let Drawn { public, state_secret, verifier } = Drawn::draw()?;
+) -> Result<(Zeroizing<String>, HeaderValue), Error> {
+    let Drawn { public, secrets } = Drawn::draw()?;
 
     let now = unix_seconds(inner.clock.now());
-    let state = State::new(now, public, &state_secret);
-    let challenge = pkce::code_challenge(pkce::code_verifier(&verifier).expose_secret());
+    let state = State::new(now, public, secrets.state());
+    let challenge = pkce::code_challenge(pkce::code_verifier(secrets.verifier()).expose_secret());
     let request = AuthorizationRequest::new(&inner.redirect.text, state.as_str(), &challenge);
     let request = if select_account { request.selecting_account() } else { request };
-    let location = inner.provider.authorization_url(&request)?;
+    let location = Zeroizing::new(inner.provider.authorization_url(&request)?);
 
     let name = inner.cookies.flow_name(state.public());
     let issuer = inner.provider.issuer();
     let flow = Flow {
-        state_secret,
-        verifier,
+        secrets,
         started_at: now,
         same_origin: site != Site::Foreign,
         session_before,

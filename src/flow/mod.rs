@@ -16,6 +16,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretBox};
 
 use crate::clock::{CLOCK_SKEW, unix_seconds};
 use crate::config::Inner;
@@ -44,8 +45,7 @@ const LAYOUT: u8 = 1;
 
 /// One pending sign-in, as its cookie holds it.
 pub(crate) struct Flow {
-    pub(crate) state_secret: Zeroizing<[u8; 32]>,
-    pub(crate) verifier: Zeroizing<[u8; 32]>,
+    pub(crate) secrets: FlowSecrets,
     pub(crate) started_at: u64,
     /// Started from a page of ours or by the person's own typing, rather than by another site.
     pub(crate) same_origin: bool,
@@ -55,19 +55,41 @@ pub(crate) struct Flow {
     pub(crate) return_to: ReturnTo,
 }
 
+/// The secret half of the state, and what the code verifier is made of.
+pub(crate) struct FlowSecrets(SecretBox<[[u8; 32]; 2]>);
+
+impl FlowSecrets {
+    pub(crate) const LENGTH: usize = 2 * 32;
+
+    pub(crate) fn read(reader: &mut wire::Reader<'_>) -> Option<Self> {
+        let bytes = reader.take(Self::LENGTH)?;
+        Some(Self(SecretBox::init_with_mut(|both: &mut [[u8; 32]; 2]| both.as_flattened_mut().copy_from_slice(bytes))))
+    }
+
+    pub(crate) fn state(&self) -> &[u8; 32] {
+        let [state, _] = self.0.expose_secret();
+        state
+    }
+
+    pub(crate) fn verifier(&self) -> &[u8; 32] {
+        let [_, verifier] = self.0.expose_secret();
+        verifier
+    }
+}
+
 impl Flow {
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut writer = wire::Writer::with_capacity(LONGEST_COOKIE);
         writer
             .fixed(&[LAYOUT])
-            .fixed(&*self.state_secret)
-            .fixed(&*self.verifier)
+            .fixed(self.secrets.state())
+            .fixed(self.secrets.verifier())
             .u64(self.started_at)
             .fixed(&[u8::from(self.same_origin)])
             .prefixed(self.session_before.as_ref().map_or(&[][..], |id| &id[..]))
             .prefixed(&self.issuer)
             .prefixed(self.return_to.as_str());
-        Zeroizing::new(writer.into_bytes())
+        writer.into_secret()
     }
 
     /// The return target is checked again: a key may be shared with an older version that let more through.
@@ -77,8 +99,7 @@ impl Flow {
             return None;
         }
         let flow = Self {
-            state_secret: Zeroizing::new(reader.fixed()?),
-            verifier: Zeroizing::new(reader.fixed()?),
+            secrets: FlowSecrets::read(&mut reader)?,
             started_at: reader.u64()?,
             same_origin: reader.fixed::<1>()? == [1],
             session_before: match reader.prefixed()? {
@@ -95,7 +116,7 @@ impl Flow {
     /// How long the target may be in a cookie with a name of this length: the rest of the bytes is sealed into base64,
     /// four characters for three bytes.
     pub(crate) fn longest_target(name: &str, issuer: &str) -> usize {
-        const FIELDS: usize = 1 + 32 + 32 + 8 + 1 + 4 + size_of::<SessionId>() + 4 + 4;
+        const FIELDS: usize = 1 + FlowSecrets::LENGTH + 8 + 1 + 4 + size_of::<SessionId>() + 4 + 4;
         let plain = LONGEST_COOKIE.saturating_sub(name.len() + 1) / 4 * 3;
         plain.saturating_sub(Seal::OVERHEAD + FIELDS + issuer.len())
     }
@@ -103,7 +124,7 @@ impl Flow {
     /// Opens the flow cookie of this public half.
     pub(crate) fn open(inner: &Inner, public: &str, sealed: &[u8]) -> Option<Self> {
         let name = inner.cookies.flow_name(public);
-        let bytes = Zeroizing::new(inner.seal.open(Purpose::Flow, &name, sealed).ok()?);
+        let bytes = inner.seal.open(Purpose::Flow, &name, sealed).ok()?;
         Self::decode(&bytes, &inner.paths.all())
     }
 
@@ -239,21 +260,23 @@ pub(crate) fn append_cookies(headers: &mut HeaderMap, cookies: impl IntoIterator
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::assert_wiped;
 
     #[test]
     fn a_flow_comes_back_as_it_went() {
         let flow = Flow {
-            state_secret: Zeroizing::new([1; 32]),
-            verifier: Zeroizing::new([2; 32]),
+            secrets: FlowSecrets(SecretBox::new(Box::new([[1; 32], [2; 32]]))),
             started_at: 3,
             same_origin: true,
             session_before: Some([4; 16]),
             issuer: "https://issuer.example".to_owned(),
             return_to: ReturnTo::new("/me?x=1", &[]),
         };
+        assert_wiped(&flow.secrets.0);
         let bytes = flow.encode();
+        assert_wiped(&bytes);
         let again = Flow::decode(&bytes, &[]).unwrap();
-        assert_eq!((*again.state_secret, *again.verifier), ([1; 32], [2; 32]));
+        assert_eq!((again.secrets.state(), again.secrets.verifier()), (&[1; 32], &[2; 32]));
         assert_eq!((again.started_at, again.same_origin, again.session_before), (3, true, Some([4; 16])));
         assert_eq!((again.issuer.as_str(), again.return_to.as_str()), ("https://issuer.example", "/me?x=1"));
         for length in 0..bytes.len() {

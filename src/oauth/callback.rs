@@ -1,10 +1,13 @@
 //! The authorization response (RFC 6749 section 4.1.2): its query, checked, and the code that results.
 
-use std::borrow::Cow;
 use std::fmt;
+use std::mem;
 
 use percent_encoding::percent_decode_str;
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::secret::Text;
 
 /// An authorization code whose state has passed. A token request can be built from nothing else, and only this crate
 /// makes one.
@@ -53,14 +56,14 @@ impl fmt::Debug for ValidatedCode {
 
 /// The query of a callback in its right shape; nothing in it is trusted yet.
 pub(crate) struct CallbackQuery<'a> {
-    pub(crate) state: Cow<'a, str>,
-    pub(crate) issuer: Option<Cow<'a, str>>,
+    pub(crate) state: Text<'a>,
+    pub(crate) issuer: Option<Text<'a>>,
     pub(crate) result: CallbackResult<'a>,
 }
 
 pub(crate) enum CallbackResult<'a> {
-    Code(Cow<'a, str>),
-    Error(Cow<'a, str>),
+    Code(Text<'a>),
+    Error(Text<'a>),
 }
 
 /// No parameter of ours is longer than this.
@@ -99,19 +102,22 @@ fn is_parameter(value: &str) -> bool {
 }
 
 /// Decodes one part of a form-encoded query; `None` where it isn't UTF-8.
-pub(crate) fn decode(part: &str) -> Option<Cow<'_, str>> {
+fn decode(part: &str) -> Option<Text<'_>> {
     if !part.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
-        return Some(Cow::Borrowed(part));
+        return Some(Text::Borrowed(part));
     }
-    if part.contains('+') {
-        let spaced = part.replace('+', " ");
-        return Some(Cow::Owned(percent_decode_str(&spaced).decode_utf8().ok()?.into_owned()));
+    // It takes no more room decoded, so that it never grows.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(part.len()));
+    for (index, words) in part.split('+').enumerate() {
+        bytes.extend((index > 0).then_some(b' '));
+        bytes.extend(percent_decode_str(words));
     }
-    percent_decode_str(part).decode_utf8().ok()
+    std::str::from_utf8(&bytes).ok()?;
+    String::from_utf8(mem::take(&mut *bytes)).ok().map(Zeroizing::new).map(Text::Decoded)
 }
 
 /// The value of the only parameter `name`; `None` if it is missing, repeated or not UTF-8.
-pub(crate) fn single<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+pub(crate) fn single<'a>(query: &'a str, name: &str) -> Option<Text<'a>> {
     let mut values = query
         .split('&')
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
@@ -123,6 +129,7 @@ pub(crate) fn single<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::assert_wiped;
 
     #[test]
     fn one_state_and_one_code_or_error() {
@@ -156,18 +163,25 @@ mod tests {
         ];
         for (query, expected) in cases {
             let parsed = CallbackQuery::parse(query).map(|query| match query.result {
-                CallbackResult::Code(code) => format!("code {code}"),
-                CallbackResult::Error(error) => format!("error {error}"),
+                CallbackResult::Code(code) => format!("code {}", &*code),
+                CallbackResult::Error(error) => format!("error {}", &*error),
             });
             assert_eq!(parsed.as_deref(), *expected, "{query:.60}");
         }
     }
 
     #[test]
+    fn code_and_verifier_are_wiped() {
+        let ValidatedCode { code, code_verifier, .. } = ValidatedCode::made_up("");
+        assert_wiped(&code);
+        assert_wiped(&code_verifier);
+    }
+
+    #[test]
     fn a_single_parameter() {
         assert_eq!(single("a=1&b=2", "b").as_deref(), Some("2"));
-        assert_eq!(single("a=1&a=1", "a"), None);
-        assert_eq!(single("a=%ff", "a"), None);
+        assert_eq!(single("a=1&a=1", "a").as_deref(), None);
+        assert_eq!(single("a=%ff", "a").as_deref(), None);
         assert_eq!(single("x", "x").as_deref(), Some(""));
     }
 }

@@ -2,15 +2,18 @@
 
 use std::fmt::Write as _;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64_simd::URL_SAFE_NO_PAD;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretSlice};
+
+use crate::secret::are_same;
 
 /// A `state` (RFC 6749 section 4.1.1), 69 characters of `[0-9A-Za-z_-]`.
 ///
 /// The public half is the start time in ten hexadecimal digits and 64 random bits in sixteen, so the oldest of several
 /// flow cookies is told by name. The secret half is 256 random bits.
 pub(crate) struct State {
-    text: String,
+    text: Zeroizing<String>,
 }
 
 const TIME: usize = 10;
@@ -19,11 +22,11 @@ const SECRET: usize = 43;
 
 impl State {
     pub(crate) fn new(started_at: u64, public: [u8; 8], secret: &[u8; 32]) -> Self {
-        let mut text = String::with_capacity(PUBLIC + SECRET);
+        let mut text = Zeroizing::new(String::with_capacity(PUBLIC + SECRET));
         let seconds = started_at & 0xff_ffff_ffff;
         // Text always has room for more.
-        let _ = write!(text, "{seconds:010x}{:016x}", u64::from_be_bytes(public));
-        URL_SAFE_NO_PAD.encode_append(secret, &mut text);
+        let _ = write!(*text, "{seconds:010x}{:016x}", u64::from_be_bytes(public));
+        URL_SAFE_NO_PAD.encode_append(secret, &mut *text);
         Self { text }
     }
 
@@ -40,7 +43,7 @@ impl State {
 /// A `state` as a request handed it over, in the right shape but not yet trusted.
 pub(crate) struct PresentedState<'a> {
     pub(crate) public: &'a str,
-    secret: [u8; 32],
+    secret: SecretSlice<u8>,
 }
 
 impl<'a> PresentedState<'a> {
@@ -49,12 +52,12 @@ impl<'a> PresentedState<'a> {
         if secret.len() != SECRET || !is_public_half(public) {
             return None;
         }
-        Some(Self { public, secret: URL_SAFE_NO_PAD.decode_to_vec(secret).ok()?.try_into().ok()? })
+        Some(Self { public, secret: URL_SAFE_NO_PAD.decode_to_vec(secret).ok()?.into() })
     }
 
     /// Compares in constant time with the secret half that the flow cookie kept.
     pub(crate) fn matches(&self, secret: &[u8; 32]) -> bool {
-        verify_slices_are_equal(&self.secret, secret).is_ok()
+        are_same(self.secret.expose_secret(), secret)
     }
 }
 
@@ -74,12 +77,15 @@ pub(crate) fn started_at(public: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::assert_wiped;
 
     #[test]
     fn comes_back_as_it_went() {
         let state = State::new(1_788_739_200, [0xab; 8], &[7; 32]);
         assert_eq!(state.as_str().len(), PUBLIC + SECRET);
+        assert_wiped(&state.text);
         let presented = PresentedState::parse(state.as_str()).unwrap();
+        assert_wiped(&presented.secret);
         assert_eq!(presented.public, state.public());
         assert!(presented.matches(&[7; 32]));
         assert!(!presented.matches(&[8; 32]));

@@ -6,6 +6,8 @@ use std::time::SystemTime;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::secret::secret_text;
+
 /// An access token and, where the provider gave one, a refresh token. Opaque; `Debug` shows neither. Cheap to clone.
 ///
 /// ```
@@ -30,18 +32,17 @@ impl Tokens {
     /// An access token alone, with no known end.
     #[must_use]
     pub fn new(access_token: impl Into<String>) -> Self {
-        Self(Arc::new(Pair {
-            access_token: access_token.into().into(),
-            access_expires_at: None,
-            refresh_token: None,
-            refresh_expires_at: None,
-        }))
+        Self::of(secret_text(access_token), None)
+    }
+
+    pub(crate) fn of(access_token: SecretString, refresh_token: Option<SecretString>) -> Self {
+        Self(Arc::new(Pair { access_token, access_expires_at: None, refresh_token, refresh_expires_at: None }))
     }
 
     /// Adds a refresh token.
     #[must_use]
     pub fn with_refresh_token(mut self, refresh_token: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.0).refresh_token = Some(refresh_token.into().into());
+        Arc::make_mut(&mut self.0).refresh_token = Some(secret_text(refresh_token));
         self
     }
 
@@ -84,5 +85,18 @@ impl fmt::Debug for Tokens {
             .field("access_expires_at", &self.0.access_expires_at)
             .field("refresh_expires_at", &self.0.refresh_expires_at)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::assert_wiped;
+
+    #[test]
+    fn both_are_wiped() {
+        let tokens = Tokens::new("access").with_refresh_token("refresh");
+        assert_wiped(&tokens.0.access_token);
+        assert_wiped(&tokens.0.refresh_token);
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn present(inner: &Inner, headers: &HeaderMap, session: &Session) -> 
 pub(crate) fn held(inner: &Inner, headers: &HeaderMap, session: &SessionId) -> Option<KeptTokens> {
     let name = inner.cookies.tokens_name();
     let Found::One(sealed) = inner.cookies.find(headers, name) else { return None };
-    let bytes = inner.seal.open(Purpose::Tokens, name, sealed).ok().map(Zeroizing::new)?;
+    let bytes = inner.seal.open(Purpose::Tokens, name, sealed).ok()?;
     KeptTokens::decode(&bytes).filter(|kept| &kept.session == session)
 }
 
@@ -117,7 +117,7 @@ impl KeptTokens {
             .u64(seconds(self.tokens.refresh_expires_at()))
             .prefixed(self.tokens.access_token())
             .prefixed(self.tokens.refresh_token().unwrap_or_default());
-        Zeroizing::new(writer.into_bytes())
+        writer.into_secret()
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
@@ -142,6 +142,7 @@ impl KeptTokens {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::assert_wiped;
 
     fn kept(session: u8, received_at: u64, ends_at: u64) -> KeptTokens {
         let tokens = Tokens::new("access").with_refresh_token("refresh");
@@ -153,6 +154,7 @@ mod tests {
     fn come_back_as_they_went() {
         for before in [kept(7, 10, 5000), KeptTokens::first([0; 16], Tokens::new("alone"), 3)] {
             let bytes = before.encode();
+            assert_wiped(&bytes);
             let after = KeptTokens::decode(&bytes).unwrap();
             assert_eq!((after.session, after.generation, after.received_at), (before.session, 1, before.received_at));
             assert_eq!(after.tokens.access_token(), before.tokens.access_token());

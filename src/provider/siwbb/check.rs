@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use secrecy::SecretString;
-use serde_json::{Value, json};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 
-use super::exchange::error_message;
+use super::exchange::{error_message, is_object};
 use super::{Siwbb, requests};
 use crate::check::Finding;
 use crate::error::Error;
@@ -164,6 +164,7 @@ impl Told {
         let Some(text) = error_message(answer).filter(|_| !status.is_success()) else {
             return Self::Nothing;
         };
+        let text = text.expose_secret();
         let is_missing = |collection| text.starts_with("Error in mustGetFromDB()") && text.ends_with(collection);
         match status {
             StatusCode::PAYMENT_REQUIRED | StatusCode::TOO_MANY_REQUESTS => Self::Nothing,
@@ -181,8 +182,4 @@ impl Told {
 
 fn skipped<const N: usize>(names: [&'static str; N], why: &str) -> [Finding; N] {
     names.map(|name| Finding::skipped(name, why))
-}
-
-fn is_object(answer: &Response<Bytes>) -> bool {
-    serde_json::from_slice::<Value>(answer.body()).is_ok_and(|body| body.is_object())
 }

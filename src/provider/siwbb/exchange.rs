@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{Response, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -26,13 +28,13 @@ struct Answer {
     bitbadges_address: String,
     verification_response: Option<Box<RawValue>>,
     #[serde(default, rename = "access_token")]
-    access_token: String,
+    access_token: SecretString,
     #[serde(rename = "token_type")]
     token_type: Option<String>,
     #[serde(default, rename = "access_token_expires_at")]
     access_expires_at: Value,
     #[serde(rename = "refresh_token")]
-    refresh_token: Option<String>,
+    refresh_token: Option<SecretString>,
     #[serde(default, rename = "refresh_token_expires_at")]
     refresh_expires_at: Value,
 }
@@ -62,14 +64,12 @@ pub(super) fn grant(response: &Response<Bytes>, is_refresh: bool) -> Result<Gran
     if answer.token_type.as_deref().is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
         return Err(unreadable("the token type is not Bearer"));
     }
-    if answer.access_token.is_empty() {
+    if answer.access_token.expose_secret().is_empty() {
         return Err(unreadable("there is no access token"));
     }
-    let mut tokens = Tokens::new(answer.access_token)
+    let refresh_token = answer.refresh_token.filter(|token| !token.expose_secret().is_empty());
+    let tokens = Tokens::of(answer.access_token, refresh_token)
         .with_expiries(milliseconds(&answer.access_expires_at), milliseconds(&answer.refresh_expires_at));
-    if let Some(refresh_token) = answer.refresh_token.filter(|token| !token.is_empty()) {
-        tokens = tokens.with_refresh_token(refresh_token);
-    }
     let account = Account::checked(answer.address, answer.bitbadges_address, answer.chain).map_err(|mismatch| {
         unreadable(match mismatch {
             Mismatch::NotBitBadges => "there is no valid bitbadgesAddress",
@@ -90,11 +90,7 @@ fn refresh_error(response: &Response<Bytes>, error: Error) -> Error {
         Some(reason) if response.status() != StatusCode::BAD_REQUEST || reason.contains("redirect URI") => {
             Error::new(ErrorKind::CredentialsRejected).with_reason(reason)
         }
-        _ if response.status() == StatusCode::BAD_REQUEST
-            && object::<serde::de::IgnoredAny>(response.body()).is_ok() =>
-        {
-            error
-        }
+        _ if response.status() == StatusCode::BAD_REQUEST && is_object(response) => error,
         _ => failed("the tokens could not be refreshed"),
     }
 }
@@ -150,6 +146,10 @@ pub(super) fn json<T: for<'a> Deserialize<'a>>(response: &Response<Bytes>) -> Re
     object(response.body())
 }
 
+pub(super) fn is_object(response: &Response<Bytes>) -> bool {
+    object::<IgnoredAny>(response.body()).is_ok()
+}
+
 /// What is wrong with it is told by place only: the text may hold secrets.
 fn object<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Result<T, Error> {
     // Derived readers would take an array for an object.
@@ -186,17 +186,17 @@ fn known_text(response: &Response<Bytes>) -> Option<(ErrorKind, &'static str)> {
         ("Unauthorized request. This route", CredentialsRejected, "no API key"),
     ];
     let text = error_message(response)?;
-    let (_, kind, reason) = KNOWN.iter().find(|(start, ..)| text.starts_with(start))?;
+    let (_, kind, reason) = KNOWN.iter().find(|(start, ..)| text.expose_secret().starts_with(start))?;
     Some((*kind, *reason))
 }
 
 /// The `errorMessage` of a JSON object, empty where it has none. It may hold secrets.
-pub(super) fn error_message(response: &Response<Bytes>) -> Option<String> {
+pub(super) fn error_message(response: &Response<Bytes>) -> Option<SecretString> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Failure {
         #[serde(default)]
-        error_message: String,
+        error_message: SecretString,
     }
     Some(serde_json::from_slice::<Failure>(response.body()).ok()?.error_message)
 }

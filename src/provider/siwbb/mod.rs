@@ -17,6 +17,7 @@ mod requests;
 use std::fmt;
 use std::time::Duration;
 
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
@@ -34,6 +35,7 @@ use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::callback::ValidatedCode;
 use crate::oauth::token::Tokens;
 use crate::redirect_uri::is_secure_or_loopback;
+use crate::secret::secret_text;
 
 /// The issuer of people who signed in at bitbadges.io.
 pub const ISSUER: &str = "https://bitbadges.io";
@@ -107,8 +109,8 @@ impl Siwbb {
     pub fn new(client_id: impl Into<String>, client_secret: impl Into<String>, api_key: impl Into<String>) -> Self {
         Self {
             client_id: client_id.into(),
-            client_secret: client_secret.into().into(),
-            api_key: api_key.into().into(),
+            client_secret: secret_text(client_secret),
+            api_key: secret_text(api_key),
             issuer: ISSUER.to_owned(),
             website: WEBSITE.to_owned(),
             api: API.to_owned(),
@@ -140,11 +142,13 @@ impl Siwbb {
     /// Names every variable that is missing or empty.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         const NAMES: [&str; 3] = ["BITBADGES_CLIENT_ID", "BITBADGES_CLIENT_SECRET", "BITBADGES_API_KEY"];
-        let values = NAMES.map(|name| lookup(name).filter(|value| !value.is_empty()));
+        let values = NAMES.map(|name| lookup(name).map(Zeroizing::new).filter(|value| !value.is_empty()));
         let missing: Vec<_> =
             NAMES.iter().zip(&values).filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
         match values {
-            [Some(client_id), Some(client_secret), Some(api_key)] => Ok(Self::new(client_id, client_secret, api_key)),
+            [Some(client_id), Some(client_secret), Some(api_key)] => {
+                Ok(Self::new(client_id.as_str(), client_secret.as_str(), api_key.as_str()))
+            }
             _ => Err(ConfigError::new(
                 "provider",
                 format!("missing from the environment: {}", missing.join(", ")),
@@ -320,14 +324,8 @@ impl Provider for Siwbb {
     ) -> BoxFuture<'a, Result<Refreshed, Error>> {
         Box::pin(async move {
             let refresh_token = tokens.refresh_token().ok_or(ErrorKind::Unsupported)?;
-            let body = json!({
-                "grant_type": "refresh_token",
-                "refresh_token": refresh_token,
-                "client_id": self.client_id,
-                "client_secret": self.client_secret.expose_secret(),
-                "redirect_uri": context.redirect_uri(),
-            });
-            let answer = context.http().send(self.post(requests::TOKEN, &body, None)?).await?;
+            let request = self.refresh_request(refresh_token, context.redirect_uri())?;
+            let answer = context.http().send(request).await?;
             let grant = exchange::grant(&answer, true)?;
             let tokens = grant.tokens().filter(|_| grant.subject() == subject).cloned();
             let other =
@@ -345,8 +343,7 @@ impl Provider for Siwbb {
 
     fn revoke<'a>(&'a self, context: Context<'a>, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let body = json!({ "token": tokens.access_token() });
-            let answer = context.http().send(self.post("/api/v0/siwbb/token/revoke", &body, None)?).await?;
+            let answer = context.http().send(self.revoke_request(tokens)?).await?;
             exchange::check_status(&answer, Route::Revoke)
         })
     }

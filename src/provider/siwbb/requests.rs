@@ -13,9 +13,13 @@ use super::{OwnershipRequirements, Siwbb};
 use crate::error::{Error, ErrorKind};
 use crate::oauth::callback::ValidatedCode;
 use crate::oauth::token::Tokens;
+use crate::secret::SecretBytes;
 
 /// The route that codes and refresh tokens are exchanged at.
 pub(super) const TOKEN: &str = "/api/v0/siwbb/token";
+
+/// Most bodies take less.
+const ROOM: usize = 512;
 
 /// What a code is exchanged with.
 #[derive(Serialize)]
@@ -27,6 +31,21 @@ struct Exchange<'a> {
     redirect_uri: &'a str,
     code_verifier: &'a str,
     options: Options,
+}
+
+/// What a refresh token is exchanged with.
+#[derive(Serialize)]
+struct Refresh<'a> {
+    grant_type: &'static str,
+    refresh_token: &'a str,
+    client_id: &'a str,
+    client_secret: &'a str,
+    redirect_uri: &'a str,
+}
+
+#[derive(Serialize)]
+struct Revocation<'a> {
+    token: &'a str,
 }
 
 #[derive(Serialize)]
@@ -42,12 +61,14 @@ impl Siwbb {
         body: &impl Serialize,
         bearer: Option<&Tokens>,
     ) -> Result<Request<Bytes>, Error> {
+        let mut bytes = SecretBytes::with_capacity(ROOM);
+        serde_json::to_writer(&mut bytes, body).map_err(|_| ErrorKind::Internal)?;
         let mut request = Request::post(format!("{}{path}", self.api))
             .header(CONTENT_TYPE, "application/json")
-            .body(Bytes::from(serde_json::to_vec(body).map_err(|_| ErrorKind::Internal)?))
+            .body(bytes.into_bytes())
             .map_err(|_| ErrorKind::Internal)?;
         if let Some(tokens) = bearer {
-            let value = secret_header(&format!("Bearer {}", tokens.access_token()))?;
+            let value = secret_header(["Bearer ", tokens.access_token()])?;
             request.headers_mut().insert(AUTHORIZATION, value);
         }
         self.with_api_key(request)
@@ -72,6 +93,21 @@ impl Siwbb {
         self.post(TOKEN, &body, None)
     }
 
+    pub(super) fn refresh_request(&self, refresh_token: &str, redirect_uri: &str) -> Result<Request<Bytes>, Error> {
+        let body = Refresh {
+            grant_type: "refresh_token",
+            refresh_token,
+            client_id: &self.client_id,
+            client_secret: self.client_secret.expose_secret(),
+            redirect_uri,
+        };
+        self.post(TOKEN, &body, None)
+    }
+
+    pub(super) fn revoke_request(&self, tokens: &Tokens) -> Result<Request<Bytes>, Error> {
+        self.post("/api/v0/siwbb/token/revoke", &Revocation { token: tokens.access_token() }, None)
+    }
+
     pub(super) fn claim_success_request(&self, claim_id: &str, address: &str) -> Result<Request<Bytes>, Error> {
         let claim_id = utf8_percent_encode(claim_id, SEGMENT);
         let address = utf8_percent_encode(address, SEGMENT);
@@ -90,7 +126,7 @@ impl Siwbb {
 
     fn with_api_key(&self, mut request: Request<Bytes>) -> Result<Request<Bytes>, Error> {
         let headers = request.headers_mut();
-        headers.insert("x-api-key", secret_header(self.api_key.expose_secret())?);
+        headers.insert("x-api-key", secret_header(["", self.api_key.expose_secret()])?);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         Ok(request)
     }
@@ -128,7 +164,7 @@ pub(super) fn signed_in(response: &Response<Bytes>) -> Result<bool, Error> {
     }
     check_status(response, Route::Status)?;
     let is_signed_in = read::<Answer>(response)?.signed_in;
-    if !is_signed_in && error_message(response).is_some_and(|text| !text.is_empty()) {
+    if !is_signed_in && error_message(response).is_some_and(|text| !text.expose_secret().is_empty()) {
         return Err(Error::new(ErrorKind::ProviderAnswer).with_reason("signedIn is false beside an errorMessage"));
     }
     Ok(is_signed_in)
@@ -137,8 +173,12 @@ pub(super) fn signed_in(response: &Response<Bytes>) -> Result<bool, Error> {
 /// All but the unreserved characters (RFC 3986 section 2.3), and the dot, which could make a segment of dots.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
 
-fn secret_header(text: &str) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| ErrorKind::Internal)?;
+/// The value is wiped with its last copy, as a body is.
+fn secret_header([before, secret]: [&str; 2]) -> Result<HeaderValue, Error> {
+    let mut bytes = SecretBytes::with_capacity(before.len() + secret.len());
+    bytes.extend(before.as_bytes());
+    bytes.extend(secret.as_bytes());
+    let mut value = HeaderValue::from_maybe_shared(bytes.into_bytes()).map_err(|_| ErrorKind::Internal)?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -1,0 +1,328 @@
+//! What is left of secrets in this process's memory once they are dropped: of ours, nothing.
+//!
+//! `cargo test --test wiped -- --nocapture` prints how often each is found while it is in use and afterwards, also with the
+//! default HTTP client, whose buffers are not ours to wipe.
+//!
+//! What was given back and allotted anew is not found, so this shows what lasts: small copies that live for a moment are the
+//! matter of the types, and of the unit tests that hold them to `ZeroizeOnDrop`.
+
+#![cfg(target_os = "linux")]
+#![allow(missing_docs, clippy::print_stdout, reason = "tests; what is printed is there to be read")]
+
+use std::convert::Infallible;
+use std::fs::{self, File};
+use std::future::ready;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{COOKIE, LOCATION, SET_COOKIE};
+use http::{Method, Request, Response, Uri};
+use http_body_util::Full;
+use memchr::memchr_iter;
+use secrecy::zeroize::Zeroizing;
+use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower_signin::{BoxFuture, HttpClient, HttpError, Keys, ManualClock, SignIn, Siwbb, Tokens};
+
+// What is constant lies in memory that can't be written, where nothing is looked for.
+const CLIENT_SECRET: &str = "canary-client-secret-5b1f9d37c2a84e60";
+const API_KEY: &str = "canary-api-key-8e0c64b1f7d2593ab1c9e7d0";
+const CODE: &str = "9c1f4e2b7a6d5c4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2c1d0e";
+const RING_KEY: &str = "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k";
+const RING_KEY_BYTES: [u8; 32] = [
+    0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
+    0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89,
+];
+const ACCESS: [&str; 2] = ["canary-access-first-3f7a1d9be82c4650", "canary-access-second-94c2e7f10bd8a635"];
+const REFRESH: [&str; 2] = ["canary-refresh-first-c81b5e0d72f94a36", "canary-refresh-second-6da03f8e17b4c925"];
+
+const FIRST: &str = r#"{"address":"0x092bb4851ae26850588243e7bef22a56287f4739","chain":"ETH",
+    "bitbadgesAddress":"bb1py4mfpg6uf59qkyzg0nmau322c5873eeysp5ue","verificationResponse":{"success":true},
+    "access_token":"canary-access-first-3f7a1d9be82c4650","access_token_expires_at":"1788825600000","token_type":"Bearer",
+    "refresh_token":"canary-refresh-first-c81b5e0d72f94a36","refresh_token_expires_at":"1893456000000"}"#;
+const SECOND: &str = r#"{"address":"0x092bb4851ae26850588243e7bef22a56287f4739","chain":"ETH",
+    "bitbadgesAddress":"bb1py4mfpg6uf59qkyzg0nmau322c5873eeysp5ue",
+    "access_token":"canary-access-second-94c2e7f10bd8a635","access_token_expires_at":"1788912000000","token_type":"Bearer",
+    "refresh_token":"canary-refresh-second-6da03f8e17b4c925","refresh_token_expires_at":"1893456000000"}"#;
+/// 2026-09-06T00:00Z, a day before the first access token ends.
+const NOW: u64 = 1_788_739_200;
+
+/// Its own test binary has this test alone: what others hold would be found here.
+#[test]
+fn no_secret_of_ours_is_left_once_it_is_dropped() {
+    let ours = life(Client::Own);
+    let over_sockets = life(Client::Default);
+    println!("{:<28} {:>22} {:>22}", "copies: in use, afterwards", "a client of one's own", "the default client");
+    for (one, other) in ours.iter().zip(&over_sockets) {
+        println!("{:<28} {:>11}, {:>9} {:>11}, {:>9}", one.name, one.in_use, one.left, other.in_use, other.left);
+    }
+    for one in &ours {
+        assert!(one.in_use > 0 || !one.stays, "the net has a hole: {} was not found while it was in use", one.name);
+        assert_eq!(one.left, 0, "{} is left", one.name);
+    }
+    for other in over_sockets.iter().filter(|found| !found.is_sent) {
+        assert_eq!(other.left, 0, "{} is left, and was never sent", other.name);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Client {
+    /// Wipes what it gets, as the crate asks for nothing else.
+    Own,
+    /// The one that comes along, over a socket.
+    Default,
+}
+
+/// How often a secret is in memory.
+struct Found {
+    name: &'static str,
+    /// The `SignIn` holds it for as long as it lives.
+    stays: bool,
+    /// It goes through the HTTP client.
+    is_sent: bool,
+    in_use: usize,
+    left: usize,
+}
+
+/// A sign-in, a page, a refresh and a sign-out, and a look into the memory before and after all of that is dropped.
+fn life(client: Client) -> Vec<Found> {
+    let learnt = Learnt::default();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let address = serve(&requests, &learnt);
+    let file = std::env::temp_dir().join(format!("tower-signin-wiped-{}", std::process::id()));
+    fs::write(&file, RING_KEY).unwrap();
+    let clock = Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(NOW)));
+    let builder = SignIn::builder(Siwbb::new("id", CLIENT_SECRET, API_KEY).base_urls(&address, &address))
+        .redirect_uri("http://localhost:3000/auth/callback")
+        .keys(Keys::from_file(&file).unwrap())
+        .keep_tokens()
+        .session_lifetime(Duration::from_secs(30 * 86_400))
+        .clock(Arc::clone(&clock));
+    fs::remove_file(&file).unwrap();
+    let builder = match client {
+        Client::Own => builder.http_client(Own(Arc::clone(&requests), learnt.clone())),
+        Client::Default => builder,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let sign_in = builder.build().unwrap();
+    runtime.block_on(visit(&sign_in, &clock, &learnt, &requests));
+
+    let needles = needles(&learnt);
+    let in_use = count(&needles);
+    drop((sign_in, runtime));
+    let left = count(&needles);
+    let found = |((needle, in_use), left): ((&Needle, usize), usize)| {
+        let Needle { name, stays, is_sent, .. } = *needle;
+        Found { name, stays, is_sent, in_use, left }
+    };
+    needles.iter().zip(in_use).zip(left).map(found).collect()
+}
+
+async fn visit(sign_in: &SignIn, clock: &ManualClock, learnt: &Learnt, requests: &AtomicUsize) {
+    let service = sign_in.layer().layer(service_fn(|request: Request<Bytes>| {
+        let tokens = request.extensions().get::<Tokens>();
+        let status = match tokens.map(Tokens::access_token) {
+            Some(token) if token == ACCESS[0] => 201,
+            Some(token) if token == ACCESS[1] => 202,
+            _ => 401,
+        };
+        ready(Ok::<_, Infallible>(Response::builder().status(status).body(Full::<Bytes>::default()).unwrap()))
+    }));
+    let mut jar = Vec::new();
+    let mut send = async |method: Method, uri: Uri| {
+        let mut request = Request::builder().method(method).uri(uri).header("sec-fetch-site", "same-origin");
+        request = request.header(COOKIE, jar.join("; "));
+        let response = service.clone().oneshot(request.body(Bytes::new()).unwrap()).await.unwrap();
+        for cookie in response.headers().get_all(SET_COOKIE) {
+            let (pair, attributes) = cookie.to_str().unwrap().split_once(';').unwrap();
+            let name = pair.split_once('=').unwrap().0;
+            jar.retain(|other: &String| !other.starts_with(&format!("{name}=")));
+            if !attributes.contains("Max-Age=0") {
+                jar.push(pair.to_owned());
+            }
+        }
+        response
+    };
+    let path = Uri::from_static;
+
+    let login = send(Method::GET, path("/auth/login?return_to=/page")).await;
+    let location = login.headers()[LOCATION].to_str().unwrap();
+    let state = location.split_once("&state=").unwrap().1.split('&').next().unwrap();
+    learnt.note("secret half of the state", &decoded(&state[26..]));
+    let mut callback = Zeroizing::new(Vec::with_capacity(256));
+    for part in ["/auth/callback?code=", CODE, "&state=", state] {
+        callback.extend_from_slice(part.as_bytes());
+    }
+    let callback = Uri::from_maybe_shared(Bytes::from_owner(callback)).unwrap();
+    assert_eq!(send(Method::GET, callback).await.status(), 303, "signed in");
+    assert_eq!(send(Method::GET, path("/page")).await.status(), 201, "the first tokens");
+    clock.advance(Duration::from_secs(86_400 - 30));
+    assert_eq!(send(Method::GET, path("/page")).await.status(), 202, "those of a refresh");
+    assert_eq!(send(Method::POST, path("/auth/logout")).await.status(), 303, "signed out");
+    for _ in 0..2000 {
+        if requests.load(Ordering::SeqCst) == 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(requests.load(Ordering::SeqCst), 3, "exchange, refresh, revocation");
+}
+
+/// The answer to a request, by its body.
+fn answer(body: &[u8], learnt: &Learnt) -> &'static str {
+    let body = std::str::from_utf8(body).unwrap();
+    let Some((_, verifier)) = body.split_once(r#""code_verifier":""#) else {
+        return if body.contains("refresh_token") { SECOND } else { "{}" };
+    };
+    let verifier = &verifier[..43];
+    learnt.note("code verifier", verifier.as_bytes());
+    learnt.note("bytes of the code verifier", &decoded(verifier));
+    FIRST
+}
+
+struct Own(Arc<AtomicUsize>, Learnt);
+
+impl HttpClient for Own {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
+        let answer = answer(request.body(), &self.1);
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(ready(Ok(Response::new(Bytes::from_static(answer.as_bytes())))))
+    }
+}
+
+/// A provider on a socket that leaves no copy of what it reads.
+fn serve(requests: &Arc<AtomicUsize>, learnt: &Learnt) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (requests, learnt) = (Arc::clone(requests), learnt.clone());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut read = Zeroizing::new([0; 8192]);
+            let mut length = 0;
+            loop {
+                let more = stream.read(&mut read[length..]).unwrap();
+                length += more;
+                if more == 0 {
+                    break;
+                }
+                if !read[..length].ends_with(b"}") {
+                    continue;
+                }
+                let body = read[..length].windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+                let answer = answer(&read[body..length], &learnt);
+                write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", answer.len())
+                    .unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+                requests.fetch_add(1, Ordering::SeqCst);
+                break;
+            }
+        }
+    });
+    address
+}
+
+fn decoded(text: &str) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(vec![0; 32]);
+    let out = base64_simd::Out::from_slice(&mut bytes);
+    base64_simd::URL_SAFE_NO_PAD.decode(text.as_bytes(), out).unwrap();
+    bytes
+}
+
+/// What is drawn at random, masked so that this copy is not found.
+#[derive(Clone, Default)]
+struct Learnt(Arc<Mutex<Vec<(&'static str, Vec<u8>)>>>);
+
+const MASK: u8 = 0xa5;
+
+impl Learnt {
+    fn note(&self, name: &'static str, secret: &[u8]) {
+        self.0.lock().unwrap().push((name, masked(secret)));
+    }
+}
+
+/// The end of a secret: an allocator writes over the beginning of what it is given back.
+fn masked(secret: &[u8]) -> Vec<u8> {
+    secret[secret.len() - 16..].iter().map(|byte| byte ^ MASK).collect()
+}
+
+struct Needle {
+    name: &'static str,
+    masked: Vec<u8>,
+    stays: bool,
+    is_sent: bool,
+}
+
+fn needles(learnt: &Learnt) -> Vec<Needle> {
+    let needle = |name, secret: &[u8], stays, is_sent| Needle { name, masked: masked(secret), stays, is_sent };
+    let mut needles = vec![
+        needle("client secret", CLIENT_SECRET.as_bytes(), true, true),
+        needle("API key", API_KEY.as_bytes(), true, true),
+        needle("ring key, as text", RING_KEY.as_bytes(), false, false),
+        needle("ring key", &RING_KEY_BYTES, false, false),
+        needle("code", CODE.as_bytes(), false, true),
+        needle("first access token", ACCESS[0].as_bytes(), false, true),
+        needle("first refresh token", REFRESH[0].as_bytes(), false, true),
+        needle("second access token", ACCESS[1].as_bytes(), false, true),
+        needle("second refresh token", REFRESH[1].as_bytes(), false, true),
+    ];
+    for (name, masked) in learnt.0.lock().unwrap().iter() {
+        needles.push(Needle { name, masked: masked.clone(), stays: false, is_sent: *name == "code verifier" });
+    }
+    assert_eq!(needles.len(), 12);
+    needles
+}
+
+/// How often each is in memory that can be written, but for the buffer that it is read into.
+fn count(needles: &[Needle]) -> Vec<usize> {
+    const OVERLAP: usize = 15;
+    let memory = File::open("/proc/self/mem").unwrap();
+    let mut buffer = vec![0; 64 * 1024];
+    let own = buffer.as_ptr() as u64..buffer.as_ptr() as u64 + buffer.len() as u64;
+    let mut counts = vec![0; needles.len()];
+    for (start, end) in writable() {
+        let pieces = if (start..end).contains(&own.start) {
+            [(start, own.start), (own.end, end)]
+        } else {
+            [(start, end), (0, 0)]
+        };
+        for (mut at, end) in pieces {
+            while at < end {
+                let length = usize::try_from(end - at).unwrap().min(buffer.len());
+                let Ok(read) = memory.read_at(&mut buffer[..length], at) else { break };
+                for (needle, count) in needles.iter().zip(&mut counts) {
+                    *count += matches(&buffer[..read], &needle.masked);
+                }
+                if read <= OVERLAP || at + read as u64 >= end {
+                    break;
+                }
+                at += (read - OVERLAP) as u64;
+            }
+        }
+    }
+    buffer.fill(0);
+    counts
+}
+
+fn matches(memory: &[u8], masked: &[u8]) -> usize {
+    let is_at = |at: &usize| {
+        memory
+            .get(*at..*at + masked.len())
+            .is_some_and(|found| found.iter().zip(masked).all(|(one, other)| one ^ MASK == *other))
+    };
+    memchr_iter(masked[0] ^ MASK, memory).filter(is_at).count()
+}
+
+fn writable() -> Vec<(u64, u64)> {
+    let hexadecimal = |text| u64::from_str_radix(text, 16).unwrap();
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let lines = maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.starts_with("rw")));
+    lines
+        .map(|line| line.split(' ').next().unwrap().split_once('-').unwrap())
+        .map(|(start, end)| (hexadecimal(start), hexadecimal(end)))
+        .collect()
+}
