@@ -144,6 +144,7 @@ mod seal;
 mod secret;
 mod service;
 mod session;
+mod sync;
 mod telemetry;
 mod wire;
 

@@ -3,7 +3,7 @@
 
 mod table;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -31,6 +31,7 @@ use crate::session::sealed::new_cookies;
 use crate::session::stored::{self, StoredId};
 use crate::session::tokens::KeptTokens;
 use crate::session::{Fingerprint, NewSession, Session, SessionId};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::telemetry::{self, Call, timed};
 use crate::wire::Writer;
 

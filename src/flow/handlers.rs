@@ -1,6 +1,8 @@
 //! In forward mode, the requests that one outcome is handed on to: those of the callback and its doubles.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What the handlers of one sign-in have made of it.
 #[derive(Default)]
@@ -14,7 +16,7 @@ struct State {
 }
 
 /// A handler that has not answered yet.
-pub(crate) struct Handler(Arc<Handlers>);
+pub(crate) struct Handler(Option<Arc<Handlers>>);
 
 impl Handlers {
     /// One more begins; `None` where all have refused, and the session is gone.
@@ -25,7 +27,7 @@ impl Handlers {
         }
         state.at_work += 1;
         drop(state);
-        Some(Handler(Arc::clone(self)))
+        Some(Handler(Some(Arc::clone(self))))
     }
 
     /// No code of anyone else's runs under this lock, so a poisoned state is still whole.
@@ -36,13 +38,17 @@ impl Handlers {
 
 impl Handler {
     pub(crate) fn let_in(self) {
-        self.0.lock().has_let_in = true;
+        if let Some(handlers) = &self.0 {
+            handlers.lock().has_let_in = true;
+        }
     }
 
     /// Whether the session is nobody's: no other handler has let somebody in, nor can any still.
-    pub(crate) fn refuse(self) -> bool {
-        let mut state = self.0.lock();
-        state.is_refused = state.at_work == 1 && !state.has_let_in;
+    pub(crate) fn refuse(mut self) -> bool {
+        let Some(handlers) = self.0.take() else { return false };
+        let mut state = handlers.lock();
+        state.at_work = state.at_work.saturating_sub(1);
+        state.is_refused = state.at_work == 0 && !state.has_let_in;
         state.is_refused
     }
 }
@@ -50,7 +56,9 @@ impl Handler {
 /// One whose client went away has said nothing, and the next try may be let in.
 impl Drop for Handler {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.at_work = state.at_work.saturating_sub(1);
+        if let Some(handlers) = &self.0 {
+            let mut state = handlers.lock();
+            state.at_work = state.at_work.saturating_sub(1);
+        }
     }
 }

@@ -63,9 +63,8 @@ pub(crate) fn logout(
     if let Some(id) = presented.session_id() {
         tracing::info!(request_id = %Requester::of(headers), session = %LogId(&id), "signed out");
         // A second click: there is nothing left to revoke. A refusal may have been of older tokens.
-        let is_over = inner.registry.end_of(&id) == Some(SessionEnd::SignedOut);
-        inner.registry.end(id, SessionEnd::SignedOut);
-        if !is_over && let Some(held) = tokens::held(inner, headers, &id) {
+        let is_first = inner.registry.end(id, SessionEnd::SignedOut) != Some(SessionEnd::SignedOut);
+        if is_first && let Some(held) = tokens::held(inner, headers, &id) {
             Refreshes::revoke(inner, held);
         }
     }

@@ -2,7 +2,7 @@
 //! it due, and in a task of its own, since the answer is for all of them.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -21,6 +21,7 @@ use crate::config_error::ConfigError;
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::provider::{Context, Grant};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::telemetry::{Call, timed};
 
 /// What becomes of a session that could not be checked again for as long as

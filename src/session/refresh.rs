@@ -3,7 +3,7 @@
 
 mod table;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
@@ -19,6 +19,7 @@ use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::error::ErrorKind;
 use crate::provider::Context;
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::telemetry::{Call, timed};
 
 /// Whose tokens they are.
@@ -76,11 +77,12 @@ impl Refreshes {
         of: Owner,
     ) -> Result<Outcome, watch::Receiver<Option<Outcome>>> {
         let Ok(runtime) = Handle::try_current() else { return Ok(Outcome::Unreachable) };
+        let now = unix_seconds(inner.clock.now());
+        let mut table = inner.refreshes.lock();
+        // Under the lock: who signs out ends the session first, and then looks here for what is left to revoke.
         if inner.registry.has_ended(&held.session) {
             return Ok(Outcome::Refused);
         }
-        let now = unix_seconds(inner.clock.now());
-        let mut table = inner.refreshes.lock();
         table.forget_old(now);
         let mut failures = 0;
         match table.entries.get(&held.session) {
@@ -188,14 +190,15 @@ struct End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        let now = unix_seconds(self.inner.clock.now());
-        self.inner.refreshes.lock().end(self.session, &self.outcome, now);
+        // Before anybody is told of the refusal: the registry lets one of them delete the cookies.
         if let Outcome::Refused = self.outcome {
             self.inner.registry.end(self.session, SessionEnd::Revoked);
             if let Some(stored) = self.stored {
                 stored::delete_soon(&self.inner, stored);
             }
         }
+        let now = unix_seconds(self.inner.clock.now());
+        self.inner.refreshes.lock().end(self.session, &self.outcome, now);
         self.sender.send_replace(Some(self.outcome.clone()));
     }
 }

@@ -3,8 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -14,6 +13,8 @@ use super::SessionId;
 use super::store::SessionKey;
 use super::stored::Store;
 use crate::clock::{Clock, unix_seconds};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::telemetry;
 
 /// Why a session is over.
@@ -118,15 +119,16 @@ impl Registry {
     }
 
     /// From now on no response brings this session back. Where it has ended already, the provider's word changes nothing.
-    pub(crate) fn end(&self, id: SessionId, end: SessionEnd) {
+    /// Gives the end that it had before.
+    pub(crate) fn end(&self, id: SessionId, end: SessionEnd) -> Option<SessionEnd> {
         let now = unix_seconds(self.clock.now());
         let mut table = self.lock();
-        let is_new = !table.ended.contains_key(&id);
-        if !is_new && end == SessionEnd::Revoked {
-            return;
+        let before = table.ended.get(&id).map(|ended| ended.end);
+        if before.is_some() && end == SessionEnd::Revoked {
+            return before;
         }
         table.ended.entry(id).or_insert(Ended { end, is_deleted: false }).end = end;
-        if is_new {
+        if before.is_none() {
             table.order.push_back((id, now));
             table.forget_old(now);
         }
@@ -134,9 +136,10 @@ impl Registry {
             watched.sender.send_modify(|state| state.end = Some(end));
         }
         drop(table);
-        if is_new {
+        if before.is_none() {
             telemetry::session_ended(end);
         }
+        before
     }
 
     pub(crate) fn has_ended(&self, id: &SessionId) -> bool {
@@ -231,7 +234,7 @@ impl Watcher {
         let watched = table
             .watched
             .entry(id)
-            .or_insert_with(|| Watched { sender: watch::Sender::new(State { ends_at, end }), watchers: 0 });
+            .or_insert_with(|| Watched { sender: watch::channel(State { ends_at, end }).0, watchers: 0 });
         watched.watchers += 1;
         watched.sender.send_modify(|state| state.ends_at = state.ends_at.max(ends_at));
         let receiver = watched.sender.subscribe();

@@ -1,6 +1,6 @@
 //! Keeps the log short where something happens at every request.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Lets something be said once in so many seconds.
 pub(crate) struct Throttle {

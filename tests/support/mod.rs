@@ -2,14 +2,15 @@
 
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test binary uses its own part")]
 
-use std::collections::BTreeMap;
+mod jar;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
+use http::header::{CONTENT_TYPE, COOKIE, HOST};
 use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
@@ -19,18 +20,9 @@ use tokio::time::timeout;
 use tower_signin::dev::{Account, DevProvider};
 use tower_signin::{Builder, Identity, Keys, SignIn};
 
-/// Keeps cookies by name (every server of a test is `localhost`, and cookies ignore ports), follows no redirect, and
-/// sends the fetch metadata of a navigation by hand.
-#[derive(Clone, Debug, Default)]
-pub struct Browser {
-    pub jar: BTreeMap<String, String>,
-}
+pub use self::jar::{Browser, code, location, navigation, text};
 
 impl Browser {
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Opens a URL as a person would by typing it.
     pub async fn get(&mut self, url: &str) -> Response<Bytes> {
         self.send(navigation(Method::GET, url, "none").body(Bytes::new()).unwrap()).await
@@ -54,23 +46,6 @@ impl Browser {
         response
     }
 
-    pub fn cookie_header(&self) -> Option<String> {
-        let pairs: Vec<_> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        (!pairs.is_empty()).then(|| pairs.join("; "))
-    }
-
-    pub fn keep(&mut self, response: &Response<Bytes>) {
-        for header in response.headers().get_all(SET_COOKIE) {
-            let header = header.to_str().unwrap();
-            let (name, rest) = header.split_once('=').unwrap();
-            if header.contains("Max-Age=0") {
-                self.jar.remove(name);
-            } else {
-                self.jar.insert(name.to_owned(), rest.split(';').next().unwrap().to_owned());
-            }
-        }
-    }
-
     /// Goes to login and gives the authorization URL the layer sends the browser to.
     pub async fn start(&mut self, origin: &str, return_to: &str) -> String {
         let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to).finish();
@@ -92,17 +67,6 @@ impl Browser {
         let callback = self.approve(&authorization_url, "alice").await;
         self.get(&callback).await
     }
-}
-
-/// A request as a top-level navigation from `site` makes it.
-pub fn navigation(method: Method, url: &str, site: &str) -> http::request::Builder {
-    Request::builder()
-        .method(method)
-        .uri(url)
-        .header(ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8")
-        .header("sec-fetch-site", site)
-        .header("sec-fetch-mode", "navigate")
-        .header("sec-fetch-dest", "document")
 }
 
 /// Sends one request over a connection of its own to 127.0.0.1, whatever loopback name the URL has.
@@ -132,24 +96,6 @@ pub async fn raw(address: SocketAddr, request: &str) -> String {
 /// Where the server of this origin listens.
 pub fn address_of(origin: &str) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], origin.rsplit(':').next().unwrap().parse().unwrap()))
-}
-
-pub fn location(response: &Response<Bytes>) -> String {
-    response.headers().get(LOCATION).expect("a Location").to_str().unwrap().to_owned()
-}
-
-pub fn text(response: &Response<Bytes>) -> &str {
-    std::str::from_utf8(response.body()).unwrap()
-}
-
-/// The `code` of a problem, or of a page's last line.
-pub fn code(response: &Response<Bytes>) -> String {
-    let body = text(response);
-    if let Ok(problem) = serde_json::from_str::<serde_json::Value>(body) {
-        return problem["code"].as_str().unwrap_or_default().to_owned();
-    }
-    let start = body.find("<p class=\"code\">").map_or(body.len(), |at| at + "<p class=\"code\">".len());
-    body[start..].split('<').next().unwrap_or_default().to_owned()
 }
 
 /// An axum app behind the layer, on a socket, with a dev provider of its own. `GET /` answers the subject or `nobody`.

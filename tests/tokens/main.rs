@@ -3,6 +3,8 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod arguments;
+#[path = "../support/bank.rs"]
+mod bank;
 mod keep;
 mod orders;
 mod readiness;
@@ -18,9 +20,7 @@ mod strict;
 mod support;
 mod unreachable;
 
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -31,15 +31,13 @@ use http::header::CACHE_CONTROL;
 use http::{Method, Request, Response};
 use support::{Browser, code, navigation, text};
 use tokio::sync::Semaphore;
-use tower_signin::{Builder, Clock as _, Identity, Keys, Tokens};
+use tower_signin::{Builder, Identity, Keys, Tokens};
 
-use crate::site::{Answer, Site, deleted, set_cookies};
+use crate::bank::{Bank, LIFE, failure, is_refresh, is_revoke, sent};
+use crate::site::{Site, deleted, set_cookies};
 
 const SESSION: &str = "__Host-signin";
 const TOKENS: &str = "__Host-signin-tokens";
-
-/// How long an access token lives here, in seconds.
-const LIFE: u64 = 3600;
 
 /// A site that keeps tokens, and what the tests need around it.
 struct Shop {
@@ -157,110 +155,6 @@ fn told_of(request: &Incoming) -> String {
     };
     let tokens = request.extensions().get::<Tokens>().map_or("no tokens", Tokens::access_token);
     format!("{} {tokens}", if identity.subject() == site::BOB { "bob" } else { "somebody" })
-}
-
-/// The provider: gives numbered pairs, and takes each refresh token once.
-struct Bank {
-    clock: Arc<tower_signin::ManualClock>,
-    issued: AtomicUsize,
-    live: Mutex<HashSet<String>>,
-    /// How long an access token lives; 0 for one whose end is not told.
-    life: AtomicU64,
-    gives_refresh_tokens: std::sync::atomic::AtomicBool,
-    /// What answers a refresh in place of the bank.
-    fault: Mutex<Option<Arc<dyn Fn() -> Answer + Send + Sync>>>,
-    revoke_status: AtomicU64,
-}
-
-impl Bank {
-    fn open(site: &Site) -> Arc<Self> {
-        let bank = Arc::new(Self {
-            clock: Arc::clone(&site.clock),
-            issued: AtomicUsize::new(0),
-            live: Mutex::default(),
-            life: AtomicU64::new(LIFE),
-            gives_refresh_tokens: true.into(),
-            fault: Mutex::default(),
-            revoke_status: AtomicU64::new(200),
-        });
-        let answering = Arc::clone(&bank);
-        site.upstream.answer_by(move |request| answering.answer(request));
-        bank
-    }
-
-    fn answer(&self, request: &Request<Bytes>) -> Answer {
-        if is_revoke(request) {
-            let status = u16::try_from(self.revoke_status.load(Ordering::SeqCst)).unwrap();
-            return Ok(Response::builder().status(status).body(Bytes::from_static(b"{}")).unwrap());
-        }
-        if is_refresh(request) {
-            let fault = self.fault.lock().unwrap().clone();
-            if let Some(fault) = fault {
-                return fault();
-            }
-            if !self.live.lock().unwrap().remove(&member(request, "refresh_token")) {
-                return Ok(failure(400, "Invalid refresh token."));
-            }
-        }
-        Ok(Response::new(self.pair().to_string().into()))
-    }
-
-    /// A new pair, as the answer of an exchange or a refresh.
-    fn pair(&self) -> serde_json::Value {
-        let number = self.issued.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut pair: serde_json::Value = serde_json::from_str(site::BOB_ANSWER).unwrap();
-        pair["access_token"] = format!("at-{number}").into();
-        let now = self.clock.now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        let life = self.life.load(Ordering::SeqCst);
-        if life > 0 {
-            pair["access_token_expires_at"] = ((now + life) * 1000).to_string().into();
-        }
-        if self.gives_refresh_tokens.load(Ordering::SeqCst) {
-            pair["refresh_token"] = format!("rt-{number}").into();
-            self.live.lock().unwrap().insert(format!("rt-{number}"));
-        }
-        pair
-    }
-
-    /// From now on every refresh is answered so.
-    fn fail(&self, fault: impl Fn() -> Answer + Send + Sync + 'static) {
-        *self.fault.lock().unwrap() = Some(Arc::new(fault));
-    }
-
-    fn recover(&self) {
-        *self.fault.lock().unwrap() = None;
-    }
-}
-
-fn failure(status: u16, message: &str) -> Response<Bytes> {
-    let body = serde_json::json!({ "errorMessage": message }).to_string();
-    Response::builder().status(status).body(body.into()).unwrap()
-}
-
-fn is_refresh(request: &Request<Bytes>) -> bool {
-    request.uri().path() == "/api/v0/siwbb/token" && member(request, "grant_type") == "refresh_token"
-}
-
-fn is_exchange(request: &Request<Bytes>) -> bool {
-    request.uri().path() == "/api/v0/siwbb/token" && member(request, "grant_type") == "authorization_code"
-}
-
-fn is_revoke(request: &Request<Bytes>) -> bool {
-    request.method() == Method::POST && request.uri().path() == "/api/v0/siwbb/token/revoke"
-}
-
-fn member(request: &Request<Bytes>, name: &str) -> String {
-    let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
-    body[name].as_str().unwrap_or_default().to_owned()
-}
-
-fn sent(request: &Request<Bytes>) -> String {
-    match request {
-        request if is_refresh(request) => format!("refresh {}", member(request, "refresh_token")),
-        request if is_revoke(request) => format!("revoke {}", member(request, "token")),
-        request if is_exchange(request) => "exchange".to_owned(),
-        request => request.uri().to_string(),
-    }
 }
 
 /// Lets every task run until it waits for something that is not another task.

@@ -3,7 +3,7 @@
 mod table;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use self::table::{Created, Table};
@@ -11,6 +11,7 @@ use super::store::{SessionKey, SessionRecord, SessionStore, StoreError};
 use super::throttle::Throttle;
 use crate::clock::{Clock, SystemClock, unix_seconds};
 use crate::http_client::BoxFuture;
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Keeps sessions in this process: no other one sees them, and all of them end with it. For one node, for tests and while
 /// developing; several nodes share a database instead.

@@ -1,0 +1,7 @@
+//! The locks and counters that requests share. The tests in `tests/interleavings/` build this crate with those of shuttle,
+//! which runs threads in every order it can think of.
+
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::{Mutex, MutexGuard, PoisonError, atomic};
+#[cfg(not(shuttle))]
+pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError, atomic};
