@@ -216,7 +216,7 @@ pub(crate) fn finish<R>(
     }
     for (name, value) in parts.headers {
         if let Some(name) = name {
-            headers.insert(name, value);
+            let _ = headers.try_insert(name, value);
         }
     }
     respond::keep_private(headers);

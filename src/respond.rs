@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, EXPIRES, Entry, HeaderName, LOCATION, REFERRER_POLICY, RETRY_AFTER, VARY,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, Entry, HeaderName, LAST_MODIFIED, LOCATION, REFERRER_POLICY,
+    RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
@@ -93,19 +93,22 @@ pub(crate) fn keep_private(headers: &mut HeaderMap) {
         headers.remove(name);
     }
     headers.remove(EXPIRES);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    for (name, value) in [(CACHE_CONTROL, "no-store"), (REFERRER_POLICY, "no-referrer")] {
+        // Where there is no room for it, there is none for a cookie.
+        let _ = headers.try_insert(name, HeaderValue::from_static(value));
+    }
 }
 
 /// A response to somebody who is signed in may be meant for them alone.
 pub(crate) fn keep_out_of_shared_caches(headers: &mut HeaderMap) {
-    // Where there can be no more names, an entry is an error. The application then answers for its caches alone.
-    if let Ok(Entry::Vacant(cache_control)) = headers.try_entry(CACHE_CONTROL) {
+    // An entry makes room before it looks, which fails where there can be no more names.
+    let Ok(cache_control) = headers.try_entry(CACHE_CONTROL) else { return keep_full_out_of_caches(headers) };
+    if let Entry::Vacant(cache_control) = cache_control {
         let _ = cache_control.try_insert(HeaderValue::from_static("private"));
     }
     let cookie = HeaderValue::from_static("cookie");
     match headers.try_entry(VARY) {
-        Err(_) => {}
+        Err(_) => keep_full_out_of_caches(headers),
         Ok(Entry::Vacant(vary)) => {
             let _ = vary.try_insert(cookie);
         }
@@ -115,6 +118,14 @@ pub(crate) fn keep_out_of_shared_caches(headers: &mut HeaderMap) {
                 vary.append(cookie);
             }
         }
+    }
+}
+
+/// The same where there can be no more names: one that only caches read makes room. Where there is none of these, the
+/// application answers for its caches alone.
+fn keep_full_out_of_caches(headers: &mut HeaderMap) {
+    if [CACHE_CONTROL, VARY, EXPIRES, LAST_MODIFIED, ETAG].into_iter().any(|name| headers.remove(name).is_some()) {
+        let _ = headers.try_insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
 
@@ -138,8 +149,7 @@ pub(crate) fn make_private(headers: &mut HeaderMap) -> bool {
     if headers.contains_key(EXPIRES) || says(headers, ["public", "s-maxage"]) {
         return false;
     }
-    headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
-    true
+    headers.try_append(CACHE_CONTROL, HeaderValue::from_static("private")).is_ok()
 }
 
 /// What proxies and content delivery networks read instead of `Cache-Control`: RFC 9213's field, those that vendors
@@ -223,8 +233,15 @@ fn problem(page: &Page<'_>) -> Response<Bytes> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::flow::append_cookies;
+
+    /// Fills a map with as many headers as there can be.
+    pub(crate) fn fill(headers: &mut HeaderMap) {
+        let name = |number: usize| HeaderName::try_from(format!("x-{number}")).unwrap();
+        while headers.try_insert(name(headers.len()), HeaderValue::from_static("")).is_ok() {}
+    }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
@@ -301,6 +318,34 @@ mod tests {
         let mut vague = headers(&[("cache-control", "no-cache")]);
         make_private(&mut vague);
         assert_eq!(vague.get_all(CACHE_CONTROL).iter().collect::<Vec<_>>(), ["no-cache", "private"]);
+    }
+
+    #[test]
+    fn a_response_with_as_many_headers_as_there_can_be_is_no_panic_and_stays_out_of_caches() {
+        let cases: &[(&[(&str, &str)], Option<&str>)] = &[
+            (&[("cache-control", "public"), ("vary", "accept")], Some("no-store")),
+            (&[("cache-control", "no-store")], Some("no-store")),
+            (&[("vary", "accept")], Some("no-store")),
+            (&[("etag", "\"1\"")], Some("no-store")),
+            (&[], None),
+        ];
+        for (pairs, expected) in cases {
+            let mut headers = headers(pairs);
+            fill(&mut headers);
+            let full = headers.keys_len();
+            keep_out_of_shared_caches(&mut headers);
+            let told: Vec<_> = headers.get_all(CACHE_CONTROL).iter().collect();
+            assert_eq!(told, expected.as_slice(), "{pairs:?}");
+            assert_eq!(make_private(&mut headers), expected.is_some(), "{pairs:?}");
+            append_cookies(&mut headers, [HeaderValue::from_static("signin-1=")]);
+            keep_private(&mut headers);
+            assert_eq!(headers.keys_len(), full, "{pairs:?}");
+        }
+        let mut room_for_one = HeaderMap::new();
+        fill(&mut room_for_one);
+        room_for_one.remove("x-100");
+        keep_out_of_shared_caches(&mut room_for_one);
+        assert_eq!(room_for_one[CACHE_CONTROL], "no-store");
     }
 
     #[test]

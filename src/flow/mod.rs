@@ -253,7 +253,8 @@ fn log(error: &Error, requester: &Requester) {
 
 pub(crate) fn append_cookies(headers: &mut HeaderMap, cookies: impl IntoIterator<Item = HeaderValue>) {
     for cookie in cookies {
-        headers.append(SET_COOKIE, cookie);
+        // A response of the application may have no room.
+        let _ = headers.try_append(SET_COOKIE, cookie);
     }
 }
 
