@@ -14,6 +14,8 @@
 
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
 
+#[path = "situations/memory.rs"]
+mod memory;
 #[path = "situations/visit.rs"]
 mod visit;
 
@@ -34,6 +36,7 @@ use tower_signin::{
     SignInService, StoreError,
 };
 
+use memory::resident;
 use visit::{Canned, callback, kept_cookies};
 
 const SESSIONS: [usize; 3] = [1, 100_000, 1_000_000];
@@ -79,7 +82,7 @@ async fn sessions(bitbadges: &DevProvider) {
         "sessions", "KiB", "bytes each", "ns of 8", "ratio", "ns", "ratio"
     );
     for (at, store) in stores.iter().enumerate() {
-        let (count, bytes) = (store.count, store.resident);
+        let (count, bytes) = (store.count, store.grown);
         let (few, few_ratio) = (fastest(&of_few[at]), median_ratio(&of_few[at], &of_few[0]));
         let (all, all_ratio) = (fastest(&of_all[at]), median_ratio(&of_all[at], &of_all[0]));
         println!(
@@ -103,7 +106,8 @@ fn median_ratio(turns: &[f64], others: &[f64]) -> f64 {
 /// A store with so many sessions in it, and the cookies of some.
 struct Filled {
     count: usize,
-    resident: usize,
+    /// By so many bytes the resident memory grew.
+    grown: usize,
     cookies: Vec<String>,
     service: SignInService<Handler>,
 }
@@ -145,9 +149,9 @@ impl Filled {
             let record = SessionRecord::new(record.bytes().to_vec(), 0, record.expires_at());
             assert!(store.create(key, record).await.unwrap());
         }
-        let resident = resident() - before;
+        let grown = resident() - before;
         slot.fill(store);
-        let mut filled = Self { count, resident, cookies, service };
+        let mut filled = Self { count, grown, cookies, service };
         filled.prove();
         filled
     }
@@ -292,13 +296,6 @@ where
         Poll::Ready(Ok(response)) => response,
         Poll::Pending => panic!("the service did not answer at once"),
     }
-}
-
-/// Bytes of this process that are in memory.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
 /// Marsaglia's xorshift: the same numbers in each run.

@@ -128,7 +128,8 @@ pub async fn prove(peer: &mut Peer, is_bare: bool) {
             Kind::SignedIn => response.status() == StatusCode::OK && names_them,
             Kind::Nobody => response.status() == StatusCode::OK && (!names_them || is_bare),
             Kind::Login => {
-                let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok()).unwrap_or_default();
+                let target =
+                    response.headers().get(LOCATION).and_then(|target| target.to_str().ok()).unwrap_or_default();
                 response.status().is_redirection() && target.contains("/authorize?")
             }
         };

@@ -3,9 +3,14 @@
 
 #![allow(clippy::print_stdout, reason = "that is what it is for")]
 
-use std::{env, fs};
+#[path = "../../../situations/memory.rs"]
+mod memory;
+
+use std::env;
 
 use tokio::runtime::Builder;
+
+use self::memory::resident;
 
 fn main() {
     let row = env::args().nth(1).expect("a row is named");
@@ -21,12 +26,4 @@ fn main() {
         }
         println!("{}", resident().saturating_sub(before) / sign_ins);
     });
-}
-
-/// Bytes of this process that are in memory.
-fn resident() -> usize {
-    let status = fs::read_to_string("/proc/self/status").expect("this is Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it is told");
-    let kilobytes: usize = line.trim().trim_end_matches(" kB").parse().expect("it is a number");
-    kilobytes * 1024
 }
