@@ -2,7 +2,6 @@
 
 mod hide;
 
-use cookie::{Cookie, SameSite};
 use http::header::{COOKIE, Entry, ValueIter};
 use http::{HeaderMap, HeaderValue};
 use memchr::memmem::Finder;
@@ -21,7 +20,7 @@ pub(crate) struct Cookies {
     rounds: String,
     tokens: String,
     /// What all of them have, as it stands behind the value.
-    attributes: String,
+    attributes: &'static str,
     /// Finds the name that all of theirs begin with.
     ours: Finder<'static>,
 }
@@ -98,19 +97,17 @@ impl SessionCookies<'_> {
 impl Cookies {
     /// Names with `prefix`, for an https origin (`port` is `None`) or for http on loopback.
     pub(crate) fn new(prefix: &str, loopback_port: Option<u16>) -> Self {
-        let session = match loopback_port {
-            None => format!("__Host-{prefix}"),
-            Some(port) => format!("{prefix}-{port}"),
+        let (session, attributes) = match loopback_port {
+            None => (format!("__Host-{prefix}"), "; HttpOnly; SameSite=Lax; Secure; Path=/"),
+            Some(port) => (format!("{prefix}-{port}"), "; HttpOnly; SameSite=Lax; Path=/"),
         };
-        let bare = Cookie::build(("", ""));
-        let bare = bare.path("/").secure(loopback_port.is_none()).http_only(true).same_site(SameSite::Lax);
         Self {
             ours: Finder::new(&session).into_owned(),
             flow_prefix: format!("{session}{FLOW}"),
             rounds: format!("{session}{ROUNDS}"),
             tokens: format!("{session}{TOKENS}"),
             session,
-            attributes: bare.to_string().trim_start_matches('=').to_owned(),
+            attributes,
         }
     }
 
@@ -218,7 +215,7 @@ impl Cookies {
     /// A `Set-Cookie` header that keeps `value` for `max_age` seconds.
     pub(crate) fn set(&self, name: &str, value: &str, max_age: u64) -> Option<HeaderValue> {
         let max_age = max_age.to_string();
-        let parts = [name, "=", value, &self.attributes, "; Max-Age=", &max_age];
+        let parts = [name, "=", value, self.attributes, "; Max-Age=", &max_age];
         let mut header = HeaderValue::try_from(parts.concat()).ok()?;
         header.set_sensitive(true);
         Some(header)

@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use cookie::time::OffsetDateTime;
-use cookie::time::format_description::well_known::Rfc2822;
 use http::header::{AGE, DATE};
 use http::{HeaderMap, Request, Response};
+use httpdate::parse_http_date;
 
 use super::Finding;
 use crate::config::Inner;
@@ -134,8 +133,7 @@ impl Skew {
         if headers.contains_key(AGE) {
             return None;
         }
-        let date = OffsetDateTime::parse(headers.get(DATE)?.to_str().ok()?, &Rfc2822).ok()?;
-        let date = date.unix_timestamp().checked_mul(1_000)?;
+        let date = milliseconds(parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?)?;
         let low = milliseconds(sent)?.checked_sub(date)?.checked_sub(999)?;
         let high = milliseconds(received)?.checked_sub(date)?;
         Some(Self { low, high: high.max(low) })
