@@ -193,9 +193,9 @@ pub(crate) fn prove(name: &str) {
         let mut response = Response::new(());
         let headers = response.headers_mut();
         headers.insert("x-subject", extensions.get::<Identity>().map_or("", Identity::subject).parse().unwrap());
-        headers.insert("x-tokens", HeaderValue::from(u8::from(extensions.get::<Tokens>().is_some())));
+        headers.insert("x-tokens", HeaderValue::from(u16::from(extensions.get::<Tokens>().is_some())));
         let is_ours = request.headers().get(COOKIE).is_some_and(HeaderValue::is_sensitive);
-        headers.insert("x-ours", HeaderValue::from(u8::from(is_ours)));
+        headers.insert("x-ours", HeaderValue::from(u16::from(is_ours)));
         ready(Ok::<_, Infallible>(response))
     });
     let (layer, request) = (situation.sign_in.layer(), situation.request());

@@ -1,6 +1,6 @@
 //! What the tests share: a browser without a screen, and an app behind the layer.
 
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(dead_code, missing_docs, unreachable_pub, unused_imports, reason = "each test binary uses its own part")]
 
 mod jar;
 
