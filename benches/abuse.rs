@@ -1,21 +1,21 @@
 //! One site under load and abuse at once, which must hold all the while.
 //!
-//! `cargo bench --bench abuse` takes 20 seconds, `… -- --seconds 10` and `… -- --minutes 5` as long as they say, and `--store`
-//! has the sessions in a `MemoryStore`. It needs Linux, where /proc tells the memory of a process.
+//! `cargo bench --bench abuse` takes 20 seconds, `… -- --seconds 10` and `… -- --minutes 5` as long as they say, and
+//! `--store` has the sessions in a `MemoryStore`. It needs Linux, where /proc tells the memory of a process.
 //!
 //! The site is an axum app on hyper in a process of its own, which speaks HTTP/1 and HTTP/2 on 127.0.0.1; the provider and
 //! everybody else are in this one. People who are signed in ask for pages. At the same time come floods of login, callbacks
-//! that are forged, stale, used or of another browser, cookies of every wrong kind up to a megabyte, logouts of other sites, and clients that
-//! drip, stall, reset or leave; the provider is slow for some and fails for others, and every five seconds more sign in at once
-//! than the 64 that the layer lets. Some people sign in all the way, and out again.
+//! that are forged, stale, used or of another browser, cookies of every wrong kind up to a megabyte, logouts of other sites,
+//! and clients that drip, stall, reset or leave; the provider is slow for some and fails for others, and every five seconds
+//! more sign in at once than the 64 that the layer lets. Some people sign in all the way, and out again.
 //!
-//! It fails where anything forged was accepted, a signed-in request was answered as anybody else or nobody, an honest sign-in
-//! did not succeed (who is told to come again does so), an answer was another than the one that is due, which no 5xx is for bad
-//! input, the server panicked or ended, or held more at the end than it may: 4 MiB more than after the first tenth of the time,
-//! and 2 KiB for each sign-in since, which is remembered for ten minutes and in the store; and two descriptors for each of the
-//! 64 exchanges that run at once, since connections to the provider are kept. It never fails for being slow. Readings are of the server at rest, between
-//! parts of the load. Latencies are those that the signed-in people see, in turns while they are alone (`idle`) and under abuse; both
-//! sides share the cores.
+//! It fails where anything forged was accepted, a signed-in request was answered as anybody else or nobody, an honest
+//! sign-in did not succeed (who is told to come again does so), an answer was another than the one that is due, which no 5xx
+//! is for bad input, the server panicked or ended, or held more at the end than it may: 4 MiB more than after the first
+//! tenth of the time, and 1 KiB for each sign-in since, which is remembered for ten minutes and in the store; and two
+//! descriptors for each of the 64 exchanges that run at once, since connections to the provider are kept. It never fails for
+//! being slow. Readings are of the server at rest, between parts of the load. Latencies are those that the signed-in people
+//! see, in turns while they are alone (`idle`) and under abuse; both sides share the cores.
 
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
 
@@ -54,7 +54,7 @@ use world::World;
 
 /// What may be held beyond the reading that is called warm, and for each sign-in since.
 const MOST_GROWTH: u64 = 4 << 20;
-const FOR_EACH_SIGN_IN: u64 = 2 << 10;
+const FOR_EACH_SIGN_IN: u64 = 1 << 10;
 /// Connections to the provider that are kept (hyper's client may open one while it waits for another), and what a runtime
 /// opens late.
 const MOST_DESCRIPTORS: usize = 2 * 64 + 8;

@@ -26,7 +26,6 @@ pub(crate) async fn forged(world: Arc<World>, http: Http, number: usize) {
     let sealed = |sign_in: &SignIn| world.dev().signed_in_cookie(sign_in, &account(9)).unwrap();
     let other_key = sealed(&world.other_site());
     let too_old = sealed(&long_ago);
-    let whole = sealed(&world.same_site().build().unwrap());
     let (_, (_, flow)) = started(&long_ago).await;
     let of = |value: &str| format!("{name}={value}");
     for turn in number.. {
@@ -39,7 +38,6 @@ pub(crate) async fn forged(world: Arc<World>, http: Http, number: usize) {
             1 => ("cut", of(&good[..turn / 19 % good.len()]), true),
             2 => ("of another key", other_key.clone(), true),
             3 => ("too old", too_old.clone(), true),
-            4 if world.is_stored && turn % 2 == 0 => ("that holds all, where there is a store", whole.clone(), true),
             4 => ("of another purpose", of(&flow), true),
             5 => ("twice", format!("{}; {}", of(&good), of(&other_key[name.len() + 1..])), true),
             6 => ("longer", of(&format!("{good}AAAA")), true),

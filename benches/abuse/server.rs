@@ -29,7 +29,7 @@ const API: &str = "ABUSE_API";
 const STORE: &str = "ABUSE_STORE";
 
 /// A head that takes longer ends the connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(8);
 
 pub(crate) struct Server {
     child: Child,

@@ -16,7 +16,7 @@ use crate::world::{World, account, path_of};
 
 /// A client that holds on this long is held by the server, not the other way round.
 const PATIENCE: Duration = Duration::from_secs(20);
-const NOTHING: Duration = Duration::from_secs(6);
+const NOTHING: Duration = Duration::from_secs(10);
 const BETWEEN_LEAVERS: Duration = Duration::from_secs(1);
 
 pub(crate) async fn clients(world: Arc<World>, number: usize) {
