@@ -93,7 +93,8 @@ const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
 
 impl Registry {
     pub(crate) fn new(clock: Arc<dyn Clock>, store: Option<Arc<Store>>) -> Self {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        // None of `crate::sync`: under shuttle it would have to be new for each order of turns.
+        static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             clock,

@@ -29,7 +29,7 @@ pub(crate) struct App {
     refusing: Arc<AtomicUsize>,
 }
 
-/// A response, and when it was begun, left the handler if it came there, and was there.
+/// A response, and when its request was begun, was with the handler if it came there, and was answered.
 pub(crate) struct Told {
     pub(crate) response: Response<Bytes>,
     pub(crate) begun: usize,
@@ -38,7 +38,10 @@ pub(crate) struct Told {
 }
 
 #[derive(Clone, Copy)]
-struct Handled(usize);
+struct Handled {
+    from: usize,
+    to: usize,
+}
 
 impl App {
     pub(crate) fn new(configure: impl FnOnce(Builder) -> Builder) -> Self {
@@ -68,14 +71,18 @@ impl App {
             let signed_in = request.extensions().get::<SignedIn>().cloned();
             let (turns, refusing) = (Arc::clone(&handler_turns), Arc::clone(&refusing));
             async move {
-                yield_now().await;
+                let from = next(&turns);
+                // Longer than the provider, so that a whole sign-in has room in between.
+                for _ in 0..3 {
+                    yield_now().await;
+                }
                 if let Some(signed_in) = signed_in
                     && refusing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
                 {
                     signed_in.refuse("not-today");
                 }
                 let mut response = Response::new(Full::from(who));
-                response.extensions_mut().insert(Handled(next(&turns)));
+                response.extensions_mut().insert(Handled { from, to: next(&turns) });
                 Ok::<_, Infallible>(response)
             }
         });
@@ -140,7 +147,12 @@ impl Told {
     /// Whether the handler answered only once `other` was there. What the layer then adds can know of it. Where the two
     /// overlap either may be the first, as it may on the way to the browser.
     pub(crate) fn was_handled_after(&self, other: &Self) -> bool {
-        self.handled.is_some_and(|handled| handled.0 > other.ended)
+        self.handled.is_some_and(|handled| handled.to > other.ended)
+    }
+
+    /// Whether the handler had it before `other` was begun, and answered only once that was there.
+    pub(crate) fn was_handled_around(&self, other: &Self) -> bool {
+        self.handled.is_some_and(|handled| handled.from < other.begun) && self.was_handled_after(other)
     }
 }
 

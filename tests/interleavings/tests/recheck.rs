@@ -15,6 +15,7 @@ mod tests {
         a_session_is_checked_once,
         a_session_that_the_provider_ends_is_over_once,
         no_check_undoes_a_sign_out,
+        no_check_that_ends_after_the_sign_out_lets_anybody_in,
     }
 }
 
@@ -71,5 +72,17 @@ async fn no_check_undoes_a_sign_out() {
         assert_brings_nothing_back(visit, &out);
     }
     settle().await;
+    assert!(checks(&app) <= 1);
+}
+
+async fn no_check_that_ends_after_the_sign_out_lets_anybody_in() {
+    let (app, browser) = due().await;
+    let gate = app.site.upstream.hold(is_check);
+    let visit = app.visit(&browser);
+    told(app.sign_out(&browser)).await;
+    gate.add_permits(1);
+    let visit = told(visit).await;
+    assert_eq!(visit.text(), "nobody");
+    assert!(!visit.brings(SESSION));
     assert!(checks(&app) <= 1);
 }

@@ -54,12 +54,15 @@ async fn no_double_of_a_callback_signs_in_after_the_sign_out() {
     let app = App::new(|builder| builder);
     let (mut browser, started) = started(&app).await;
     let callback = started.callback(CODE);
-    let double = app.come_back(&browser, &callback);
-    let first = told(app.come_back(&browser, &callback)).await;
-    browser.keep(&first.response);
-    let out = told(app.sign_out(&browser)).await;
-    let double = told(double).await;
-    assert!(!double.brings(SESSION) || double.begun < out.ended);
+    let at_start = browser.clone();
+    let (first, double) = (app.come_back(&at_start, &callback), app.come_back(&at_start, &callback));
+    browser.keep(&told(first).await.response);
+    let out = app.sign_out(&browser);
+    let late = app.come_back(&at_start, &callback);
+    let out = told(out).await;
+    for told in [told(double).await, told(late).await, told(app.come_back(&at_start, &callback)).await] {
+        assert!(!told.brings(SESSION) || told.begun < out.ended);
+    }
     assert_eq!(app.sent(), ["exchange"]);
 }
 
