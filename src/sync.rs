@@ -1,5 +1,5 @@
 //! The locks and counters that requests share. The tests in `tests/interleavings/` build this crate with those of shuttle,
-//! which runs threads in every order it can think of.
+//! which decides at each use who goes on.
 
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::{Mutex, MutexGuard, PoisonError, atomic};
