@@ -60,7 +60,8 @@ async fn nothing_brings_a_deleted_session_back() {
     let updating = thread::spawn(move || block_on(updating.update(key(1), next)).unwrap());
     store.delete(key(1)).await.unwrap();
     let between = store.load(key(1)).await.unwrap();
-    (touching.join().unwrap(), updating.join().unwrap());
+    touching.join().unwrap();
+    updating.join().unwrap();
     assert!(between.is_none() && store.load(key(1)).await.unwrap().is_none());
     assert!(!store.touch(key(1), at(300)).await.unwrap());
 }
