@@ -270,7 +270,7 @@ pub const SECTIONS: &[Section] = &[
             ),
             ("an empty file", "start", "keys: in the file FILE, key 1 is 0 bytes long, not 32", "starts"),
             ("half a key", "start", "keys: in the file FILE, key 1 is 15 bytes long, not 32", "starts"),
-            ("not text", "start", "keys: the file FILE can't be read: stream did not contain valid UTF-8", "starts"),
+            ("not text", "start", "keys: the file FILE is not text", "starts"),
             ("the file goes after the start", "sign-in", "signed in", "alice"),
         ],
     },
