@@ -55,6 +55,7 @@ async fn a_public_set_up() {
     assert!(line.ends_with(" byte for byte: https://app.example.com/auth/callback"), "{line}");
     says(&report, "cookies", "ok", "__Host-signin: browsers keep it only from https://app.example.com itself");
     says(&report, "keys", "ok", "2 keys: the first one seals, every one opens");
+    says(&report, "connection", "failed", "https://api.bitbadges.io: ");
 }
 
 #[tokio::test]
@@ -70,6 +71,7 @@ async fn wrong_credentials() {
         "failed",
         "BitBadges refuses it (status 401); remedy: copy it again from bitbadges.io/developer",
     );
+    says(&report, "connection", "ok", &format!("1 request to {url}, answered"));
     says(&report, "api", "ok", "BitBadges answers");
     says(&report, "client_secret", "skipped", "needs an API key that is accepted");
     assert_eq!(dev.requests().len(), 1, "nothing is paid for what can't be told");

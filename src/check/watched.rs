@@ -210,6 +210,12 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_before_1970_is_told_too() {
+        let (before, after) = (UNIX_EPOCH - Duration::from_millis(1_500), UNIX_EPOCH + Duration::from_millis(1_500));
+        assert_eq!((milliseconds(before), milliseconds(after)), (Some(-1_500), Some(1_500)));
+    }
+
+    #[test]
     fn no_time_is_read_from_caches_and_nonsense() {
         let good = "Sun, 06 Nov 1994 08:49:37 GMT";
         let none: &[(_, &str)] = &[];

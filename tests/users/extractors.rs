@@ -102,8 +102,9 @@ async fn layers_in_between_keep_their_headers_and_no_stale_ones_are_left() {
 #[tokio::test]
 async fn a_forwarded_callback_has_them_all() {
     let site = Site::with(tower_signin::Builder::forward_callback);
-    let callback = get(async |done: SignedIn, who: Identity, tokens: Tokens| {
+    let callback = get(async |done: SignedIn, perhaps: Option<SignedIn>, who: Identity, tokens: Tokens| {
         assert_eq!((done.identity().subject(), who.subject()), (BOB, BOB));
+        assert_eq!(perhaps.unwrap().return_to(), done.return_to());
         assert_eq!(tokens.access_token(), done.tokens().unwrap().access_token());
         Redirect::to(done.return_to())
     });

@@ -42,6 +42,24 @@ async fn u15_the_callback_and_its_attempt_write_the_request_id_into_the_log() {
 }
 
 #[tokio::test]
+async fn u15_what_the_provider_said_at_the_callback_is_in_the_log_where_its_meaning_is_known() {
+    start_log();
+    let site = Site::new();
+    for (said, reason) in [
+        ("invalid_scope", "invalid_scope"),
+        ("server_error", "server_error"),
+        ("made_up", "an error this crate does not know"),
+    ] {
+        let mut browser = Browser::new();
+        let started = site.start(&mut browser, "/").await;
+        let callback = format!("/api/callback?error={said}&state={}", started.state);
+        let id = request_id(&site.get(&mut browser, &callback).await);
+        let line = Log::line(&format!("request_id={id}"));
+        assert!(line.contains("authorization_failed") && line.contains(&format!("reason=\"{reason}\"")), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn u15_in_forward_mode_the_last_word_is_in_the_log() {
     start_log();
     let site = Site::with(tower_signin::Builder::forward_callback);

@@ -49,6 +49,7 @@ mod pages;
 mod predicates;
 mod proxies;
 mod rounds;
+mod shown;
 #[path = "../support/site.rs"]
 mod site;
 #[path = "../support/mod.rs"]

@@ -5,7 +5,7 @@ use tower_signin::Page;
 
 use crate::site::{CODE, Site};
 use crate::support::{Browser, code, navigation, text};
-use crate::{routes, visit};
+use crate::{fetch, routes, visit};
 
 /// The name of each way to a page, the request, and the code on it.
 async fn every_page(site: &Site) -> Vec<(&'static str, http::Response<bytes::Bytes>, &'static str)> {
@@ -51,6 +51,18 @@ async fn u15_every_page_says_what_happened_what_to_do_and_its_code() {
             assert_eq!(page.headers()[header], value, "{name}");
         }
     }
+}
+
+#[tokio::test]
+async fn who_is_signed_in_already_hears_so_at_a_strange_callback() {
+    let site = Site::new();
+    let mut bob = site.signed_in().await;
+    let strange = Site::new().start(&mut Browser::new(), "/").await.callback(CODE);
+    let page = site.get(&mut bob, &strange).await;
+    assert!(text(&page).contains("You can go on as you are."), "{}", text(&page));
+    let problem = site.visit(&mut bob, fetch("GET", &strange)).await;
+    let problem: serde_json::Value = serde_json::from_str(text(&problem)).unwrap();
+    assert_eq!(problem["login_url"], "https://example.com/api/login");
 }
 
 #[tokio::test]

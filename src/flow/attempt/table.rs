@@ -126,7 +126,7 @@ mod tests {
         insert(&mut table, 1, 101, running());
         table.forget_old(100 + REMEMBERED - 1);
         assert_eq!(table.entries.len(), 2);
-        table.forget_old(101 + REMEMBERED);
+        table.forget_old(100 + REMEMBERED);
         assert!(!table.entries.contains_key(&state(0)));
         assert!(table.entries.contains_key(&state(1)), "it runs");
     }
@@ -140,6 +140,14 @@ mod tests {
         assert!(matches!(table.entries[&state(0)].progress, Progress::Ended(_)));
         table.forget_old(100 + OUTCOME_KEPT);
         assert!(matches!(table.entries[&state(0)].progress, Progress::Spent));
+    }
+
+    #[test]
+    fn fewer_outcomes_are_kept_than_states() {
+        let mut table = Table::default();
+        table.ended.extend((0..MOST_ENTRIES as u64).map(|number| (state(number), 100)));
+        table.forget_old(100);
+        assert_eq!(table.ended.len(), MOST_ENTRIES - 1);
     }
 
     #[test]
