@@ -18,7 +18,7 @@ use support::{Browser, location, navigation};
 use tokio::sync::Semaphore;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceExt as _, service_fn};
-use tower_signin::{Builder, ErrorKind, Identity, Keys, SignIn, SignInService, SignedIn};
+use tower_signin::{Builder, ErrorKind, Identity, Keys, MemoryStore, SignIn, SignInService, SignedIn};
 
 /// What the handler at the callback path saw of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,4 +221,25 @@ async fn a_request_dropped_at_any_await_leaves_a_sign_in_that_the_next_try_finis
         assert_eq!(app.upstream.requests().len(), 1, "{polls} polls");
         assert_eq!(reached, usize::from(polls > 1), "one poll waits for the attempt, the next for the handler");
     }
+}
+
+#[tokio::test]
+async fn who_went_away_keeps_no_refused_sign_in_open() {
+    let app = App::new(303, |who| who.refuse("no"), |builder| builder.session_store(MemoryStore::new()));
+    app.gate.forget_permits(99);
+    let mut browser = Browser::new();
+    let started = app.start(&mut browser).await;
+    let mut dropped = Box::pin(app.call(&browser, &started.callback(CODE)));
+    while app.seen().is_empty() {
+        assert!(dropped.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        tokio::task::yield_now().await;
+    }
+    drop(dropped);
+    app.gate.add_permits(2);
+    let kinds = [ErrorKind::RefusedByApp, ErrorKind::StateSpent];
+    for kind in kinds {
+        let response = app.call(&browser, &started.callback(CODE)).await;
+        assert_eq!(response.extensions().get(), Some(&kind));
+    }
+    assert_eq!(app.seen().len(), 2, "the last one is not handed on");
 }

@@ -1,12 +1,12 @@
 //! The start of a sign-in: who may start one, and what a flood or another site can do.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::Method;
 use http::header::LOCATION;
 use tower_signin::ErrorKind::{LoginCrossSite, LoginNotNavigation};
 
-use crate::site::{CALLBACK, CODE, Site, Started, deleted, set_cookies, siwbb};
+use crate::site::{CALLBACK, CODE, NOW, Site, Started, deleted, set_cookies, siwbb};
 use crate::support::{Browser, location, navigation, text};
 
 #[tokio::test]
@@ -63,6 +63,10 @@ async fn another_site_pushes_out_none_of_our_own_flows() {
         assert!(!response.headers().contains_key(LOCATION), "{from}");
         let button = "href=\"/api/login?return_to=%2Ftheirs%3Fa%3D1%26b%3D2\">Continue<";
         assert!(text(&response).contains(button), "{from}: {}", text(&response));
+        let program = http::Request::get(site.login("/theirs")).header("sec-fetch-site", from);
+        let problem = site.visit(&mut browser, program).await;
+        let login = "\"login_url\":\"https://example.com/api/login?return_to=%2Ftheirs\"";
+        assert!(text(&problem).contains(login), "{from}: {}", text(&problem));
         assert_eq!(browser.jar, before, "{from}");
 
         let continued = site.start(&mut browser, "/theirs").await;
@@ -72,6 +76,34 @@ async fn another_site_pushes_out_none_of_our_own_flows() {
         );
         assert_eq!(location(&site.get(&mut browser, &continued.callback(CODE)).await), "/theirs", "{from}");
     }
+}
+
+#[tokio::test]
+async fn flows_that_are_over_or_not_begun_yet_take_no_place() {
+    for (name, at) in [("over", NOW + 3 + 600), ("ahead", NOW - 61)] {
+        let site = Site::new();
+        let mut browser = Browser::new();
+        start_four(&site, &mut browser, "same-origin").await;
+        site.clock.set(UNIX_EPOCH + Duration::from_secs(at));
+        let request = navigation(Method::GET, &site.login("/"), "cross-site");
+        assert_eq!(site.visit(&mut browser, request).await.status(), 303, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn however_many_flows_come_four_are_left() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    let mut started = Vec::new();
+    for _ in 0..6 {
+        let mut other = Browser::new();
+        started.push(site.start(&mut other, "/").await);
+        browser.jar.append(&mut other.jar);
+        site.clock.advance(Duration::from_secs(1));
+    }
+    site.start(&mut browser, "/").await;
+    assert_eq!(browser.jar.len(), 4, "{:?}", browser.jar.keys());
+    assert!(started[3..].iter().all(|started| browser.jar.contains_key(&started.flow_cookie())), "the newest");
 }
 
 #[tokio::test]

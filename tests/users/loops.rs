@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Method, Response};
 use tower_signin::{Admission, Keys, SignedIn};
 
-use crate::site::{CODE, Site, deleted, set_cookies};
+use crate::site::{BOB, CODE, Site, deleted, set_cookies};
 use crate::support::{Browser, location, navigation, text};
 use crate::told;
 
@@ -233,7 +233,9 @@ async fn u13_who_is_known_here_and_not_there_meets_an_end_too() {
         }
         let stopped = site.visit(&mut browser, from_the_guard()).await;
         assert_eq!(told(&stopped), (400, "sign_in_loop".to_owned()), "{age} seconds old");
-        assert!(text(&stopped).contains("This server recognises you"), "{}", text(&stopped));
+        for part in ["This server recognises you", BOB, "href=\"/\"", "href=\"/api/login?return_to=%2Fpage\""] {
+            assert!(text(&stopped).contains(part), "{part}: {}", text(&stopped));
+        }
         assert!(browser.jar.contains_key("__Host-signin"), "nobody is signed out by it");
         assert_eq!(location(&site.visit(&mut browser, from_the_guard()).await), "/page", "the count starts anew");
     }
@@ -243,11 +245,11 @@ async fn u13_who_is_known_here_and_not_there_meets_an_end_too() {
 /// redirects: there login starts over each time, and the provider may say yes by itself.
 #[tokio::test]
 async fn u13_a_browser_of_few_words_meets_an_end_too() {
-    for site_header in [None, Some("none")] {
+    for (site_header, accept) in [(None, "text/html"), (Some("none"), "text/html"), (None, "*/*")] {
         let site = Site::new();
         let mut browser = Browser::new();
         let visit = |path: &str| {
-            let request = http::Request::get(path).header("accept", "text/html");
+            let request = http::Request::get(path).header("accept", accept);
             site_header.iter().fold(request, |request, site| request.header("sec-fetch-site", *site))
         };
         for number in 1..=3 {
@@ -258,7 +260,11 @@ async fn u13_a_browser_of_few_words_meets_an_end_too() {
         }
         let stopped = site.visit(&mut browser, visit("/api/login?return_to=/page")).await;
         assert_eq!(told(&stopped), (400, "sign_in_loop".to_owned()), "{site_header:?}");
-        assert!(text(&stopped).contains("This server recognises you"), "{}", text(&stopped));
+        let words = match accept {
+            "text/html" => "This server recognises you",
+            _ => "\"login_url\":\"https://example.com/api/login?return_to=%2Fpage\"",
+        };
+        assert!(text(&stopped).contains(words), "{}", text(&stopped));
     }
 }
 
