@@ -103,10 +103,9 @@ impl<S: Sync> OptionalFromRequestParts<S> for SignedIn {
 
 /// `None` says that nobody is signed in, so it must not be said where that is unknown.
 fn or_unavailable<T: Clone + Send + Sync + 'static>(parts: &Parts) -> Result<Option<T>, SignInRejection> {
-    let found = parts.extensions.get::<T>().cloned();
     match nobody(parts) {
-        kind @ ErrorKind::SessionUnavailable if found.is_none() => Err(SignInRejection::new(kind, parts)),
-        _ => Ok(found),
+        kind @ ErrorKind::SessionUnavailable => Err(SignInRejection::new(kind, parts)),
+        _ => Ok(parts.extensions.get().cloned()),
     }
 }
 

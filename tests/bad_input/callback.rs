@@ -1,6 +1,6 @@
 //! The way back from the provider, with every part of it wrong in turn.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::Method;
 use tower_signin::ErrorKind;
@@ -9,7 +9,7 @@ use tower_signin::ErrorKind::{
     ProviderBusy, StateMismatch, StateSpent,
 };
 
-use crate::site::{BOB, CODE, Site, Started, set_cookies};
+use crate::site::{BOB, CODE, NOW, Site, Started, set_cookies};
 use crate::support::{Browser, location, navigation, text};
 
 #[tokio::test]
@@ -84,6 +84,18 @@ async fn the_right_issuer_and_unknown_parameters_do_no_harm() {
         let started = site.start(&mut browser, "/target").await;
         let response = site.get(&mut browser, &format!("{}{extra}", started.callback(CODE))).await;
         assert_eq!((response.status().as_u16(), location(&response).as_str()), (303, "/target"), "{extra}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_whose_clock_is_a_minute_behind_finishes_a_sign_in_and_no_other() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    let started = site.start(&mut browser, "/target").await;
+    for (seconds, status) in [(61, 400), (60, 303)] {
+        site.clock.set(UNIX_EPOCH + Duration::from_secs(NOW - seconds));
+        let response = site.get(&mut browser, &started.callback(CODE)).await;
+        assert_eq!(response.status(), status, "{seconds} seconds");
     }
 }
 

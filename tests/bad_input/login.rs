@@ -201,13 +201,15 @@ async fn start_four(site: &Site, browser: &mut Browser, from: &str) -> Vec<Start
 #[tokio::test]
 async fn a_flow_cookie_takes_at_most_700_bytes() {
     let issuer = format!("https://{}.example", "a".repeat(60));
-    let cases = [("signin", "https://bitbadges.io".to_owned()), (&"p".repeat(64), issuer)];
+    let ours = "https://bitbadges.io".to_owned();
+    // The room for the value of a name that is one shorter or longer is not always a whole number of base64's fours.
+    let cases = [("signin", ours.clone()), ("login", ours), (&"p".repeat(64), issuer)];
     for (prefix, issuer) in cases {
         let provider = siwbb().base_urls(&issuer, "https://api.example");
         let site = Site::of(provider, CALLBACK, |builder| builder.cookie_prefix(prefix));
         let signed_in = site.signed_in().await;
         let mut longest = 0;
-        for length in 1..700 {
+        for length in 100..400 {
             let mut browser = signed_in.clone();
             site.start(&mut browser, &format!("/{}", "t".repeat(length))).await;
             let (name, value) = browser.jar.iter().find(|(name, _)| name.contains("-flow-")).unwrap();

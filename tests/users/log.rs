@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::io;
 use std::sync::Once;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
 use http::Method;
 
-use crate::site::Site;
+use crate::site::{BOB, BOB_ANSWER, NOW, Site};
 use crate::support::{Browser, navigation, text};
 use crate::{fetch, routes, told, visit};
 
@@ -116,7 +117,7 @@ async fn u15_what_an_operator_must_see_is_no_debug_line() {
     let denied = navigation(Method::GET, "/owners", "none").header("x-request-id", "denied");
     visit(&site, &routes(&site), &mut bob, denied).await;
     let line = Log::line("request_id=denied");
-    assert!(line.contains("INFO") && line.contains(crate::site::BOB), "who tries what they may not: {line}");
+    assert!(line.contains("INFO") && line.contains(BOB), "who tries what they may not: {line}");
     let denied = navigation(Method::GET, "/owners", "none").header("x-request-id", "broken");
     visit(&site, &routes(&site), &mut bob, denied).await;
     assert!(
@@ -131,6 +132,28 @@ async fn u15_what_an_operator_must_see_is_no_debug_line() {
     }
     let line = Log::line("request_id=circles");
     assert!(line.contains("WARN") && line.contains("recognised at login and not at the page"), "{}", Log::text());
+}
+
+#[tokio::test]
+async fn u15_refreshed_tokens_that_fit_no_cookie_are_in_the_log() {
+    start_log();
+    let site = Site::with(|builder| builder.keep_tokens());
+    let answer = |token: &str, ends_at: u64| {
+        let tokens = format!(
+            r#""access_token":"{token}","access_token_expires_at":{},"refresh_token":"rt-{ends_at}","#,
+            ends_at * 1000
+        );
+        BOB_ANSWER.replacen(r#""access_token":"siwbb_at_7d2e9f4a1b6c3d8e5f0a2b9c4d7e1f6a","#, &tokens, 1)
+    };
+    site.upstream.answer(200, answer("at-1", NOW + 1000));
+    let mut bob = site.signed_in().await;
+    site.clock.advance(Duration::from_secs(999));
+    site.upstream.answer(200, answer(&"a".repeat(4000), NOW + 2000));
+    let response = site.get(&mut bob, "/").await;
+    assert_eq!((text(&response), site.upstream.requests().len()), (BOB, 1), "still signed in");
+    let line = Log::line("refreshed tokens could not be kept");
+    assert!(line.contains("ERROR") && line.contains("session_too_large"), "{line}");
+    assert!(line.contains("the tokens would take a cookie of "), "{line}");
 }
 
 #[tokio::test]

@@ -237,6 +237,7 @@ async fn u13_who_is_known_here_and_not_there_meets_an_end_too() {
             assert!(text(&stopped).contains(part), "{part}: {}", text(&stopped));
         }
         assert!(browser.jar.contains_key("__Host-signin"), "nobody is signed out by it");
+        assert_eq!(set_cookies(&stopped), [deleted(ROUNDS)], "there is nothing left to count");
         assert_eq!(location(&site.visit(&mut browser, from_the_guard()).await), "/page", "the count starts anew");
     }
 }
