@@ -2,12 +2,13 @@
 
 #![allow(missing_docs, reason = "tests")]
 
+#[path = "support/log.rs"]
+mod log;
 #[path = "support/site.rs"]
 mod site;
 mod support;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{COOKIE, ORIGIN};
 use http::{Method, Request, Response};
+use log::Log;
 use site::{BOB, ORIGIN as HERE, Site, deleted, set_cookies, siwbb};
 use support::{Browser, code, navigation, text};
 use tower_signin::dev::{Account, DevProvider};
@@ -285,43 +287,14 @@ async fn a_shorter_session_takes_what_is_left_of_a_longer_one() {
     }
 }
 
-#[test]
-fn the_log_says_how_large_a_session_would_have_been() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let response = tracing::subscriber::with_default(subscriber, || {
-        runtime.block_on(async {
-            let site = Site::with(|builder| attaching(builder, length(5000)));
-            site.complete(&mut Browser::new(), "/").await
-        })
-    });
+#[tokio::test]
+async fn the_log_says_how_large_a_session_would_have_been() {
+    Log::start();
+    let site = Site::with(|builder| attaching(builder, length(5000)));
+    let response = site.complete(&mut Browser::new(), "/").await;
     assert_eq!((response.status().as_u16(), code(&response).as_str()), (500, "session_too_large"));
-    let text = lines.text();
-    let line = text.lines().find(|line| line.contains("session_too_large") && line.contains("WARN")).expect(&text);
-    assert!(line.contains("bytes in 2 cookies, and session_cookie_limit is 4096"), "{line}");
-}
-
-/// What was logged on this thread.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    let line = Log::line("bytes in 2 cookies, and session_cookie_limit is 4096");
+    assert!(line.contains("session_too_large") && line.contains("WARN"), "{}", Log::text());
 }
 
 #[tokio::test]

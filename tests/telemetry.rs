@@ -2,17 +2,19 @@
 
 #![allow(missing_docs, clippy::print_stdout, reason = "tests; what is printed is there to be read")]
 
+#[path = "support/log.rs"]
+mod log;
 #[path = "support/site.rs"]
 mod site;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Response};
+use log::Log;
 use metrics::{
     Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
@@ -86,20 +88,6 @@ impl Recorder for Recorded {
     }
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// A token answer whose tokens end after this many seconds of 2026-09-06.
 fn pair(number: u32, ends_in: u64) -> String {
     let ends = (NOW + ends_in) * 1000;
@@ -112,9 +100,6 @@ fn pair(number: u32, ends_in: u64) -> String {
     )
 }
 
-/// What is first logged on a thread without a subscriber is taken for unwanted on the others too.
-static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
 async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
@@ -123,19 +108,9 @@ async fn settle() {
 
 #[tokio::test]
 async fn one_whole_life_is_seen_by_its_names_and_no_secret_is() {
-    let _turn = ONE_AT_A_TIME.lock().await;
     let recorded = Recorded::default();
     let _recorder = metrics::set_default_local_recorder(&recorded);
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::NEW)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _subscriber = tracing::subscriber::set_default(subscriber);
-
+    Log::start_with(tracing_subscriber::fmt::format::FmtSpan::NEW);
     let site = Site::with(|builder| {
         let builder = builder.keep_tokens().session_idle_timeout(Duration::from_secs(6000));
         builder.recheck_every(Duration::from_secs(3000))
@@ -167,7 +142,7 @@ async fn one_whole_life_is_seen_by_its_names_and_no_secret_is() {
     settle().await;
 
     let tables = recorded.0.lock().unwrap();
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = Log::text();
     let spans: BTreeSet<_> = text.lines().filter(|line| line.ends_with("new")).map(span_and_fields).collect();
     println!("{:#?}\n{:#?}\n{spans:#?}\n{text}", tables.units, tables.values);
     let expected = [
@@ -215,7 +190,6 @@ async fn one_whole_life_is_seen_by_its_names_and_no_secret_is() {
 
 #[tokio::test]
 async fn a_session_whose_time_is_up_is_counted_where_a_response_deletes_it() {
-    let _turn = ONE_AT_A_TIME.lock().await;
     let recorded = Recorded::default();
     let _recorder = metrics::set_default_local_recorder(&recorded);
     let ended = || {

@@ -1,6 +1,5 @@
 //! What others hardened after the fact, each before it is needed here.
 
-use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
@@ -17,8 +16,8 @@ use tower_signin::{
     BoxFuture, Builder, ErrorKind, HttpErrorKind, Identity, MemoryStore, SessionKey, SessionRecord, SessionStore,
     StoreError, StoreErrorKind, Tokens,
 };
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
+use crate::log::Log;
 use crate::rows::Row;
 use crate::rows::Verdict::{Held, HeldElsewhere};
 use crate::site::{Answer, BOB, BOB_ANSWER, CODE, NOW, Site, deleted, set_cookies};
@@ -97,39 +96,6 @@ pub(crate) const ROWS: &[Row] = &[
 const SESSION: &str = "__Host-signin";
 const TOKENS: &str = "__Host-signin-tokens";
 
-/// Takes what is logged on this thread until it is dropped.
-struct Log(Arc<Mutex<Vec<u8>>>, #[allow(dead_code, reason = "drops last")] tracing::subscriber::DefaultGuard);
-
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn start() -> Self {
-        let lines = Arc::default();
-        let writer = Arc::clone(&lines);
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
-            .with_ansi(false)
-            .with_writer(BoxMakeWriter::new(move || Lines(Arc::clone(&writer))))
-            .finish();
-        Self(lines, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn take(&self) -> String {
-        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
-    }
-}
-
 /// A store in memory that loads, or finds nothing, or fails.
 #[derive(Clone)]
 struct Moody {
@@ -172,7 +138,7 @@ impl SessionStore for Moody {
 
 #[tokio::test]
 async fn k01_a_store_that_fails_is_no_empty_one_and_is_in_the_log() {
-    let log = Log::start();
+    Log::start();
     let clock = Arc::new(tower_signin::ManualClock::new(UNIX_EPOCH + Duration::from_secs(NOW)));
     let memory = Arc::new(MemoryStore::new().clock(Arc::clone(&clock)));
     let store = Moody { memory, mood: Arc::default() };
@@ -182,7 +148,7 @@ async fn k01_a_store_that_fails_is_no_empty_one_and_is_in_the_log() {
         .route("/open", any(crate::support::who))
         .route("/guarded", any(async || "let in").layer(site.sign_in.require()));
     let ask = async |path: &str| {
-        log.take();
+        Log::start();
         let request = Request::get(path).header("accept", "application/json");
         let answer = site.through(&router, &browser, request).await;
         (answer.status().as_u16(), code(&answer), set_cookies(&answer))
@@ -194,7 +160,7 @@ async fn k01_a_store_that_fails_is_no_empty_one_and_is_in_the_log() {
         // A failure that lasts is said once a minute, not at each request.
         clock.advance(Duration::from_secs(60));
         assert_eq!(ask("/guarded").await, unavailable, "not signed out, and not let in");
-        let lines = log.take();
+        let lines = Log::text();
         let said = ["WARN", "session_unavailable", "the cable was cut"];
         assert!(said.iter().all(|said| lines.contains(said)), "{lines}");
         assert_eq!(ask("/open").await, unavailable, "nobody is called nobody");
@@ -204,7 +170,7 @@ async fn k01_a_store_that_fails_is_no_empty_one_and_is_in_the_log() {
     store.mood.store(EMPTY, Ordering::SeqCst);
     let (status, _, cookies) = ask("/guarded").await;
     assert_eq!((status, cookies), (401, vec![deleted(SESSION)]), "what is gone is over");
-    assert!(!log.take().contains("WARN"), "and no failure");
+    assert!(!Log::text().contains("WARN"), "and no failure");
 }
 
 /// The path of the API that a request went to, and which refresh token it had.

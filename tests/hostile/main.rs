@@ -4,6 +4,8 @@
 
 #![allow(missing_docs, reason = "tests")]
 
+#[path = "../support/log.rs"]
+mod log;
 #[path = "../support/random.rs"]
 mod random;
 #[path = "../support/site.rs"]

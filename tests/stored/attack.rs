@@ -1,8 +1,7 @@
 //! Who can write to the store, break it, or keeps old cookies, gains nothing by it.
 
 use std::convert::Infallible;
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -19,6 +18,7 @@ use tower_signin::{Builder, ManualClock, SessionEnd, SessionRecord};
 
 use crate::Visit::{Ignored, Over};
 use crate::double::{Double, Fault, KINDS, Kind, STEPS, Step};
+use crate::log::Log;
 use crate::site::{BOB, CODE, Started, set_cookies};
 use crate::support::{Browser, location, navigation, text};
 use crate::{SESSION, Stored, ask, at, fetch, identity, node, open, page, ring, said, settle, sign_out, told};
@@ -322,10 +322,7 @@ async fn nodes_that_share_no_store_end_the_loop_on_a_page() {
 /// Cookies, keys and records, at every level of the log, while the store fails in every way.
 #[tokio::test(start_paused = true)]
 async fn no_log_shows_a_cookie_a_key_or_a_record() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
-    let writer = log.clone();
-    let _logging = tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
+    Log::start();
     let mut secrets = Vec::new();
     for kind in KINDS {
         for fault in [Fault::Unreachable, Fault::Failed, Fault::Hangs, Fault::Panics, Fault::PanicsAtOnce] {
@@ -358,7 +355,7 @@ async fn no_log_shows_a_cookie_a_key_or_a_record() {
             settle().await;
         }
     }
-    let text = log.text();
+    let text = Log::text();
     for expected in ["session store", "still in the session store", "a record of the session store was changed"] {
         assert!(text.contains(expected), "nothing was logged of {expected:?}");
     }
@@ -376,24 +373,4 @@ fn secrets_of(stored: &Stored, browser: &Browser) -> Vec<String> {
     secrets.extend([key.to_hex()[..32].to_owned(), URL_SAFE_NO_PAD.encode(key.as_bytes())]);
     secrets.extend([list(key.as_bytes()), list(record.bytes()), URL_SAFE_NO_PAD.encode(&record.bytes()[..30])]);
     secrets
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

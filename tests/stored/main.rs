@@ -10,6 +10,8 @@ mod forward;
 mod gone;
 mod keys;
 mod lifetimes;
+#[path = "../support/log.rs"]
+mod log;
 mod orders;
 mod races;
 mod sign_in;

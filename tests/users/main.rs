@@ -41,7 +41,9 @@ mod detours;
 mod extractors;
 mod fragments;
 mod guards;
+#[path = "../support/log.rs"]
 mod log;
+mod logged;
 mod looks;
 mod loops;
 mod nested;

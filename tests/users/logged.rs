@@ -1,21 +1,19 @@
 //! What a person can quote is in the log.
 
-use std::cell::RefCell;
-use std::io;
-use std::sync::Once;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
 use http::Method;
 
+use crate::log::Log;
 use crate::site::{BOB, BOB_ANSWER, NOW, Site};
 use crate::support::{Browser, navigation, text};
 use crate::{fetch, routes, told, visit};
 
 #[tokio::test]
 async fn u15_the_callback_and_its_attempt_write_the_request_id_into_the_log() {
-    start_log();
+    Log::start();
     let site = Site::new();
     for (name, given) in [("none", None), ("a UUID", Some("7d444840-9dc0-11d1-b245-5ffdce74fad2"))] {
         let request = navigation(Method::GET, "/api/callback", "none");
@@ -44,7 +42,7 @@ async fn u15_the_callback_and_its_attempt_write_the_request_id_into_the_log() {
 
 #[tokio::test]
 async fn u15_what_the_provider_said_at_the_callback_is_in_the_log_where_its_meaning_is_known() {
-    start_log();
+    Log::start();
     let site = Site::new();
     for (said, reason) in [
         ("invalid_scope", "invalid_scope"),
@@ -62,7 +60,7 @@ async fn u15_what_the_provider_said_at_the_callback_is_in_the_log_where_its_mean
 
 #[tokio::test]
 async fn u15_in_forward_mode_the_last_word_is_in_the_log() {
-    start_log();
+    Log::start();
     let site = Site::with(tower_signin::Builder::forward_callback);
     let cases = [
         ("well", 303, None, "INFO", "signed in"),
@@ -91,7 +89,7 @@ async fn u15_in_forward_mode_the_last_word_is_in_the_log() {
 
 #[tokio::test]
 async fn u15_what_an_operator_must_see_is_no_debug_line() {
-    start_log();
+    Log::start();
     let site = Site::with(|builder| {
         builder.pages(|page| match page.request_id() {
             "broken" => panic!("a broken template"),
@@ -136,7 +134,7 @@ async fn u15_what_an_operator_must_see_is_no_debug_line() {
 
 #[tokio::test]
 async fn u15_refreshed_tokens_that_fit_no_cookie_are_in_the_log() {
-    start_log();
+    Log::start();
     let site = Site::with(|builder| builder.keep_tokens());
     let answer = |token: &str, ends_at: u64| {
         let tokens = format!(
@@ -158,7 +156,7 @@ async fn u15_refreshed_tokens_that_fit_no_cookie_are_in_the_log() {
 
 #[tokio::test]
 async fn u15_guards_and_arguments_write_their_request_id_into_the_log() {
-    start_log();
+    Log::start();
     let site = Site::new();
     let router = routes(&site);
     let mut bob = site.signed_in().await;
@@ -187,7 +185,7 @@ async fn u15_guards_and_arguments_write_their_request_id_into_the_log() {
 
 #[tokio::test]
 async fn u15_a_guard_writes_what_it_refused_to_load_ahead_into_the_log_too() {
-    start_log();
+    Log::start();
     let site = Site::new();
     let request = navigation(Method::GET, "/guarded", "none").header("sec-purpose", "prefetch");
     let refused = visit(&site, &routes(&site), &mut Browser::new(), request).await;
@@ -198,7 +196,7 @@ async fn u15_a_guard_writes_what_it_refused_to_load_ahead_into_the_log_too() {
 
 #[tokio::test]
 async fn u15_each_refusal_is_one_line_in_the_log() {
-    start_log();
+    Log::start();
     let site = Site::new();
     let router = routes(&site);
     let mut bob = site.signed_in().await;
@@ -262,43 +260,4 @@ fn request_id(response: &http::Response<bytes::Bytes>) -> String {
         return problem["request_id"].as_str().unwrap_or_default().to_owned();
     }
     text(response).split("Request ").nth(1).expect("a request id").split('<').next().unwrap().to_owned()
-}
-
-/// What this thread has logged. One subscriber serves all threads: what is first logged on a thread without one would be
-/// taken for unwanted everywhere.
-struct Log;
-
-thread_local! {
-    static LOG: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-impl Log {
-    fn text() -> String {
-        LOG.with_borrow(Clone::clone)
-    }
-
-    fn line(part: &str) -> String {
-        Self::text().lines().find(|line| line.contains(part)).unwrap_or_default().to_owned()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LOG.with_borrow_mut(|log| log.push_str(&String::from_utf8_lossy(bytes)));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn start_log() {
-    static STARTED: Once = Once::new();
-    STARTED.call_once(|| {
-        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
-        subscriber.with_writer(|| Log).init();
-        tracing::callsite::rebuild_interest_cache();
-    });
-    LOG.take();
 }
