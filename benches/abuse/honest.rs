@@ -70,7 +70,9 @@ pub(crate) async fn crowds(world: Arc<World>) {
                 sign_in(&world, &mut visitor, &newcomer(), trouble).await;
             });
         }
-        while crowd.join_next().await.is_some() {}
+        while let Some(ended) = crowd.join_next().await {
+            ended.unwrap();
+        }
         sleep(BETWEEN_CROWDS.min(world.left())).await;
     }
 }

@@ -201,7 +201,7 @@ impl World {
     fn session(&self, cookies: &[(String, String)]) -> Option<u64> {
         let value = only(cookies, SESSION)?;
         let (_, at) = self.sessions.iter().find(|(session, _)| session == value)?;
-        Some(*at).filter(|at| self.asks_again || self.seconds < at + DAY)
+        Some(*at).filter(|at| self.seconds < at + DAY)
     }
 
     fn visit(&mut self, visit: &Visit) -> bool {
@@ -258,7 +258,7 @@ impl World {
         assert_no_foreign_location(response);
         let body = String::from_utf8_lossy(response.body());
         assert!(!self.flows.iter().any(|flow| body.contains(&flow.state[26..])), "a state is shown");
-        let is_forwarded = self.is_forward && proven.is_some();
+        let is_forwarded = self.is_forward && proven.is_some_and(|index| self.flows[index].is_redeemed);
         if response.headers().contains_key(FROM_THE_APP) {
             let is_somebody = session.is_some() || is_forwarded;
             assert!(body == "nobody" || (is_somebody && body == BOB), "{body} for {request:?}");

@@ -12,7 +12,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE};
 use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body_util::Full;
 use tower::{Layer as _, ServiceExt as _, service_fn};
-use tower_signin::{ANSWER_LIMIT, ErrorKind};
+use tower_signin::{ANSWER_LIMIT, Builder, ErrorKind};
 
 use crate::people::{know_everybody, sign_in_as, subject, who};
 use crate::random::{Random, rounds};
@@ -204,10 +204,12 @@ fn h101_a_huge_value_is_not_decoded() {
     let site = Site::new();
     let flow = format!("{SESSION}-flow-{:010x}{:016x}", 1, 1);
     let state = format!("{:010x}{:016x}{}", 1, 1, "A".repeat(43));
+    let keeping = Site::with(Builder::keep_tokens);
+    let session = block_on(keeping.signed_in()).jar[SESSION].clone();
     for huge in
         [".".repeat(SIZE), "A".repeat(SIZE), "a.".repeat(SIZE / 2), format!("4.{}", "A".repeat(SIZE)), "=".repeat(SIZE)]
     {
-        for cookie in [SESSION, "__Host-signin-rounds", "__Host-signin-tokens", &flow] {
+        for cookie in [SESSION, "__Host-signin-rounds", &flow] {
             let page = format!("/api/callback?code={CODE}&state={state}");
             for path in ["/api/login", &page] {
                 let mut request = navigation(Method::GET, path, "none").body(Bytes::new()).unwrap();
@@ -216,6 +218,12 @@ fn h101_a_huge_value_is_not_decoded() {
                 assert!(peak < 64 << 10, "{peak} bytes for {cookie}={huge:.9}… at {path}");
             }
         }
+        // Tokens are looked at beside a session that opens, and nowhere else.
+        let cookies = format!("{SESSION}={session}; __Host-signin-tokens={huge}");
+        let request = navigation(Method::GET, "/", "none").header(COOKIE, cookies).body(Bytes::new()).unwrap();
+        let (peak, answer) = measured(&keeping, request);
+        assert_eq!(text(&answer), "nobody", "{huge:.9}…");
+        assert!(peak < 64 << 10, "{peak} bytes for tokens of {huge:.9}…");
     }
 }
 

@@ -83,7 +83,7 @@ pub(crate) const ROWS: &[Row] = &[
         id: "H074",
         what: "a logout token that named a subject ended one session and left the others",
         verdict: CannotApply(
-            "no logout token is read: only a POST of the browser to the logout path ends a session from outside",
+            "no logout token is read, and no index of sessions by subject is kept that could be overwritten",
         ),
     },
     Row {

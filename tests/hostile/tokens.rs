@@ -60,7 +60,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H115",
         what: "a token or code that was made for another application was taken",
-        verdict: Held(&["h115_a_code_made_for_another_application_signs_nobody_in"]),
+        verdict: Held(&["h115_a_code_that_is_bound_to_another_application_signs_nobody_in"]),
     },
     Row {
         id: "H116",
@@ -228,8 +228,10 @@ fn h114_nothing_is_encrypted_with_rsa() {
     }
 }
 
+/// A provider that does not bind them would give the person away, which SECURITY.md says. What is ours to do is to say with
+/// each code for whom it is.
 #[tokio::test]
-async fn h115_a_code_made_for_another_application_signs_nobody_in() {
+async fn h115_a_code_that_is_bound_to_another_application_signs_nobody_in() {
     let app = App::start().await;
     app.dev.set_mode(Mode::Strict);
     app.dev.add_app("app_b", "secret-b");
