@@ -223,7 +223,8 @@ fn remove_code_and_state<B>(request: &mut Request<B>) {
         let rest: Vec<_> = headers.get_all(&name).iter().filter(|value| !tells(value)).cloned().collect();
         headers.remove(&name);
         for value in rest {
-            headers.append(&name, value);
+            // There may be no room for the one name again, where the client made others collide.
+            let _ = headers.try_append(&name, value);
         }
     }
     Cookies::mark_sensitive(headers);
@@ -232,5 +233,21 @@ fn remove_code_and_state<B>(request: &mut Request<B>) {
 impl<S: Service<Request<B>>, B> fmt::Debug for ResponseFuture<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::respond::tests::crowd;
+
+    #[test]
+    fn names_that_collide_are_no_panic_at_a_forwarded_callback() {
+        let mut request = Request::get("/callback?code=c&state=secret").header("x-address", "/?state=secret");
+        request = request.header("x-address", "other");
+        let mut request = request.body(()).unwrap();
+        crowd(request.headers_mut());
+        remove_code_and_state(&mut request);
+        assert!(!request.headers().contains_key("x-address"), "there is no room for it");
     }
 }

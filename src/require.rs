@@ -40,8 +40,7 @@ use crate::route::Route;
 ///
 /// A session cookie that no [`SignInLayer`](crate::SignInLayer) of the same `SignIn` has looked at, or a request for one of
 /// its paths, is a mistake in the application: the layer is missing, or stands inside the guard (in axum the last
-/// `.layer(…)` is the outermost). It is answered with 500 and `sign_in_layer_missing`. So no page of yours behind a guard can
-/// have the path of login, callback or logout, not even once a router has shortened it.
+/// `.layer(…)` is the outermost). It is answered with 500 and `sign_in_layer_missing`.
 ///
 /// tonic wants a name for each service: `use tonic::service::LayerExt`, and
 /// `server.add_service(sign_in.require().named_layer(greeter))` guards one.

@@ -236,11 +236,60 @@ fn problem(page: &Page<'_>) -> Response<Bytes> {
 pub(crate) mod tests {
     use super::*;
     use crate::flow::append_cookies;
+    use std::collections::HashMap;
+    use std::hash::{Hash as _, Hasher};
 
     /// Fills a map with as many headers as there can be.
     pub(crate) fn fill(headers: &mut HeaderMap) {
         let name = |number: usize| HeaderName::try_from(format!("x-{number}")).unwrap();
         while headers.try_insert(name(headers.len()), HeaderValue::from_static("")).is_ok() {}
+    }
+
+    /// Fills a map until one name more would have it grow beyond its bound, though it has room: a fifth of its places are
+    /// taken, and the last names collide.
+    pub(crate) fn crowd(headers: &mut HeaderMap) {
+        headers.try_reserve(20_000).unwrap();
+        let names = (0..6_600).map(|number| format!("x-{number}")).chain(colliding());
+        for name in names.map(|name| HeaderName::try_from(name).unwrap()) {
+            headers.try_insert(name, HeaderValue::from_static("")).unwrap();
+            if headers.keys_len() > 6_600
+                && headers.clone().try_insert("one-more", HeaderValue::from_static("")).is_err()
+            {
+                return;
+            }
+        }
+        panic!("{} names do not collide", headers.keys_len());
+    }
+
+    /// Names of one hash. A map uses FNV-1a at first, and fifteen bits of it, which depend on the fifteen bits before: in each
+    /// place two pieces lead from one state to one state, so that ten places make a thousand names.
+    fn colliding() -> Vec<String> {
+        struct Fnv(u64);
+        impl Hasher for Fnv {
+            fn finish(&self) -> u64 {
+                self.0 & 0x7fff
+            }
+            fn write(&mut self, bytes: &[u8]) {
+                self.0 =
+                    bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+            }
+        }
+        let mut start = Fnv(0xcbf2_9ce4_8422_2325);
+        HeaderName::from_static("y").hash(&mut start);
+        let (mut state, mut names) = (start.finish(), vec!["y".to_owned()]);
+        for _ in 0..10 {
+            let mut seen = HashMap::new();
+            let pieces = (0..).map(|number| format!("{number:04}")).find_map(|piece| {
+                let mut hash = Fnv(state);
+                hash.write(piece.as_bytes());
+                let other = seen.insert(hash.finish(), piece.clone())?;
+                state = hash.finish();
+                Some([piece, other])
+            });
+            let pieces = pieces.unwrap();
+            names = names.iter().flat_map(|name| pieces.each_ref().map(|piece| format!("{name}{piece}"))).collect();
+        }
+        names
     }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

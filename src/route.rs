@@ -65,6 +65,11 @@ impl Paths {
         if method == Method::OPTIONS { Route::Other } else { route }
     }
 
+    /// Whether a router that takes away the beginning of a path can make one of ours of it.
+    pub(crate) fn can_be_shortened_to(&self, path: &str) -> bool {
+        self.all().iter().any(|ours| path.ends_with(ours))
+    }
+
     pub(crate) fn all(&self) -> [&str; 3] {
         [&self.login, &self.callback, &self.logout]
     }

@@ -57,7 +57,12 @@ where
         let (came, is_marked) = (ours.session.came(), ours.has_other || !is_nobody);
         let arrived = Arrived { route, came, is_marked, request };
         match presented {
-            None => arrived.pass_on(&self.sign_in, &mut self.inner, Told::Now(Entrance::Nobody)),
+            None => {
+                // A guard behind a router may see one of our paths, and must be told that the layer has seen the request.
+                let is_marked = inner.paths.can_be_shortened_to(arrived.request.uri().path());
+                let nobody = if is_marked { Entrance::Unrecognised { delete: None } } else { Entrance::Nobody };
+                arrived.pass_on(&self.sign_in, &mut self.inner, Told::Now(nobody))
+            }
             Some(Told::Now(presented)) => arrived.go_on(&self.sign_in, &mut self.inner, presented),
             Some(Told::Later(presented)) => {
                 ResponseFuture::presenting(self.sign_in.clone(), presented, take_ready(&mut self.inner), arrived)

@@ -119,6 +119,11 @@ impl Rules {
         now >= passed_at.saturating_add(self.every.as_secs()) || is_ahead(passed_at, now)
     }
 
+    /// When a session passed, where that can be true: else the grace would begin at a time that lies ahead, and not now.
+    fn not_ahead(&self, passed_at: u64, now: u64) -> u64 {
+        if is_ahead(passed_at, now) { now.saturating_sub(self.every.as_secs()) } else { passed_at }
+    }
+
     /// Whether a session that could not be checked may still go on without.
     pub(crate) fn allow_unchecked(&self, passed_at: u64, now: u64) -> bool {
         let is_forever = self.then == WhenUnchecked::SignedIn;
@@ -169,7 +174,7 @@ impl Rechecks {
             return Ok(Verdict::Ended);
         }
         table.forget_old(rules, now);
-        let (mut passed_at, mut failures) = (due.identity.session().checked_at(), 0);
+        let (mut passed_at, mut failures) = (rules.not_ahead(due.identity.session().checked_at(), now), 0);
         if let Some(entry) = table.entries.get(&id) {
             passed_at = entry.passed_at(due.identity.session(), now);
             failures = entry.failures;

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll, Waker};
 
-use tower_signin::{HttpErrorKind, WhenUnchecked};
+use tower_signin::{Clock as _, HttpErrorKind, WhenUnchecked};
 
 use crate::site::{Answer, set_cookies};
 use crate::support::text;
@@ -99,6 +99,24 @@ async fn a_site_can_choose_to_go_on() {
     set(&club.desk.status, || json(r#"{"signedIn":false}"#));
     club.advance(60);
     assert_eq!(club.who(&mut browser).await, "nobody", "still asked");
+}
+
+/// What a clock said that was ahead puts nothing off.
+#[tokio::test]
+async fn the_grace_of_a_check_that_lies_ahead_begins_now() {
+    let club = Club::new();
+    club.advance(10 * LIFE);
+    let mut browser = club.signed_in().await;
+    club.site.clock.set(club.site.clock.now() - seconds(10 * LIFE));
+    set(&club.desk.status, || Err(HttpErrorKind::Unreachable));
+    for (by, status) in [(0, 200), (GRACE - 1, 200), (1, 503), (EVERY, 503)] {
+        club.advance(by);
+        assert_eq!(club.get(&mut browser, "/guarded").await.status(), status, "after {by} more");
+    }
+    set(&club.desk.status, || json(r#"{"signedIn":true}"#));
+    club.advance(60);
+    let response = club.get(&mut browser, "/guarded").await;
+    assert_eq!((text(&response), sets(&response)), ("bob", vec![SESSION]));
 }
 
 #[tokio::test]

@@ -264,3 +264,21 @@ async fn a_guard_outside_its_layer_or_without_one_is_said_and_is_no_circle() {
         }
     }
 }
+
+/// Else anybody could have the log say that the layer is missing.
+#[tokio::test]
+async fn a_page_that_a_router_shortens_to_a_path_of_ours_is_guarded_like_any_other() {
+    let site = Site::new();
+    let guarded = Router::new().fallback(any(async || "secret")).layer(site.sign_in.require());
+    let router = Router::new().nest("/v1", guarded);
+    for path in ["/v1/api/login", "/v1/api/callback", "/v1/api/logout"] {
+        for cookie in ["", "__Host-signin-rounds=1", "__Host-signin=junk"] {
+            let page = navigation(Method::GET, path, "none").header("cookie", cookie);
+            let response = visit(&site, &router, &mut Browser::new(), page).await;
+            let expected = format!("/api/login?return_to={}", path.replace('/', "%2F"));
+            assert_eq!((response.status().as_u16(), location(&response)), (303, expected), "{path} {cookie}");
+        }
+        let page = navigation(Method::GET, path, "none");
+        assert_eq!(visit(&site, &router, &mut site.signed_in().await, page).await.status(), 200, "{path}");
+    }
+}
