@@ -234,4 +234,27 @@ mod with_reqwest {
         };
         HttpError::new(kind).with_source(error.without_url())
     }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn each_client_is_for_its_own_addresses() {
+            let client = ReqwestClient::for_urls(["http://127.0.0.1:1/", "http://[::1]:1/"]).unwrap();
+            let is_known = |url: &str| client.client_for(&Request::get(url).body(Bytes::new()).unwrap()).is_some();
+            assert!(is_known("http://127.0.0.1:1/") && is_known("http://localhost/") && is_known("http://[::1]/"));
+            for url in ["http://192.0.2.1/", "http://127.0.0.1.example/", "https://127.0.0.1/", "ftp://127.0.0.1/", "/"]
+            {
+                assert!(!is_known(url), "{url}");
+            }
+        }
+
+        #[test]
+        fn what_was_at_the_bottom_of_an_error_is_told() {
+            let bottom = std::io::Error::other("the bottom");
+            let error = crate::error::Error::new(crate::ErrorKind::Internal).with_source(std::io::Error::other(bottom));
+            assert_eq!(innermost(&error), "the bottom");
+        }
+    }
 }

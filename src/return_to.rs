@@ -106,6 +106,12 @@ mod tests {
     }
 
     #[test]
+    fn keeps_the_longest() {
+        let longest = format!("/{}", "a".repeat(LONGEST - 1));
+        assert_eq!(ReturnTo::new(&longest, OWN).as_str(), longest);
+    }
+
+    #[test]
     fn sends_everything_else_to_the_root() {
         let long = format!("/{}", "a".repeat(LONGEST));
         let cases = [

@@ -140,6 +140,30 @@ mod tests {
     }
 
     #[test]
+    fn an_interrupted_read_goes_on_and_a_broken_one_is_an_error() {
+        struct Source(std::vec::IntoIter<io::Result<u8>>);
+        impl Read for Source {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                let Some(byte) = self.0.next() else { return Ok(0) };
+                into[0] = byte?;
+                Ok(1)
+            }
+        }
+        let read = |end| {
+            let interrupted = || Err(io::ErrorKind::Interrupted.into());
+            SecretBytes::read(Source(vec![Ok(b'a'), interrupted(), Ok(b'b'), end].into_iter()))
+        };
+        assert_eq!(read(Ok(b'c')).unwrap().as_slice(), b"abc");
+        assert!(read(Err(io::ErrorKind::BrokenPipe.into())).is_err());
+    }
+
+    #[test]
+    fn a_text_is_the_same_once_it_is_owned() {
+        let decoded = Text::Decoded(Zeroizing::new("decoded".to_owned()));
+        assert_eq!((Text::Borrowed("lent").into_owned().as_str(), decoded.into_owned().as_str()), ("lent", "decoded"));
+    }
+
+    #[test]
     fn a_source_is_read_to_its_end() {
         let long: Vec<u8> = (0..5000_u32).map(|number| u8::try_from(number % 251).unwrap()).collect();
         for length in [0, 1, 1023, 1024, 1025, 5000] {

@@ -144,6 +144,33 @@ async fn an_api_that_does_not_let_us() {
     }
 }
 
+/// What stands between us and the API may say 401 or 402 as well.
+#[tokio::test]
+async fn what_is_not_the_api_says_nothing_of_keys_and_credits() {
+    for status in [401, 402] {
+        let answers = Answers(Box::new(move |_| (status, "<html>".to_owned())));
+        let report = check(Siwbb::new("id", "secret", "key"), |builder| builder.http_client(answers)).await;
+        says(&report, "api", "failed", "what answers at https://api.bitbadges.io is not BitBadges' API");
+        for name in ["api_key", "api_credits"] {
+            says(&report, name, "skipped", "see `api`");
+        }
+    }
+}
+
+/// A refusal for another reason may have any text in it.
+#[tokio::test]
+async fn a_text_counts_with_its_status_only() {
+    for (status, text) in [(402, "Invalid client secret"), (429, "Invalid code"), (401, "Invalid code")] {
+        let answers = Answers(Box::new(move |path| match path {
+            "/api/v0/auth/status" => (200, r#"{"signedIn":false}"#.to_owned()),
+            _ => (status, format!(r#"{{"errorMessage":"{text}"}}"#)),
+        }));
+        let report = check(Siwbb::new("id", "secret", "key"), |builder| builder.http_client(answers)).await;
+        let unknown = "BitBadges answered nothing that is known to be about them";
+        says(&report, "client_secret", "skipped", unknown);
+    }
+}
+
 #[tokio::test]
 async fn texts_of_the_token_route() {
     let dev = DevProvider::start().await.unwrap();
@@ -303,6 +330,16 @@ struct Fails(HttpErrorKind);
 impl HttpClient for Fails {
     fn send(&self, _: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
         Box::pin(async { Err(HttpError::new(self.0)) })
+    }
+}
+
+/// Answers by the path, with a status and a body.
+struct Answers(Box<dyn Fn(&str) -> (u16, String) + Send + Sync>);
+
+impl HttpClient for Answers {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, HttpError>> {
+        let (status, body) = (self.0)(request.uri().path());
+        Box::pin(async move { Ok(Response::builder().status(status).body(body.into()).unwrap()) })
     }
 }
 

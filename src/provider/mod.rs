@@ -305,3 +305,16 @@ impl Grant {
         self.tokens.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refresh_has_one_pair_of_tokens() {
+        let grant = Grant::new("alice", &()).unwrap().with_tokens(Tokens::new("of the grant"));
+        let refreshed = Refreshed::new(Tokens::new("new")).with_grant(grant);
+        assert_eq!((refreshed.tokens().access_token(), refreshed.grant().unwrap().subject()), ("new", "alice"));
+        assert!(refreshed.grant().unwrap().tokens().is_none());
+    }
+}

@@ -300,6 +300,37 @@ mod tests {
 
     use super::*;
 
+    /// A store of somebody's own, which says nothing of where its records are.
+    struct Plain;
+
+    impl SessionStore for Plain {
+        fn create(&self, _: SessionKey, _: SessionRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
+            Box::pin(async { Ok(true) })
+        }
+
+        fn load(&self, _: SessionKey) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
+            Box::pin(async { Ok(None) })
+        }
+
+        fn update(&self, _: SessionKey, _: SessionRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
+            Box::pin(async { Ok(false) })
+        }
+
+        fn touch(&self, _: SessionKey, _: SystemTime) -> BoxFuture<'_, Result<bool, StoreError>> {
+            Box::pin(async { Ok(false) })
+        }
+
+        fn delete(&self, _: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    #[test]
+    fn records_are_sealed_but_for_a_store_that_says_it_is_memory() {
+        let memory = crate::MemoryStore::new();
+        assert!(!Plain.is_private() && memory.is_private());
+        assert!(!Arc::new(Plain).is_private() && Arc::new(memory).is_private());
+    }
     #[test]
     fn debug_shows_neither_key_nor_bytes() {
         let key = SessionKey::new(*b"0123456789abcdef0123456789abcdef");

@@ -230,6 +230,10 @@ fn every_other_useless_setting_is_refused() {
         "",
         "https://a.example/",
         "https://a.example?x",
+        "https://a.example/v1?x",
+        "https://a.example/v1#x",
+        "https://user@a.example",
+        "https://:password@a.example",
         "ftp://a.example",
     ] {
         refused(endpoint, build(SignIn::builder(siwbb().base_urls(https, endpoint))), "base_urls");
@@ -285,7 +289,10 @@ fn gates_that_can_not_be_meant_are_refused() {
         let provider = siwbb().require_claim("good").require_claim(claim);
         refused("an empty claim", build(SignIn::builder(provider).redirect_uri(CALLBACK)), "require_claim");
     }
-    let good = siwbb().require_claim("good").require_ownership(OwnershipRequirements::at_least(1, [badge()]));
+    let one = || OwnershipRequirements::at_least(1, [badge()]);
+    let good = siwbb()
+        .require_claim("good")
+        .require_ownership(OwnershipRequirements::any([OwnershipRequirements::all([one(), one()]), one()]));
     assert!(build(SignIn::builder(good).redirect_uri(CALLBACK)).is_ok());
 }
 

@@ -1,10 +1,11 @@
 //! What a person can quote is in the log.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::Router;
 use axum::routing::any;
 use http::Method;
+use tower_signin::{ManualClock, MemoryStore};
 
 use crate::log::Log;
 use crate::site::{BOB, BOB_ANSWER, NOW, Site};
@@ -37,7 +38,10 @@ async fn u15_the_callback_and_its_attempt_write_the_request_id_into_the_log() {
     let request = started.start(&mut browser, "/").await;
     let callback = navigation(Method::GET, &request.callback(crate::site::CODE), "cross-site");
     started.visit(&mut browser, callback.header("x-request-id", "a-success")).await;
-    assert!(Log::line("request_id=a-success").contains("signed in"), "{}", Log::text());
+    let line = Log::line("request_id=a-success");
+    assert!(line.contains("signed in"), "{}", Log::text());
+    let session = line.split(" session=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+    assert!(session.len() == 16 && session.bytes().all(|byte| byte.is_ascii_hexdigit()), "{line}");
 }
 
 #[tokio::test]
@@ -130,6 +134,43 @@ async fn u15_what_an_operator_must_see_is_no_debug_line() {
     }
     let line = Log::line("request_id=circles");
     assert!(line.contains("WARN") && line.contains("recognised at login and not at the page"), "{}", Log::text());
+}
+
+#[tokio::test]
+async fn u15_who_must_act_on_a_busy_provider_is_told_by_the_log() {
+    Log::start();
+    let site = Site::new();
+    for (status, reason) in [(402, "no API credits left"), (429, "rate limit")] {
+        site.upstream.answer(status, "{}");
+        let id = request_id(&site.complete(&mut Browser::new(), "/").await);
+        let line = Log::line(&format!("request_id={id}"));
+        assert!(line.contains("provider_busy") && line.contains(reason), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn u15_nobody_signed_in_is_ordinary_and_a_preflight_nothing() {
+    Log::start();
+    let site = Site::new();
+    let router = routes(&site);
+    let nobody = fetch("GET", "/guarded").header("x-request-id", "nobody");
+    visit(&site, &router, &mut Browser::new(), nobody).await;
+    assert!(Log::line("request_id=nobody").contains("DEBUG"), "{}", Log::text());
+    let preflight = fetch("OPTIONS", "/guarded").header("origin", "https://a.example");
+    let preflight = preflight.header("access-control-request-method", "GET").header("x-request-id", "preflight");
+    visit(&site, &router, &mut Browser::new(), preflight).await;
+    assert!(!Log::text().contains("request_id=preflight"), "{}", Log::text());
+}
+
+#[tokio::test]
+async fn u15_a_store_that_is_full_is_in_the_log() {
+    Log::start();
+    let clock = ManualClock::new(UNIX_EPOCH + Duration::from_secs(NOW));
+    let site = Site::with(|builder| builder.session_store(MemoryStore::with_capacity(1).clock(clock)));
+    site.signed_in().await;
+    assert!(!Log::text().contains("is full"), "{}", Log::text());
+    site.signed_in().await;
+    assert!(Log::line("the memory store of sessions is full").contains("WARN"), "{}", Log::text());
 }
 
 #[tokio::test]

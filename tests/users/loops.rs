@@ -226,9 +226,14 @@ async fn u13_who_is_known_here_and_not_there_meets_an_end_too() {
     for (age, slowness) in [(0, 0), (0, 9), (61, 0), (3600, 9)] {
         let mut browser = site.signed_in().await;
         site.clock.advance(Duration::from_secs(age));
+        if age > 60 {
+            browser.jar.remove(ROUNDS).expect("a count, which browsers have dropped by now");
+        }
         for number in 1..=4 {
             let response = site.visit(&mut browser, from_the_guard()).await;
             assert_eq!((response.status().as_u16(), location(&response).as_str()), (303, "/page"), "redirect {number}");
+            let counted = set_cookies(&response).pop().expect("a count");
+            assert!(counted.ends_with("; Max-Age=60"), "{counted}");
             site.clock.advance(Duration::from_secs(slowness));
         }
         let stopped = site.visit(&mut browser, from_the_guard()).await;
@@ -237,7 +242,9 @@ async fn u13_who_is_known_here_and_not_there_meets_an_end_too() {
             assert!(text(&stopped).contains(part), "{part}: {}", text(&stopped));
         }
         assert!(browser.jar.contains_key("__Host-signin"), "nobody is signed out by it");
-        assert_eq!(set_cookies(&stopped), [deleted(ROUNDS)], "there is nothing left to count");
+        if age > 60 {
+            assert_eq!(set_cookies(&stopped), [deleted(ROUNDS)], "there is nothing left to count");
+        }
         assert_eq!(location(&site.visit(&mut browser, from_the_guard()).await), "/page", "the count starts anew");
     }
 }

@@ -225,3 +225,25 @@ pub(super) fn whole_number(value: &Value) -> Option<u64> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_whole_or_unknown() {
+        for (value, whole) in [
+            ("17", Some(17)),
+            ("\"17\"", Some(17)),
+            ("1.7e12", Some(1_700_000_000_000)),
+            ("1.5", None),
+            ("-1", None),
+            ("-1.0", None),
+            ("1e300", None),
+            ("\"1.5\"", None),
+            ("null", None),
+        ] {
+            assert_eq!(whole_number(&serde_json::from_str(value).unwrap()), whole, "{value}");
+        }
+    }
+}
