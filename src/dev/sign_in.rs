@@ -6,6 +6,7 @@ use crate::flow::attempt::new_session;
 use crate::provider::Grant;
 use crate::provider::siwbb::Siwbb;
 use crate::seal::random;
+use crate::session::Fingerprint;
 use crate::session::sealed::new_cookies;
 
 impl DevProvider {
@@ -73,7 +74,7 @@ impl DevProvider {
         let mut id = [0; 16];
         random(&mut id).map_err(|_| DevError::Random)?;
         let grant = Grant::new(&account.bitbadges_address, &claims).map_err(|_| DevError::Address)?;
-        let session = new_session(inner, &grant, id, [0; 16], data).map_err(|_| DevError::Address)?;
+        let session = new_session(inner, &grant, id, Fingerprint([0; 16]), data).map_err(|_| DevError::Address)?;
         let cookies = new_cookies(inner, &session).map_err(|_| DevError::Data)?;
         let pairs = cookies.iter().map(|cookie| cookie.to_str().ok()?.split(';').next());
         Ok(pairs.collect::<Option<Vec<_>>>().ok_or(DevError::Random)?.join("; "))

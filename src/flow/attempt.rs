@@ -26,7 +26,6 @@ use crate::provider::{Context, Grant};
 use crate::requester::Requester;
 use crate::return_to::ReturnTo;
 use crate::seal::random;
-use crate::secret::are_same;
 use crate::session::sealed::new_cookies;
 use crate::session::stored::{self, StoredId};
 use crate::session::tokens::KeptTokens;
@@ -85,7 +84,7 @@ impl Attempts {
         let mut table = inner.attempts.lock();
         table.forget_old(now);
         if let Some(entry) = table.entries.get(&ticket.state) {
-            if !are_same(&entry.presented, &ticket.presented) {
+            if !entry.presented.is_same(&ticket.presented) {
                 return Err(ErrorKind::StateSpent.into());
             }
             return match &entry.progress {
@@ -290,5 +289,5 @@ pub(crate) fn hash(parts: &[&[u8]]) -> [u8; 32] {
 
 /// The first half of [`hash`].
 pub(crate) fn fingerprint(parts: &[&[u8]]) -> Fingerprint {
-    hash(parts).first_chunk().copied().unwrap_or_default()
+    Fingerprint(hash(parts).first_chunk().copied().unwrap_or_default())
 }

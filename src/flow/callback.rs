@@ -22,7 +22,6 @@ use crate::page::{Advice, Page, PageAction, PageLink};
 use crate::requester::Requester;
 use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
-use crate::secret::are_same;
 use crate::session::SessionId;
 use crate::session::presented::Presented;
 use crate::session::registry::SessionEnd;
@@ -216,7 +215,7 @@ fn flow_is_gone(
         return failure_with(inner, headers, &kind.into(), &Advice::sign_in(login));
     };
     if let CallbackResult::Code(code) = &query.result
-        && are_same(session.fingerprint(), &fingerprint(&[query.state.as_bytes(), code.as_bytes()]))
+        && session.fingerprint().is_same(&fingerprint(&[query.state.as_bytes(), code.as_bytes()]))
     {
         let state = hash(&[query.state.as_bytes()]);
         let target = inner.attempts.return_to(&state).unwrap_or_else(ReturnTo::root);

@@ -14,6 +14,9 @@ pub(crate) enum Verdict {
     Held(&'static [&'static str]),
     /// Tests elsewhere, as `tests/browser/tabs.rs::name`.
     HeldElsewhere(&'static [&'static str]),
+    /// It is about ID tokens and the keys of a provider, which nothing here reads. Tests that this is so, or of what comes
+    /// nearest to it here.
+    WithoutIdTokens(&'static [&'static str]),
     /// Why the row can't apply.
     CannotApply(&'static str),
 }

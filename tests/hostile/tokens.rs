@@ -20,7 +20,7 @@ use tower_signin::{Builder, Identity, Keys, SignIn, Tokens};
 
 use crate::people::{LIFE, code, know_everybody, sign_in_as, subject};
 use crate::rows::Row;
-use crate::rows::Verdict::{CannotApply, Held, HeldElsewhere};
+use crate::rows::Verdict::{CannotApply, Held, HeldElsewhere, WithoutIdTokens};
 use crate::site::{BOB, BOB_ANSWER, CALLBACK, CODE, ID, KEY, NOW, SECRET, Site, deleted, query, set_cookies, siwbb};
 use crate::support::{self, App, Browser, alice, block_on, navigation, text};
 
@@ -28,22 +28,22 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H109",
         what: "a token that calls itself unsigned was believed",
-        verdict: Held(&["h109_a_token_that_says_none_is_nobody"]),
+        verdict: WithoutIdTokens(&["h109_a_token_that_says_none_is_nobody"]),
     },
     Row {
         id: "H110",
         what: "a token was believed that was signed with a key everybody knows, taken for an HMAC key",
-        verdict: Held(&["h110_a_token_under_any_hmac_key_is_nobody"]),
+        verdict: WithoutIdTokens(&["h110_a_token_under_any_hmac_key_is_nobody"]),
     },
     Row {
         id: "H111",
         what: "a token brought the key it was checked with, or the address of one",
-        verdict: Held(&["h111_a_token_with_a_key_of_its_own_is_nobody_and_nothing_is_fetched"]),
+        verdict: WithoutIdTokens(&["h111_a_token_with_a_key_of_its_own_is_nobody_and_nothing_is_fetched"]),
     },
     Row {
         id: "H112",
         what: "a token passed that names extensions nobody knows as critical",
-        verdict: Held(&["h112_a_token_with_critical_extensions_is_nobody"]),
+        verdict: WithoutIdTokens(&["h112_a_token_with_critical_extensions_is_nobody"]),
     },
     Row {
         id: "H113",
@@ -75,12 +75,12 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H118",
         what: "the key id of a token chose a key of another kind, or a stale one",
-        verdict: Held(&["h118_a_key_id_chooses_no_other_key", "h118_a_key_that_was_dropped_opens_nothing"]),
+        verdict: WithoutIdTokens(&["h118_a_key_id_chooses_no_other_key", "h118_a_key_that_was_dropped_opens_nothing"]),
     },
     Row {
         id: "H119",
         what: "an encrypted token passed where a signed one was due",
-        verdict: Held(&["h119_an_encrypted_token_is_nobody"]),
+        verdict: WithoutIdTokens(&["h119_an_encrypted_token_is_nobody"]),
     },
     Row {
         id: "H120",

@@ -96,7 +96,7 @@ mod tests {
     }
 
     fn insert(table: &mut Table, number: u64, now: u64, progress: Progress) {
-        let entry = Entry { presented: [0; 16], return_to: ReturnTo::root(), progress };
+        let entry = Entry { presented: Fingerprint([0; 16]), return_to: ReturnTo::root(), progress };
         table.entries.insert(state(number), entry);
         table.order.push_back((state(number), now));
     }

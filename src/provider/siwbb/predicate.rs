@@ -100,7 +100,7 @@ mod tests {
             idle_end: 1,
             absolute_end: 1,
             generation: 0,
-            fingerprint: [0; 16],
+            fingerprint: crate::session::Fingerprint([0; 16]),
         });
         Identity::for_test(session.unwrap())
     }
