@@ -221,3 +221,23 @@ pub(crate) fn finish<R>(
     }
     respond::keep_private(headers);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callback_has_a_long_state_and_a_code_or_an_error() {
+        let state = "state=0123456789abcdef";
+        for (query, expected) in [
+            (format!("{state}&code=1"), true),
+            (format!("error=access_denied&{state}"), true),
+            (format!("{state}&page=1"), false),
+            (state.to_owned(), false),
+            ("state=0123456789abcde&code=1".to_owned(), false),
+            ("code=1&error=2".to_owned(), false),
+        ] {
+            assert_eq!(is_callback(&format!("/x?{query}").parse().unwrap()), expected, "{query}");
+        }
+    }
+}

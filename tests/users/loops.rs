@@ -238,7 +238,13 @@ async fn u13_who_is_known_here_and_not_there_meets_an_end_too() {
         }
         let stopped = site.visit(&mut browser, from_the_guard()).await;
         assert_eq!(told(&stopped), (400, "sign_in_loop".to_owned()), "{age} seconds old");
-        for part in ["This server recognises you", BOB, "href=\"/\"", "href=\"/api/login?return_to=%2Fpage\""] {
+        for part in [
+            "This server recognises you",
+            "Nothing is wrong with your account",
+            BOB,
+            "href=\"/\"",
+            "href=\"/api/login?return_to=%2Fpage\"",
+        ] {
             assert!(text(&stopped).contains(part), "{part}: {}", text(&stopped));
         }
         assert!(browser.jar.contains_key("__Host-signin"), "nobody is signed out by it");

@@ -66,6 +66,26 @@ async fn who_is_signed_in_already_hears_so_at_a_strange_callback() {
 }
 
 #[tokio::test]
+async fn a_program_learns_where_to_sign_in() {
+    let site = Site::new();
+    let login = async |browser: &mut Browser, request: http::request::Builder| {
+        let problem = site.visit(browser, request).await;
+        let problem: serde_json::Value = serde_json::from_str(text(&problem)).unwrap();
+        (problem["code"].as_str().unwrap().to_owned(), problem["login_url"].as_str().unwrap_or_default().to_owned())
+    };
+    let mut bob = site.signed_in().await;
+    let link = http::Request::get("/api/login?prompt=select_account").header("sec-fetch-site", "cross-site");
+    let switch = "https://example.com/api/login?prompt=select_account".to_owned();
+    assert_eq!(login(&mut bob, link).await, ("already_signed_in".to_owned(), switch));
+
+    site.upstream.answer(200, r#"{"verificationResponse":{"success":false}}"#);
+    let mut browser = Browser::new();
+    let started = site.start(&mut browser, "/page").await;
+    let login = login(&mut browser, fetch("GET", &started.callback(CODE))).await;
+    assert_eq!(login, ("not_verified".to_owned(), "https://example.com/api/login?return_to=%2Fpage".to_owned()));
+}
+
+#[tokio::test]
 async fn one_hook_restyles_every_page() {
     let restyle = |page: &Page<'_>| {
         let links: Vec<_> = page.links().iter().map(|link| format!("{:?} {}", link.action(), link.href())).collect();

@@ -231,6 +231,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_refresh_is_refused_by_a_word_on_its_tokens_alone() {
+        use ErrorKind::{CredentialsRejected, ExchangeRejected, ProviderFailed};
+        for (status, body, kind) in [
+            (400, r#"{"errorMessage":"Invalid refresh token"}"#, ExchangeRejected),
+            (500, r#"{"errorMessage":"Refresh token expired"}"#, ExchangeRejected),
+            (400, r#"{"errorMessage":"Invalid code"}"#, ExchangeRejected),
+            (404, r#"{"errorMessage":"Invalid code"}"#, CredentialsRejected),
+            (400, r#"{"errorMessage":"Invalid redirect URI"}"#, CredentialsRejected),
+            (400, "{}", ExchangeRejected),
+            (400, "<html>", ProviderFailed),
+            (404, "{}", ProviderFailed),
+        ] {
+            let response = Response::builder().status(status).body(Bytes::from(body)).unwrap();
+            assert_eq!(grant(&response, true).unwrap_err().kind(), kind, "{status} {body}");
+        }
+    }
+
+    #[test]
     fn numbers_are_whole_or_unknown() {
         for (value, whole) in [
             ("17", Some(17)),
