@@ -139,6 +139,29 @@ mod tests {
         }
     }
 
+    /// A vector that grew by itself would have more room, and would have left what it held where it was.
+    #[test]
+    fn bytes_move_only_where_the_old_ones_are_wiped() {
+        let mut bytes = SecretBytes::default();
+        for (part, room) in [("a", 1), ("b", 2), ("c", 4), ("d", 4), ("0123456789", 14)] {
+            bytes.extend(part.as_bytes());
+            assert_eq!(bytes.0.capacity(), room, "{part}");
+        }
+    }
+
+    #[test]
+    fn a_text_without_room_to_spare_is_not_copied() {
+        let exact: String = "secret".to_owned().into_boxed_str().into();
+        let place = exact.as_ptr();
+        assert_eq!(secret_text(exact).expose_secret().as_ptr(), place);
+        let mut roomy = String::with_capacity(100);
+        roomy.push_str("secret");
+        let place = roomy.as_ptr();
+        let taken = secret_text(roomy);
+        assert_eq!(taken.expose_secret(), "secret");
+        assert_ne!(taken.expose_secret().as_ptr(), place, "cut off where it was, it might have been moved unwiped");
+    }
+
     #[test]
     fn an_interrupted_read_goes_on_and_a_broken_one_is_an_error() {
         struct Source(std::vec::IntoIter<io::Result<u8>>);
