@@ -331,6 +331,7 @@ mod tests {
         assert!(!Plain.is_private() && memory.is_private());
         assert!(!Arc::new(Plain).is_private() && Arc::new(memory).is_private());
     }
+
     #[test]
     fn debug_shows_neither_key_nor_bytes() {
         let key = SessionKey::new(*b"0123456789abcdef0123456789abcdef");
