@@ -59,8 +59,8 @@ where
         match presented {
             None => {
                 // A guard behind a router may see one of our paths, and must be told that the layer has seen the request.
-                let is_marked = inner.paths.can_be_shortened_to(arrived.request.uri().path());
-                let nobody = if is_marked { Entrance::Unrecognised { delete: None } } else { Entrance::Nobody };
+                let may_become_ours = inner.paths.can_be_shortened_to(arrived.request.uri().path());
+                let nobody = if may_become_ours { Entrance::Unrecognised { delete: None } } else { Entrance::Nobody };
                 arrived.pass_on(&self.sign_in, &mut self.inner, Told::Now(nobody))
             }
             Some(Told::Now(presented)) => arrived.go_on(&self.sign_in, &mut self.inner, presented),
