@@ -166,6 +166,7 @@ pub use self::keys::Keys;
 pub use self::layer::SignInLayer;
 pub use self::oauth::authorize::AuthorizationRequest;
 pub use self::oauth::callback::ValidatedCode;
+pub use self::oauth::client_authentication::ClientAuthentication;
 pub use self::oauth::token::Tokens;
 pub use self::page::{Page, PageAction, PageLink};
 pub use self::provider::siwbb::{self, Siwbb};
