@@ -169,6 +169,7 @@ pub use self::oauth::callback::ValidatedCode;
 pub use self::oauth::client_authentication::ClientAuthentication;
 pub use self::oauth::token::Tokens;
 pub use self::page::{Page, PageAction, PageLink};
+pub use self::provider::oauth2::OAuth2;
 pub use self::provider::siwbb::{self, Siwbb};
 pub use self::provider::{Context, Grant, Provider, Refreshed};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};
