@@ -1,5 +1,6 @@
 //! Who vouches for people.
 
+pub(crate) mod oauth2;
 pub mod siwbb;
 
 use std::fmt;
