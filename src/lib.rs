@@ -170,6 +170,8 @@ pub use self::oauth::client_authentication::ClientAuthentication;
 pub use self::oauth::token::Tokens;
 pub use self::page::{Page, PageAction, PageLink};
 pub use self::provider::oauth2::OAuth2;
+#[cfg(feature = "oidc")]
+pub use self::provider::oidc;
 pub use self::provider::siwbb::{self, Siwbb};
 pub use self::provider::{Context, Grant, Provider, Refreshed};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};
