@@ -133,6 +133,7 @@ mod oauth;
 mod page;
 pub mod predicate;
 mod provider;
+mod providers;
 mod redirect_uri;
 mod refusal;
 mod requester;
@@ -167,7 +168,10 @@ pub use self::layer::SignInLayer;
 pub use self::oauth::authorize::AuthorizationRequest;
 pub use self::oauth::callback::ValidatedCode;
 pub use self::oauth::client_authentication::ClientAuthentication;
+pub use self::oauth::end_session::EndSessionRequest;
 pub use self::oauth::token::Tokens;
+pub use self::oauth::token::Tokens;
+pub use self::page::{Choice, Chooser, Page, PageAction, PageLink};
 pub use self::page::{Page, PageAction, PageLink};
 pub use self::provider::oauth2::OAuth2;
 #[cfg(feature = "oidc")]
