@@ -170,12 +170,10 @@ pub use self::oauth::callback::ValidatedCode;
 pub use self::oauth::client_authentication::ClientAuthentication;
 pub use self::oauth::end_session::EndSessionRequest;
 pub use self::oauth::token::Tokens;
-pub use self::oauth::token::Tokens;
 pub use self::page::{Choice, Chooser, Page, PageAction, PageLink};
-pub use self::page::{Page, PageAction, PageLink};
 pub use self::provider::oauth2::OAuth2;
 #[cfg(feature = "oidc")]
-pub use self::provider::oidc;
+pub use self::provider::oidc::{self, Oidc};
 pub use self::provider::siwbb::{self, Siwbb};
 pub use self::provider::{Context, Grant, Provider, Refreshed};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};

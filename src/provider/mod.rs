@@ -240,7 +240,6 @@ impl<'a> Context<'a> {
         Self { http, shared: None, now, redirect_uri }
     }
 
-    #[cfg(test)]
     pub(crate) fn sharing(self, http: &'a Arc<dyn HttpClient>) -> Self {
         Self { shared: Some(http), ..self }
     }
