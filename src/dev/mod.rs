@@ -18,6 +18,8 @@
 //! 2. Only `http` redirect URIs on `localhost`, `127.0.0.1` and `[::1]` are registered.
 //! 3. Every page, and a warning in the log at the start, say what it is.
 //!
+//! With the feature `oidc` there is an OpenID provider as well, by the same rules: `dev::openid`.
+//!
 //! ```
 //! use tower_signin::dev::{Account, CLIENT_ID, DevProvider};
 //!
@@ -263,7 +265,7 @@ pub enum Mode {
     Legacy2024,
 }
 
-/// A request to the API, as the server read it.
+/// A request that an app sent by itself, as the server read it.
 ///
 /// Its `Debug` shows neither header values nor the body, since both hold secrets.
 #[derive(Clone)]

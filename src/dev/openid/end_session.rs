@@ -1,4 +1,4 @@
-use http::{Response, StatusCode};
+use http::Response;
 
 use super::authorize::{WHICH, is_registered};
 use super::pages::{self, NOT_REAL};
@@ -92,7 +92,5 @@ fn leave(request: &EndSession) -> Response<DevBody> {
 }
 
 fn refuse(reason: &str) -> Response<DevBody> {
-    let mut response = page::refusal(NOT_REAL, "This request to sign out can't be answered", reason);
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    response
+    page::refusal(NOT_REAL, "This request to sign out can't be answered", reason)
 }

@@ -201,7 +201,8 @@ impl OpenIdProvider {
     }
 
     /// Approves an authorization request as `account` would in a browser, and gives the URL the browser would be sent to: the
-    /// redirect URI with `code`, `state` and `iss`.
+    /// redirect URI with `code`, `state` and `iss`. It stands for somebody who is signed in here already, so `prompt=none` is no
+    /// obstacle, as it is to the page.
     ///
     /// # Errors
     ///

@@ -120,7 +120,7 @@ fn altered(header: &Value, name: &str, value: Value) -> Value {
     header
 }
 
-/// The last bit that an encoding of the signature's bytes can carry stays; the first of them is turned.
+/// Another first character, which stands for six bits of the signature; the last one may stand for fewer.
 fn corrupted(token: &str) -> String {
     let Some((message, signature)) = token.rsplit_once('.') else { return token.to_owned() };
     let first = if signature.starts_with('A') { 'B' } else { 'A' };
