@@ -3,9 +3,10 @@ use base64_simd::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use super::state::{Authorization, State};
-use super::{Misbehaviour, SigningAlgorithm, signature};
+use super::{Misbehaviour, signature};
 use crate::dev::DevError;
 use crate::dev::state::hash;
+use crate::provider::oidc::SigningAlgorithm;
 
 /// An ID token (OpenID Connect Core 1.0 sections 2 and 3.1.3.6; for a refresh 12.2), or what the misbehaviour makes of it.
 pub(super) fn issue(
@@ -28,7 +29,9 @@ pub(super) fn issue(
     if state.misbehaves(Misbehaviour::DuplicateSubject) {
         payload.insert_str(1, &format!("\"sub\":\"{OTHER}\","));
     }
-    let token = signature::sign(state, &payload)?;
+    let client = state.clients.get(&authorization.client_id);
+    let secret = client.and_then(|client| client.secret.clone()).unwrap_or_default();
+    let token = signature::sign(state, &payload, secret.as_bytes())?;
     state.id_tokens.insert([hash(&token)], authorization.client_id.clone());
     Ok(token)
 }

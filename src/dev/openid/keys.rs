@@ -9,44 +9,11 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
 use crate::dev::DevError;
+use crate::provider::oidc::SigningAlgorithm;
 
-/// What ID tokens are signed with (RFC 7518 section 3.1, RFC 8037).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SigningAlgorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256, which every provider has.
-    #[default]
-    Rs256,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-    /// RSASSA-PSS with SHA-256.
-    Ps256,
-}
-
-impl SigningAlgorithm {
-    pub(super) const ALL: [Self; 4] = [Self::Rs256, Self::Es256, Self::EdDsa, Self::Ps256];
-
-    /// The `alg` of a header or key.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-            Self::Ps256 => "PS256",
-        }
-    }
-
-    fn algorithm(self) -> Algorithm {
-        match self {
-            Self::Rs256 => Algorithm::RS256,
-            Self::Es256 => Algorithm::ES256,
-            Self::EdDsa => Algorithm::EdDSA,
-            Self::Ps256 => Algorithm::PS256,
-        }
-    }
-}
+/// Those with a key in the key set.
+pub(super) const PUBLISHED: [SigningAlgorithm; 4] =
+    [SigningAlgorithm::Rs256, SigningAlgorithm::Es256, SigningAlgorithm::EdDsa, SigningAlgorithm::Ps256];
 
 /// A key for each algorithm. RS256 and PS256 have one pair under two key ids.
 pub(super) struct Keys {
@@ -80,15 +47,15 @@ impl Keys {
     }
 
     pub(super) fn key_id(&self, algorithm: SigningAlgorithm) -> String {
-        format!("{}-{}", algorithm.name(), self.generation)
+        format!("{}-{}", algorithm.as_str(), self.generation)
     }
 
     /// The public key as a JWK (RFC 7517), under this id if any.
     pub(super) fn public(&self, algorithm: SigningAlgorithm, key_id: Option<&str>) -> Result<Value, DevError> {
         // With the back ends of two crates linked in, this one would panic where none is chosen.
         let _ = DEFAULT_PROVIDER.install_default();
-        let key =
-            Jwk::from_encoding_key(self.private(algorithm), algorithm.algorithm()).map_err(|_| DevError::Random)?;
+        let key = Jwk::from_encoding_key(self.private(algorithm)?, of_jsonwebtoken(algorithm)?)
+            .map_err(|_| DevError::Random)?;
         let mut key = serde_json::to_value(key).map_err(|_| DevError::Random)?;
         key["use"] = json!("sig");
         if let Some(key_id) = key_id {
@@ -103,16 +70,21 @@ impl Keys {
     }
 
     pub(super) fn sign(&self, algorithm: SigningAlgorithm, message: &str) -> Result<String, DevError> {
-        sign(algorithm.algorithm(), self.private(algorithm), message)
+        sign(of_jsonwebtoken(algorithm)?, self.private(algorithm)?, message)
     }
 
-    fn private(&self, algorithm: SigningAlgorithm) -> &EncodingKey {
+    fn private(&self, algorithm: SigningAlgorithm) -> Result<&EncodingKey, DevError> {
         match algorithm {
-            SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 => &self.rsa,
-            SigningAlgorithm::Es256 => &self.p256,
-            SigningAlgorithm::EdDsa => &self.ed25519,
+            SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 => Ok(&self.rsa),
+            SigningAlgorithm::Es256 => Ok(&self.p256),
+            SigningAlgorithm::EdDsa => Ok(&self.ed25519),
+            SigningAlgorithm::Hs256 => Err(DevError::Random),
         }
     }
+}
+
+fn of_jsonwebtoken(algorithm: SigningAlgorithm) -> Result<Algorithm, DevError> {
+    algorithm.as_str().parse().map_err(|_| DevError::Random)
 }
 
 /// HS256 with this key.

@@ -1,7 +1,9 @@
 use serde_json::{Value, json};
 
+use super::keys::PUBLISHED;
 use super::state::State;
-use super::{Misbehaviour, SigningAlgorithm, end_session, routes};
+use super::{Misbehaviour, end_session, routes};
+use crate::provider::oidc::SigningAlgorithm;
 
 /// What `/.well-known/openid-configuration` says (OpenID Connect Discovery 1.0 section 3, RFC 8414, RFC 9207 section 3).
 pub(super) fn document(state: &State) -> Value {
@@ -21,6 +23,10 @@ pub(super) fn document(state: &State) -> Value {
         state.misbehaviour,
         Some(Misbehaviour::ResponseIssuerUnannounced | Misbehaviour::ResponseIssuerUnsupported)
     );
+    let mut algorithms = PUBLISHED.map(SigningAlgorithm::as_str).to_vec();
+    if state.algorithm == SigningAlgorithm::Hs256 {
+        algorithms.push(state.algorithm.as_str());
+    }
     let at = |path: &str| format!("{base}{path}");
     json!({
         "issuer": issuer,
@@ -35,7 +41,7 @@ pub(super) fn document(state: &State) -> Value {
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": SigningAlgorithm::ALL.map(SigningAlgorithm::name),
+        "id_token_signing_alg_values_supported": algorithms,
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "code_challenge_methods_supported": [challenges],

@@ -83,7 +83,7 @@ pub enum Misbehaviour {
     /// HS256 with an empty key. H117: refuse.
     HmacWithEmptyKey,
     /// One bit of the signature is wrong, and stays wrong in whatever key set: RP10, and RP41 with
-    /// [`SigningAlgorithm::Es256`](super::SigningAlgorithm::Es256). Refuse, after fetching the keys once more at most.
+    /// [`SigningAlgorithm::Es256`](crate::oidc::SigningAlgorithm::Es256). Refuse, after fetching the keys once more at most.
     InvalidSignature,
     /// Signed well, but with another algorithm than was chosen: PS256 for RS256, else RS256. FA17, C52: refuse unless
     /// configured.

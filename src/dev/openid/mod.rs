@@ -73,9 +73,9 @@ use self::end_session::EndSession;
 use self::state::{Client, Shared, State};
 use super::authorize::{is_loopback_uri, own_query};
 use super::{DevError, RecordedRequest, server};
+use crate::provider::oidc::SigningAlgorithm;
 
 pub use self::account::Account;
-pub use self::keys::SigningAlgorithm;
 pub use self::misbehaviour::Misbehaviour;
 
 /// The client id of the app that is registered from the start.
@@ -132,7 +132,8 @@ impl OpenIdProvider {
         self.shared.lock().misbehaviour = misbehaviour;
     }
 
-    /// What ID tokens are signed with; RS256 at the start. The key set has keys for all.
+    /// How ID tokens are signed; RS256 at the start. The key set always has keys for all but HS256, which the client secret signs,
+    /// so no misbehaviour about keys goes with it.
     pub fn set_signing_algorithm(&self, algorithm: SigningAlgorithm) {
         self.shared.lock().algorithm = algorithm;
     }

@@ -2,24 +2,26 @@ use aws_lc_rs::rand;
 use base64_simd::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::keys::{Keys, sign_hmac};
+use super::Misbehaviour;
+use super::keys::{Keys, PUBLISHED, sign_hmac};
 use super::state::State;
-use super::{CLIENT_SECRET, Misbehaviour, SigningAlgorithm};
 use crate::dev::DevError;
+use crate::provider::oidc::SigningAlgorithm;
 
 /// The payload as a JWS in compact form (RFC 7515 section 3.1), or what the misbehaviour makes of it.
-pub(super) fn sign(state: &mut State, payload: &str) -> Result<String, DevError> {
+pub(super) fn sign(state: &mut State, payload: &str, client_secret: &[u8]) -> Result<String, DevError> {
     use Misbehaviour as M;
     let algorithm = state.algorithm;
-    let header = json!({ "typ": "JWT", "alg": algorithm.name(), "kid": state.keys.key_id(algorithm) });
+    let header = json!({ "typ": "JWT", "alg": algorithm.as_str(), "kid": state.keys.key_id(algorithm) });
     let with = |name: &str, value: Value| altered(&header, name, value);
     let message = |header: &Value| format!("{}.{}", encode(header.to_string()), encode(payload));
-    let ours = |header: &Value| signed(&state.keys, algorithm, message(header));
-    let unsigned = |header: &Value| Ok(format!("{}.", message(header)));
-    let hmac = |key: &[u8], key_id: Value| {
-        let message = message(&json!({ "typ": "JWT", "alg": "HS256", "kid": key_id }));
-        Ok(format!("{message}.{}", sign_hmac(key, &message)?))
+    let ours = |header: &Value| match algorithm {
+        SigningAlgorithm::Hs256 => hmac_signed(client_secret, message(header)),
+        _ => signed(&state.keys, algorithm, message(header)),
     };
+    let unsigned = |header: &Value| Ok(format!("{}.", message(header)));
+    let hmac =
+        |key: &[u8], key_id: Value| hmac_signed(key, message(&json!({ "typ": "JWT", "alg": "HS256", "kid": key_id })));
     match state.misbehaviour {
         Some(M::NoKeyIdSingleKey | M::NoKeyIdSeveralKeys) => ours(&with("kid", Value::Null)),
         Some(M::AlgorithmNone) => unsigned(&json!({ "alg": "none" })),
@@ -32,7 +34,7 @@ pub(super) fn sign(state: &mut State, payload: &str) -> Result<String, DevError>
             hmac(state.keys.rsa_pem().as_bytes(), json!(state.keys.key_id(SigningAlgorithm::Rs256)))
         }
         Some(M::HmacWithPublishedKey) => hmac(PUBLISHED_SECRET, json!(PUBLISHED_KEY_ID)),
-        Some(M::HmacWithClientSecret) => hmac(CLIENT_SECRET.as_bytes(), Value::Null),
+        Some(M::HmacWithClientSecret) => hmac(client_secret, Value::Null),
         Some(M::HmacWithEmptyKey) => hmac(b"", Value::Null),
         Some(M::InvalidSignature) => ours(&header).map(|token| corrupted(&token)),
         Some(M::AnotherAlgorithm) => {
@@ -40,7 +42,7 @@ pub(super) fn sign(state: &mut State, payload: &str) -> Result<String, DevError>
                 SigningAlgorithm::Rs256 => SigningAlgorithm::Ps256,
                 _ => SigningAlgorithm::Rs256,
             };
-            let header = json!({ "typ": "JWT", "alg": other.name(), "kid": state.keys.key_id(other) });
+            let header = json!({ "typ": "JWT", "alg": other.as_str(), "kid": state.keys.key_id(other) });
             signed(&state.keys, other, message(&header))
         }
         Some(M::KeyOfAnotherType) => {
@@ -91,7 +93,7 @@ pub(super) fn key_set(state: &mut State) -> Result<Value, DevError> {
         Some(M::KeysAmongUnusable) => keys.extend(unusable_keys(&state.keys.key_id(algorithm))),
         _ => {}
     }
-    for algorithm in SigningAlgorithm::ALL {
+    for algorithm in PUBLISHED {
         keys.push(state.keys.public(algorithm, Some(&state.keys.key_id(algorithm)))?);
     }
     Ok(json!({ "keys": keys }))
@@ -105,6 +107,11 @@ pub(super) fn foreign_key_set(state: &mut State) -> Result<Value, DevError> {
 
 fn signed(keys: &Keys, algorithm: SigningAlgorithm, message: String) -> Result<String, DevError> {
     let signature = keys.sign(algorithm, &message)?;
+    Ok(format!("{message}.{signature}"))
+}
+
+fn hmac_signed(key: &[u8], message: String) -> Result<String, DevError> {
+    let signature = sign_hmac(key, &message)?;
     Ok(format!("{message}.{signature}"))
 }
 

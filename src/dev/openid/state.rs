@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use super::keys::Keys;
-use super::{Account, Misbehaviour, SigningAlgorithm};
+use super::{Account, Misbehaviour};
 use crate::clock::unix_seconds;
 use crate::dev::DevError;
 use crate::dev::authorize::Challenge;
 use crate::dev::state::{MAX_ROWS, Requests, Table, hash, random_hex};
+use crate::provider::oidc::SigningAlgorithm;
 
 /// What the running server and its handle have in common.
 pub(super) struct Shared {
@@ -22,7 +23,7 @@ impl Shared {
             issuer: issuer.clone(),
             clock: Arc::new(SystemTime::now),
             misbehaviour: None,
-            algorithm: SigningAlgorithm::default(),
+            algorithm: SigningAlgorithm::Rs256,
             names_authorized_party: false,
             keys: Keys::generate(1)?,
             foreign_keys: None,

@@ -1,4 +1,4 @@
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, hmac};
 
 use super::*;
 
@@ -29,6 +29,25 @@ async fn each_algorithm_is_one_that_others_verify() {
         let half = &digest.as_ref()[..digest.as_ref().len() / 2];
         assert_eq!(decoded(part(id_token, 1)["at_hash"].as_str().unwrap()), half, "{name}");
     }
+}
+
+#[tokio::test]
+async fn hs256_is_the_client_secret_and_only_announced_where_chosen() {
+    let provider = OpenIdProvider::start().await.unwrap();
+    provider.add_client("other", Some("other-secret"));
+    let announced = async || {
+        let metadata = get(&provider, "/.well-known/openid-configuration").await.json();
+        metadata["id_token_signing_alg_values_supported"].as_array().unwrap().contains(&"HS256".into())
+    };
+    assert!(!announced().await);
+    provider.set_signing_algorithm(SigningAlgorithm::Hs256);
+    assert!(announced().await);
+    let code = code(&provider, &[("client_id", "other")]);
+    let tokens = post(&provider, "/token", ("other", "other-secret"), &exchange(&code)).await.json();
+    let (message, signature) = tokens["id_token"].as_str().unwrap().rsplit_once('.').unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"other-secret");
+    assert!(hmac::verify(&key, message.as_bytes(), &decoded(signature)).is_ok());
+    assert_eq!(get(&provider, "/jwks").await.json()["keys"].as_array().unwrap().len(), 4);
 }
 
 #[tokio::test]

@@ -126,5 +126,5 @@ fn freeze(provider: &OpenIdProvider, unix_seconds: u64) {
 }
 
 fn error(reply: &Reply) -> (u16, String) {
-    (reply.status, reply.json()["error"].as_str().unwrap().to_owned())
+    (reply.status, reply.json()["error"].as_str().unwrap_or_default().to_owned())
 }
