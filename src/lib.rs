@@ -91,7 +91,7 @@
 //! # Features
 //!
 //! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `dev`: a stand-in for
-//! BitBadges on loopback.
+//! BitBadges on loopback; with `oidc`, an OpenID provider there as well.
 //!
 //! Every error is in the [error reference](error_reference).
 
