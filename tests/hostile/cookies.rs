@@ -23,7 +23,7 @@ use tower_signin::{Admission, Builder, Identity};
 use crate::people::know_everybody;
 use crate::rows::Row;
 use crate::rows::Verdict::{Held, HeldElsewhere};
-use crate::site::{BOB, CALLBACK, CODE, Site, set_cookies, siwbb};
+use crate::site::{BOB, CALLBACK, CODE, SESSION, Site, set_cookies, siwbb};
 use crate::support::{Browser, navigation, text};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -97,8 +97,6 @@ pub(crate) const ROWS: &[Row] = &[
         verdict: Held(&["h095_each_cookie_has_a_header_of_its_own"]),
     },
 ];
-
-const SESSION: &str = "__Host-signin";
 
 /// Every `Set-Cookie` of the life of a session in three cookies, with tokens, rounds and sign-ins that came to nothing.
 pub(crate) async fn whole_life(callback: &str) -> Vec<String> {

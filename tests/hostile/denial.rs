@@ -18,7 +18,7 @@ use crate::people::{know_everybody, sign_in_as, subject, who};
 use crate::random::{Random, rounds};
 use crate::rows::Row;
 use crate::rows::Verdict::{Held, HeldElsewhere, WithoutIdTokens};
-use crate::site::{BOB, BOB_ANSWER, CODE, Site, query, set_cookies};
+use crate::site::{BOB, BOB_ANSWER, CODE, SESSION, Site, query, set_cookies};
 use crate::stored::stored;
 use crate::support::{Browser, block_on, navigation, text};
 use crate::trap::{Trap, on_the_wire, sign_in_at};
@@ -90,8 +90,6 @@ pub(crate) const ROWS: &[Row] = &[
         verdict: Held(&["h108_long_input_takes_a_moment"]),
     },
 ];
-
-const SESSION: &str = "__Host-signin";
 
 #[tokio::test]
 async fn h096_nobody_makes_the_store_do_anything() {

@@ -20,7 +20,7 @@ use tower_signin::{
 use crate::log::Log;
 use crate::rows::Row;
 use crate::rows::Verdict::{Held, HeldElsewhere};
-use crate::site::{Answer, BOB, BOB_ANSWER, CODE, NOW, Site, deleted, set_cookies};
+use crate::site::{Answer, BOB, BOB_ANSWER, CODE, NOW, SESSION, Site, deleted, set_cookies};
 use crate::support::{Browser, code, navigation, text};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -93,7 +93,6 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-const SESSION: &str = "__Host-signin";
 const TOKENS: &str = "__Host-signin-tokens";
 
 /// A store in memory that loads, or finds nothing, or fails.

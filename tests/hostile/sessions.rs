@@ -15,7 +15,7 @@ use crate::cookies::whole_life;
 use crate::people::{know_everybody, sign_in_as, subject, who};
 use crate::rows::Row;
 use crate::rows::Verdict::{CannotApply, Held, HeldElsewhere};
-use crate::site::{BOB, CALLBACK, CODE, NOW, Site, deleted, set_cookies, siwbb};
+use crate::site::{BOB, CALLBACK, CODE, NOW, SESSION, Site, deleted, set_cookies, siwbb};
 use crate::stored::stored;
 use crate::support::{Browser, navigation, text};
 
@@ -129,8 +129,6 @@ pub(crate) const ROWS: &[Row] = &[
         ]),
     },
 ];
-
-const SESSION: &str = "__Host-signin";
 
 #[tokio::test]
 async fn h065_no_session_that_was_there_becomes_the_one_that_is_signed_in() {

@@ -21,7 +21,9 @@ use tower_signin::{Builder, Identity, Keys, SignIn, Tokens};
 use crate::people::{LIFE, code, know_everybody, sign_in_as, subject};
 use crate::rows::Row;
 use crate::rows::Verdict::{CannotApply, Held, HeldElsewhere, WithoutIdTokens};
-use crate::site::{BOB, BOB_ANSWER, CALLBACK, CODE, ID, KEY, NOW, SECRET, Site, deleted, query, set_cookies, siwbb};
+use crate::site::{
+    BOB, BOB_ANSWER, CALLBACK, CODE, ID, KEY, NOW, SECRET, SESSION, Site, deleted, query, set_cookies, siwbb,
+};
 use crate::support::{self, App, Browser, alice, block_on, navigation, text};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -93,8 +95,6 @@ pub(crate) const ROWS: &[Row] = &[
         verdict: Held(&["h121_what_is_remembered_of_a_check_skips_no_guard"]),
     },
 ];
-
-const SESSION: &str = "__Host-signin";
 
 #[tokio::test]
 async fn h109_a_token_that_says_none_is_nobody() {
