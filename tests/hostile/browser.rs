@@ -3,6 +3,7 @@
 use http::Method;
 use http::header::{CACHE_CONTROL, LOCATION};
 
+use crate::double::Step;
 use crate::people::who;
 use crate::rows::Row;
 use crate::rows::Verdict::{Held, HeldElsewhere};
@@ -74,8 +75,8 @@ async fn b01_what_nobody_opened_starts_uses_up_and_ends_nothing() {
         (Method::GET, "x-purpose", "preview"),
         (Method::HEAD, "user-agent", "Slackbot-LinkExpanding 1.0"),
     ];
-    let touched = |asked: &[(&str, tower_signin::SessionKey)]| asked.iter().filter(|(what, _)| *what != "load").count();
-    let made = touched(&store.asked());
+    let touched = || store.asked().iter().filter(|step| **step != Step::Load).count();
+    let made = touched();
     for (method, name, value) in ahead {
         for path in ["/api/login", callback.as_str(), "/api/logout"] {
             for from in ["same-origin", "cross-site", "none"] {
@@ -93,7 +94,7 @@ async fn b01_what_nobody_opened_starts_uses_up_and_ends_nothing() {
     let preview = http::Request::get(&callback).header("user-agent", "facebookexternalhit/1.1");
     assert_eq!(site.visit(&mut Browser::new(), preview).await.status(), 400);
     assert!(site.upstream.requests().is_empty(), "the code was used up");
-    assert_eq!((touched(&store.asked()), &browser.jar), (made, &before), "something was started or ended");
+    assert_eq!((touched(), &browser.jar), (made, &before), "something was started or ended");
     assert_eq!(who(&site, &browser).await, BOB);
     assert_eq!(location(&site.get(&mut browser, &callback).await), "/target", "the click itself");
 }

@@ -1,7 +1,5 @@
 //! Ends of sessions: who can cause one, and what is guessed, known or cut on the way there.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use tower_signin::{Builder, Keys, SignIn};
 
@@ -52,7 +50,10 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H080",
         what: "every installation came with the same secret",
-        verdict: Held(&["h080_there_is_no_key_but_a_random_one"]),
+        verdict: Held(&[
+            "h080_there_is_no_key_but_a_random_one",
+            "tests/hostile/keys.rs::h117_no_key_is_empty_short_or_uniform",
+        ]),
     },
     Row {
         id: "H081",
@@ -120,18 +121,8 @@ async fn h077_opening_an_address_signs_nobody_out() {
 async fn h080_there_is_no_key_but_a_random_one() {
     let without = SignIn::builder(siwbb()).redirect_uri(CALLBACK).build().unwrap_err();
     assert_eq!(without.setting(), "keys");
-    for known in
-        ["", "secret", "changeme", "0123456789abcdef0123456789abcdef", "00000000000000000000000000000000000000000000"]
-    {
-        assert!(Keys::parse(known).is_err(), "{known}");
-    }
-    for byte in [0_u8, 1, b' ', b'0', b'A', 255] {
-        assert!(Keys::parse(&URL_SAFE_NO_PAD.encode([byte; 32])).is_err(), "32 times {byte}");
-    }
-    assert!(
-        Keys::from_lookup("SIGNIN_KEYS", |_| None).is_err()
-            && Keys::from_lookup("SIGNIN_KEYS", |_| Some(String::new())).is_err()
-    );
+    let unset = Keys::from_lookup("SIGNIN_KEYS", |_| None).map(drop).unwrap_err();
+    assert_eq!(unset.setting(), "keys");
 
     // Two processes that make their own have no cookie in common.
     let (one, other) = (Site::new(), Site::new());

@@ -14,6 +14,7 @@ use http_body_util::Full;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_signin::{ANSWER_LIMIT, Builder, ErrorKind};
 
+use crate::gzip::gzip;
 use crate::people::{know_everybody, sign_in_as, subject, who};
 use crate::random::Random;
 use crate::rows::Row;
@@ -149,26 +150,14 @@ async fn h100_no_compressed_answer_is_inflated() {
     assert_eq!(sign_in_at(&plain.url).await.1, BOB, "as it is");
     let asked = plain.heard().concat().to_lowercase();
     assert!(asked.contains("post /api/v0/siwbb/token") && !asked.contains("accept-encoding"), "{asked}");
+    let zipped = gzip(Bytes::from_static(BOB_ANSWER.as_bytes())).await;
     for coding in ["gzip", "x-gzip", "GZIP", "gzip, gzip"] {
-        let answer = on_the_wire("200 OK", &format!("Content-Encoding: {coding}\r\n"), &gzip(BOB_ANSWER.as_bytes()));
+        let answer = on_the_wire("200 OK", &format!("Content-Encoding: {coding}\r\n"), &zipped);
         let trap = Trap::answering(answer).await;
         let (response, who) = sign_in_at(&trap.url).await;
         assert_eq!((response.status().as_u16(), who.as_str(), trap.heard().len()), (502, "nobody", 1), "{coding}");
         assert_eq!(response.extensions().get(), Some(&ErrorKind::ProviderAnswer), "{coding}");
     }
-}
-
-/// RFC 1952, with one block as it is.
-fn gzip(plain: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(plain.len()).unwrap();
-    let crc = !plain.iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(crc & 1)))
-    });
-    let mut bytes = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1];
-    bytes.extend([length.to_le_bytes(), (!length).to_le_bytes()].concat());
-    bytes.extend_from_slice(plain);
-    bytes.extend([crc.to_le_bytes(), u32::from(length).to_le_bytes()].concat());
-    bytes
 }
 
 #[test]

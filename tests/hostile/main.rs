@@ -4,6 +4,10 @@
 
 #![allow(missing_docs, reason = "tests")]
 
+#[path = "../support/double.rs"]
+mod double;
+#[path = "../support/gzip.rs"]
+mod gzip;
 #[path = "../support/log.rs"]
 mod log;
 #[path = "../support/random.rs"]
@@ -19,6 +23,7 @@ mod anybody;
 mod guarded;
 mod index;
 mod landing;
+mod pairs;
 mod people;
 mod rows;
 mod stored;

@@ -5,8 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request as Incoming;
-use axum::routing::any;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION};
 use http::{Method, Request, Response};
@@ -15,9 +13,10 @@ use serde_json::Value;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_signin::{Builder, Identity, SignIn, SignedIn, Tokens};
 
+use crate::pairs::{holder, pair};
 use crate::rows::Row;
 use crate::rows::Verdict::{Held, HeldElsewhere};
-use crate::site::{BOB, BOB_ANSWER, CODE, KEY, NOW, SECRET, Site, set_cookies, siwbb};
+use crate::site::{BOB, CODE, KEY, NOW, SECRET, Site, set_cookies, siwbb};
 use crate::support::{Browser, alice, code, navigation, text};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -79,13 +78,6 @@ pub(crate) const ROWS: &[Row] = &[
 #[tokio::test]
 async fn r08_a_refresh_is_the_same_person_s_and_needs_no_id_token() {
     const LIFE: u64 = 3600;
-    let pair = |name: &str, ends_at: u64| {
-        let mut pair: Value = serde_json::from_str(BOB_ANSWER).unwrap();
-        pair["access_token"] = format!("at-{name}").into();
-        pair["refresh_token"] = format!("rt-{name}").into();
-        pair["access_token_expires_at"] = (ends_at * 1000).into();
-        pair
-    };
     let alices = {
         let mut pair = pair("alice", NOW + 9 * LIFE);
         pair["address"] = alice().into();
@@ -99,10 +91,7 @@ async fn r08_a_refresh_is_the_same_person_s_and_needs_no_id_token() {
     };
     let mut shouted = pair("shouted", NOW + 9 * LIFE);
     shouted["bitbadgesAddress"] = BOB.to_uppercase().into();
-    let holder = Router::new().fallback(any(async |request: Incoming| {
-        let who = request.extensions().get::<Identity>().map_or("nobody", Identity::subject).to_owned();
-        format!("{who} {}", request.extensions().get::<Tokens>().map_or("none", Tokens::access_token))
-    }));
+    let holder = holder();
     for (name, answer, expected) in [
         ("bob's, without an ID token", pair("new", NOW + 9 * LIFE), format!("{BOB} at-new")),
         ("alice's", alices, format!("{BOB} at-first")),

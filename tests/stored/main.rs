@@ -5,6 +5,7 @@
 mod attack;
 mod away;
 mod check;
+#[path = "../support/double.rs"]
 mod double;
 mod forward;
 mod gone;
