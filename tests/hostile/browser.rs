@@ -6,7 +6,7 @@ use http::header::{CACHE_CONTROL, LOCATION};
 use crate::double::Step;
 use crate::people::who;
 use crate::rows::Row;
-use crate::rows::Verdict::{Held, HeldElsewhere};
+use crate::rows::Verdict::Held;
 use crate::site::{BOB, CODE, Site, set_cookies};
 use crate::stored::stored;
 use crate::support::{App, Browser, alice, location, navigation, text};
@@ -36,7 +36,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "B03",
         what: "of two tabs that sign in, one broke the other",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/browser/corners.rs::two_tabs_at_once_both_end_where_they_wanted_to_go",
             "tests/browser/main.rs::a_second_tab_finishes_at_its_own_target",
             "tests/flow.rs::two_tabs_both_finish_at_their_own_targets",
@@ -50,7 +50,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "B05",
         what: "a browser that refuses cookies was sent round in circles",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/browser/loops.rs::a_browser_that_refuses_cookies_is_told_so_at_once",
             "tests/browser/loops.rs::a_session_that_does_not_last_ends_the_third_round_with_the_cause",
             "tests/users/loops.rs::u13_the_third_round_stops_at_a_page_that_names_the_likely_cause",

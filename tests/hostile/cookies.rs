@@ -15,7 +15,7 @@ use tower::{Layer as _, Service as _, service_fn};
 use tower_signin::{Builder, Identity};
 
 use crate::rows::Row;
-use crate::rows::Verdict::{Held, HeldElsewhere};
+use crate::rows::Verdict::Held;
 use crate::site::{BOB, SESSION, Site, set_cookies};
 use crate::support::{Browser, navigation, text};
 
@@ -33,7 +33,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H085",
         what: "taking cookies out of a header crashed on a crafted one",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/attack/hidden.rs::no_cookie_header_shows_ours_or_changes_another_one",
             "tests/users/proxies.rs::u05_a_proxy_hands_on_no_cookie_of_the_layer",
         ]),
@@ -46,12 +46,12 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H087",
         what: "more cookies were written than are read, so nobody was ever signed in",
-        verdict: HeldElsewhere(&["tests/chunks.rs::u04_every_size_signs_in_within_the_limit_and_none_beyond"]),
+        verdict: Held(&["tests/chunks.rs::u04_every_size_signs_in_within_the_limit_and_none_beyond"]),
     },
     Row {
         id: "H088",
         what: "a session that filled its last cookie to the brim lost it",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/chunks.rs::every_border_between_cookies_comes_back",
             "tests/chunks.rs::random_sizes_come_back",
         ]),
@@ -59,7 +59,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H089",
         what: "what was left of a longer session was read as part of a shorter one",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/chunks.rs::a_shorter_session_takes_what_is_left_of_a_longer_one",
             "tests/chunks.rs::a_set_that_is_not_whole_and_its_own_is_nobody",
         ]),

@@ -5,7 +5,7 @@ use tower_signin::{Builder, Keys, SignIn};
 
 use crate::people::{know_everybody, sign_in_as, subject, who};
 use crate::rows::Row;
-use crate::rows::Verdict::{CannotApply, Held, HeldElsewhere};
+use crate::rows::Verdict::{CannotApply, Held};
 use crate::site::{BOB, CALLBACK, SESSION, Site, set_cookies, siwbb};
 use crate::stored::stored;
 use crate::support::{Browser, navigation};
@@ -36,12 +36,12 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H078",
         what: "what a refresh said of the person was not checked",
-        verdict: HeldElsewhere(&["tests/tokens/refused.rs::another_account_s_tokens_are_never_handed_on"]),
+        verdict: Held(&["tests/tokens/refused.rs::another_account_s_tokens_are_never_handed_on"]),
     },
     Row {
         id: "H079",
         what: "session ids were short enough to guess",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/stored/unread.rs::nothing_that_was_made_up_is_looked_for",
             "tests/stored/sign_in.rs::every_sign_in_has_an_id_of_its_own_that_the_store_does_not_learn",
             "tests/attack/seals.rs::every_bit_of_a_seal_counts",
@@ -58,7 +58,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H081",
         what: "times were cut to 32 bits, and from 2038 on people ran in circles",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/sessions/lifetimes.rs::no_year_is_special",
             "tests/attack/clocks.rs::odd_clocks_never_panic",
         ]),

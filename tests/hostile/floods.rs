@@ -18,7 +18,7 @@ use crate::gzip::gzip;
 use crate::people::{know_everybody, sign_in_as, subject, who};
 use crate::random::Random;
 use crate::rows::Row;
-use crate::rows::Verdict::{Held, HeldElsewhere};
+use crate::rows::Verdict::Held;
 use crate::site::{BOB, BOB_ANSWER, CODE, SESSION, Site};
 use crate::stored::stored;
 use crate::support::{Browser, block_on, navigation, text};
@@ -33,7 +33,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H097",
         what: "pending sign-ins filled a map in memory that had no bound",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/attack/flood.rs::a_flood_of_logins_leaves_nothing_behind",
             "src/flow/attempt/table.rs::a_full_table_drops_the_oldest_that_ended_and_never_a_running_one",
             "src/session/registry.rs::ends_are_bounded_and_the_newest_stay",

@@ -16,7 +16,7 @@ use crate::double::{Fault, Step};
 use crate::log::Log;
 use crate::pairs::{holder, pair};
 use crate::rows::Row;
-use crate::rows::Verdict::{Held, HeldElsewhere};
+use crate::rows::Verdict::Held;
 use crate::site::{Answer, BOB, CODE, NOW, SESSION, Site, deleted, set_cookies};
 use crate::stored::stored;
 use crate::support::{Browser, code, navigation, text};
@@ -65,7 +65,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "K06",
         what: "one call that was waiting or asleep held a lock that all others needed",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/stored/away.rs::a_hundred_requests_to_a_store_that_hangs_wait_five_seconds_together",
             "tests/stored/attack.rs::a_store_that_panics_shuts_nobody_else_out",
             "tests/tokens/unreachable.rs::a_try_that_is_held_up_keeps_nobody_else",
@@ -82,7 +82,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "K08",
         what: "caches on the way of every request raced, and were not worth it",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/allocations.rs::u36_a_request_of_nobody_allocates_nothing",
             "tests/allocations.rs::a_session_in_one_cookie_costs_five",
             "tests/sessions/lifetimes.rs::settings_that_change_count_for_sessions_that_are_there",

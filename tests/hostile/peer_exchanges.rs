@@ -15,7 +15,7 @@ use tower_signin::{Builder, Identity, SignIn, SignedIn, Tokens};
 
 use crate::pairs::{holder, pair};
 use crate::rows::Row;
-use crate::rows::Verdict::{Held, HeldElsewhere};
+use crate::rows::Verdict::Held;
 use crate::site::{BOB, CODE, KEY, NOW, SECRET, Site, set_cookies, siwbb};
 use crate::support::{Browser, alice, code, navigation, text};
 
@@ -48,7 +48,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "R11",
         what: "an encoded path went past a guard, pending cookies had no bound, and a cache could keep a Set-Cookie",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/hostile/paths.rs::h026_a_path_in_disguise_is_guarded_or_nothing",
             "tests/bad_input/login.rs::a_fifth_sign_in_evicts_the_oldest",
             "tests/hostile/floods.rs::h099_abandoned_sign_ins_stay_below_four_kilobytes",
@@ -68,7 +68,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "R13",
         what: "HTTP/2 splits the cookies into several headers, and only the first was read",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/frameworks/http2.rs::a_split_cookie_header_is_read_whole_by_hyper",
             "tests/frameworks/http2.rs::a_split_cookie_header_is_read_whole_by_tonic",
         ]),

@@ -18,7 +18,7 @@ use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use tower_signin::{Builder, ErrorKind, Identity, ManualClock, MemoryStore, SignedIn, Tokens};
 
 use crate::rows::Row;
-use crate::rows::Verdict::{Held, HeldElsewhere};
+use crate::rows::Verdict::Held;
 use crate::site::{BOB, CODE, NOW, Site, set_cookies};
 use crate::strict::Strict;
 use crate::support::{Browser, code, location, navigation, text};
@@ -36,7 +36,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "R02",
         what: "state was looked up on the server alone, whatever browser brought it",
-        verdict: HeldElsewhere(&["tests/hostile/state.rs::h051_a_callback_counts_only_in_the_browser_that_started_it"]),
+        verdict: Held(&["tests/hostile/state.rs::h051_a_callback_counts_only_in_the_browser_that_started_it"]),
     },
     Row {
         id: "R03",
@@ -51,7 +51,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "R04",
         what: "a cookie key of any length was filled up with zeros, so the empty text was a key",
-        verdict: HeldElsewhere(&["tests/hostile/keys.rs::h117_no_key_is_empty_short_or_uniform"]),
+        verdict: Held(&["tests/hostile/keys.rs::h117_no_key_is_empty_short_or_uniform"]),
     },
     Row {
         id: "R05",

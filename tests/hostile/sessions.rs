@@ -14,7 +14,7 @@ use tower_signin::ErrorKind;
 use crate::double::Step;
 use crate::people::{know_everybody, sign_in_as, subject, who};
 use crate::rows::Row;
-use crate::rows::Verdict::{Held, HeldElsewhere};
+use crate::rows::Verdict::Held;
 use crate::set_cookies::whole_life;
 use crate::site::{BOB, CALLBACK, CODE, NOW, SESSION, Site, deleted, set_cookies};
 use crate::stored::stored;
@@ -45,7 +45,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H068",
         what: "a request that ran beside the sign-out wrote the deleted session back",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/stored/races.rs::nothing_that_runs_beside_a_sign_out_brings_the_session_back",
             "tests/stored/orders.rs::no_order_brings_a_session_back",
             "tests/sessions/late.rs::a_renewal_that_comes_late_brings_nothing_back",
@@ -76,7 +76,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H072",
         what: "a key outlived the end of the provider's token, which could not be refreshed",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/sessions/lifetimes.rs::u37_a_session_ends_with_its_access_token_unless_told_otherwise",
             "tests/tokens/keep.rs::without_a_refresh_token_the_session_ends_with_the_access_token",
         ]),

@@ -12,7 +12,7 @@ use tower_signin::Builder;
 use tower_signin::dev::{Account, Mode};
 
 use crate::rows::Row;
-use crate::rows::Verdict::{CannotApply, Held, HeldElsewhere, WithoutIdTokens};
+use crate::rows::Verdict::{CannotApply, Held, WithoutIdTokens};
 use crate::site::{BOB, BOB_ANSWER, CODE, ID, KEY, NOW, SECRET, Site, query, set_cookies};
 use crate::support::{self, App, Browser, alice, text};
 
@@ -57,7 +57,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H116",
         what: "a minor release stopped checking signatures",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/attack/seals.rs::every_bit_of_a_seal_counts",
             "tests/bad_input/sessions.rs::only_a_whole_session_of_ours_is_anybody",
             "tests/stored/gone.rs::a_sealed_record_that_was_touched_anywhere_is_nobody",
