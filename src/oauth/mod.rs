@@ -4,6 +4,8 @@ pub(crate) mod answer;
 pub(crate) mod authorize;
 pub(crate) mod callback;
 pub(crate) mod client_authentication;
+pub(crate) mod end_session;
+pub(crate) mod nonce;
 pub(crate) mod pkce;
 pub(crate) mod state;
 pub(crate) mod token;
