@@ -7,6 +7,7 @@ pub(crate) mod client_authentication;
 pub(crate) mod end_session;
 pub(crate) mod nonce;
 pub(crate) mod pkce;
+pub(crate) mod query;
 pub(crate) mod state;
 pub(crate) mod token;
 pub(crate) mod token_request;

@@ -1,10 +1,10 @@
 //! The authorization URL (RFC 6749 section 4.1.1).
 
 use url::Url;
-use url::form_urlencoded::byte_serialize;
 
 use super::OAuth2;
 use crate::oauth::authorize::AuthorizationRequest;
+use crate::oauth::query::EndpointUrl;
 
 /// The parameters that extra ones can't be: those set here, those that move the answer elsewhere or hide what is asked for in an
 /// object, and those that are never for a browser to see.
@@ -23,24 +23,9 @@ pub(super) const OURS: &[&str] = &[
     "code_verifier",
 ];
 
-/// Most URLs take less.
-const ROOM: usize = 512;
-
 pub(super) fn url(provider: &OAuth2, request: &AuthorizationRequest<'_>) -> String {
-    let mut url = String::with_capacity(ROOM);
-    url.push_str(&provider.authorization_endpoint);
-    let mut separator = match provider.authorization_endpoint.split_once('?') {
-        None => "?",
-        Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
-        Some(_) => "&",
-    };
-    let mut add = |name: &str, value: &str| {
-        url.push_str(separator);
-        separator = "&";
-        url.extend(byte_serialize(name.as_bytes()));
-        url.push('=');
-        url.extend(byte_serialize(value.as_bytes()));
-    };
+    let mut url = EndpointUrl::new(&provider.authorization_endpoint);
+    let mut add = |name: &str, value: &str| url.add(name, value);
     add("response_type", "code");
     add("client_id", &provider.client_id);
     add("redirect_uri", request.redirect_uri);
@@ -59,7 +44,7 @@ pub(super) fn url(provider: &OAuth2, request: &AuthorizationRequest<'_>) -> Stri
             add(name, value);
         }
     }
-    url
+    url.finish()
 }
 
 /// A parameter of ours that the endpoint has in its query already, where it would come twice.

@@ -2,6 +2,7 @@
 
 use super::authorize::{OURS, reserved_in_query};
 use super::*;
+use crate::oauth::query::is_scope;
 use crate::redirect_uri::is_endpoint;
 
 impl OAuth2 {
@@ -159,9 +160,4 @@ pub(super) fn validate(provider: &OAuth2) -> Result<(), ConfigError> {
         return Err(ConfigError::new("subject_pointer", problem, "start it with a slash: /id, or /data/id"));
     }
     Ok(())
-}
-
-/// A `scope-token` (RFC 6749 section 3.3).
-fn is_scope(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
