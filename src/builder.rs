@@ -44,7 +44,7 @@ pub struct Builder {
     chooser: Option<ChooserPage>,
     keep_fragment: bool,
     clear_site_data: bool,
-    http: Option<Box<dyn HttpClient>>,
+    http: Option<Arc<dyn HttpClient>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -390,7 +390,7 @@ impl Builder {
 
     /// The way out to the provider; the built-in one by default.
     pub fn http_client(mut self, client: impl HttpClient) -> Self {
-        self.http = Some(Box::new(client));
+        self.http = Some(Arc::new(client));
         self
     }
 

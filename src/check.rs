@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use self::watched::Watched;
 use crate::config::Inner;
+use crate::provider::Context;
 use crate::providers::Mounted;
 
 /// What [`SignIn::check`](crate::SignIn::check) found. `Display` writes one line for each finding and shows no secret.
@@ -162,7 +163,8 @@ pub(crate) async fn run(inner: &Arc<Inner>) -> Report {
     findings.extend(session_store(inner).await);
     for mounted in inner.providers.iter() {
         let watched = Watched::new(Arc::clone(inner));
-        let of_provider = mounted.provider.check(mounted.context(&watched, &*inner.clock)).await;
+        let of_provider =
+            mounted.provider.check(Context::new(&watched, inner.clock.now(), &mounted.redirect_uri)).await;
         findings.extend(watched.findings());
         if of_provider.is_empty() {
             let found = format!("{} offers no check of its own", mounted.provider.issuer());

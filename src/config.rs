@@ -44,7 +44,7 @@ pub struct SignIn(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) providers: Providers,
-    pub(crate) http: Box<dyn HttpClient>,
+    pub(crate) http: Arc<dyn HttpClient>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) redirect: RedirectUri,
     pub(crate) paths: Paths,

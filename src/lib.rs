@@ -91,7 +91,7 @@
 //! # Features
 //!
 //! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `dev`: a stand-in for
-//! BitBadges on loopback.
+//! BitBadges on loopback; with `oidc`, an OpenID provider there as well.
 //!
 //! Every error is in the [error reference](error_reference).
 
@@ -167,9 +167,13 @@ pub use self::keys::Keys;
 pub use self::layer::SignInLayer;
 pub use self::oauth::authorize::AuthorizationRequest;
 pub use self::oauth::callback::ValidatedCode;
+pub use self::oauth::client_authentication::ClientAuthentication;
 pub use self::oauth::end_session::EndSessionRequest;
 pub use self::oauth::token::Tokens;
 pub use self::page::{Choice, Chooser, Page, PageAction, PageLink};
+pub use self::provider::oauth2::OAuth2;
+#[cfg(feature = "oidc")]
+pub use self::provider::oidc::{self, Oidc};
 pub use self::provider::siwbb::{self, Siwbb};
 pub use self::provider::{Context, Grant, Provider, Refreshed};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};

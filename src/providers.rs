@@ -1,5 +1,7 @@
 //! The providers that one layer signs people in with, each at its own addresses.
 
+use std::sync::Arc;
+
 use http::Uri;
 use url::Url;
 
@@ -101,8 +103,8 @@ impl Providers {
 }
 
 impl Mounted {
-    pub(crate) fn context<'a>(&'a self, http: &'a dyn HttpClient, clock: &dyn Clock) -> Context<'a> {
-        Context::new(http, clock.now(), &self.redirect_uri)
+    pub(crate) fn context<'a>(&'a self, http: &'a Arc<dyn HttpClient>, clock: &dyn Clock) -> Context<'a> {
+        Context::new(&**http, clock.now(), &self.redirect_uri).sharing(http)
     }
 }
 

@@ -100,11 +100,11 @@ fn check_cookie_prefix(prefix: &str) -> Result<(), ConfigError> {
 const SESSION_COOKIE_LIMITS: RangeInclusive<usize> = 1024..=MOST_CHUNKS * COOKIE_LIMIT;
 
 #[cfg(feature = "reqwest")]
-fn default_http_client(endpoints: &[&str]) -> Result<Box<dyn HttpClient>, ConfigError> {
-    Ok(Box::new(crate::http_client::ReqwestClient::for_urls(endpoints.iter().copied())?))
+fn default_http_client(endpoints: &[&str]) -> Result<Arc<dyn HttpClient>, ConfigError> {
+    Ok(Arc::new(crate::http_client::ReqwestClient::for_urls(endpoints.iter().copied())?))
 }
 
 #[cfg(not(feature = "reqwest"))]
-fn default_http_client(_: &[&str]) -> Result<Box<dyn HttpClient>, ConfigError> {
+fn default_http_client(_: &[&str]) -> Result<Arc<dyn HttpClient>, ConfigError> {
     Err(ConfigError::new("http_client", "there is none", "turn on the feature `reqwest`, or give the builder one"))
 }

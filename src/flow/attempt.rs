@@ -190,7 +190,7 @@ async fn supervise(mut end: End, ticket: Ticket) {
 
 async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
     let mounted = inner.providers.at(ticket.provider);
-    let context = mounted.context(&*inner.http, &*inner.clock);
+    let context = mounted.context(&inner.http, &*inner.clock);
     let exchange = async {
         let grant = mounted.provider.redeem(context, ticket.code).await?;
         mounted.provider.admit(context, &grant).await?;

@@ -53,7 +53,7 @@ impl Leading {
     /// Makes the answer lead there where the provider can tell the way, within two seconds: nobody is kept from signing out.
     pub(super) fn lead(self, inner: &Arc<Inner>, mut response: Response<Bytes>) -> Told<Response<Bytes>> {
         let Some(mounted) = inner.providers.of_issuer(&self.issuer) else { return Told::Now(response) };
-        let is_prepared = mounted.provider.prepare(mounted.context(&*inner.http, &*inner.clock)).is_none();
+        let is_prepared = mounted.provider.prepare(mounted.context(&inner.http, &*inner.clock)).is_none();
         if is_prepared || Handle::try_current().is_err() {
             self.apply(inner, mounted, &mut response);
             return Told::Now(response);
@@ -61,7 +61,7 @@ impl Leading {
         let inner = Arc::clone(inner);
         Told::Later(Box::pin(async move {
             let Some(mounted) = inner.providers.of_issuer(&self.issuer) else { return response };
-            if let Some(preparing) = mounted.provider.prepare(mounted.context(&*inner.http, &*inner.clock))
+            if let Some(preparing) = mounted.provider.prepare(mounted.context(&inner.http, &*inner.clock))
                 && !matches!(patiently(preparing).await, Some(Ok(())))
             {
                 tracing::warn!(issuer = %self.issuer, "the provider could not be told that somebody signed out");

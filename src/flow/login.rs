@@ -62,7 +62,7 @@ pub(crate) fn login(
         Err(answer) => return Told::Now(*answer),
     };
     let mounted = inner.providers.at(start.provider);
-    if mounted.provider.prepare(mounted.context(&*inner.http, &*inner.clock)).is_none() {
+    if mounted.provider.prepare(mounted.context(&inner.http, &*inner.clock)).is_none() {
         return Told::Now(start.answer(inner, headers));
     }
     if Handle::try_current().is_err() {
@@ -72,7 +72,7 @@ pub(crate) fn login(
     let (inner, headers) = (Arc::clone(inner), headers.clone());
     Told::Later(Box::pin(async move {
         let mounted = inner.providers.at(start.provider);
-        if let Some(preparing) = mounted.provider.prepare(mounted.context(&*inner.http, &*inner.clock))
+        if let Some(preparing) = mounted.provider.prepare(mounted.context(&inner.http, &*inner.clock))
             && let Err(error) = within_time(preparing).await
         {
             return failure_with(&inner, &headers, &error, &Advice::sign_in(start.again(&inner)));

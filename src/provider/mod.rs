@@ -1,8 +1,12 @@
 //! Who vouches for people.
 
+pub(crate) mod oauth2;
+#[cfg(feature = "oidc")]
+pub mod oidc;
 pub mod siwbb;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::check::Finding;
@@ -223,6 +227,8 @@ pub trait Provider: Send + Sync + 'static {
 #[non_exhaustive]
 pub struct Context<'a> {
     http: &'a dyn HttpClient,
+    /// The same, for work that goes on without whoever asked for it.
+    shared: Option<&'a Arc<dyn HttpClient>>,
     now: SystemTime,
     redirect_uri: &'a str,
 }
@@ -231,7 +237,16 @@ impl<'a> Context<'a> {
     /// For tests of a provider of yours; the layer makes its own.
     #[must_use]
     pub fn new(http: &'a dyn HttpClient, now: SystemTime, redirect_uri: &'a str) -> Self {
-        Self { http, now, redirect_uri }
+        Self { http, shared: None, now, redirect_uri }
+    }
+
+    pub(crate) fn sharing(self, http: &'a Arc<dyn HttpClient>) -> Self {
+        Self { shared: Some(http), ..self }
+    }
+
+    #[cfg_attr(not(feature = "oidc"), allow(dead_code, reason = "nothing else outlives a call"))]
+    pub(crate) fn shared_http(&self) -> Option<Arc<dyn HttpClient>> {
+        self.shared.cloned()
     }
 
     /// The way out.

@@ -304,7 +304,7 @@ async fn ask(inner: &Inner, due: &Due) -> Result<(), Error> {
     let session = due.identity.session();
     let unknown = || Error::new(ErrorKind::Internal).with_reason("a session of an issuer that is not configured here");
     let mounted = inner.providers.of_issuer(session.issuer()).ok_or_else(unknown)?;
-    let context = mounted.context(&*inner.http, &*inner.clock);
+    let context = mounted.context(&inner.http, &*inner.clock);
     // By another clock they may have ended, which is no word on the person.
     let soon = unix_seconds(inner.clock.now()).saturating_add(CLOCK_SKEW);
     let asked_after = due.tokens.as_ref().filter(|kept| !kept.have_ended(soon));

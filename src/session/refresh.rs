@@ -212,7 +212,7 @@ async fn refresh(mut end: End, held: Arc<KeptTokens>, of: Owner) {
     let inner = Arc::clone(&end.inner);
     // Sessions of an issuer that is not configured here are nobody's, and never come this far.
     let Some(mounted) = inner.providers.of_issuer(&of.issuer) else { return };
-    let context = mounted.context(&*inner.http, &*inner.clock);
+    let context = mounted.context(&inner.http, &*inner.clock);
     let answer = within_time(mounted.provider.refresh(context, &of.subject, held.tokens()));
     match timed(Call::Refresh, answer).await {
         Ok(refreshed) => {
@@ -249,7 +249,7 @@ async fn revoke(inner: &Inner, mounted: &Mounted, tokens: &KeptTokens) {
         tracing::warn!("too many tokens are being revoked; these are left to end by themselves");
         return;
     };
-    let context = mounted.context(&*inner.http, &*inner.clock);
+    let context = mounted.context(&inner.http, &*inner.clock);
     match timed(Call::Revoke, within_time(mounted.provider.revoke(context, tokens.tokens()))).await {
         Ok(()) => tracing::debug!("tokens revoked"),
         Err(error) if error.kind() == ErrorKind::Unsupported => {}
