@@ -119,6 +119,7 @@ async fn signatures_of_every_algorithm_are_verified() {
         let stage = Stage::at(&openid, |oidc| oidc.signing_algorithms([algorithm]), |builder| builder).await;
         stage.openid.set_signing_algorithm(algorithm);
         assert_eq!(stage.outcome().await, alice(), "{algorithm:?}");
+        assert_eq!(stage.count(KEYS), usize::from(algorithm != Hs256), "{algorithm:?}");
         stage.openid.set_misbehaviour(Some(Misbehaviour::InvalidSignature));
         assert_eq!(stage.outcome().await, refused(502, "id_token_rejected"), "{algorithm:?}");
         stage.openid.set_misbehaviour(None);
