@@ -16,12 +16,11 @@ use bytes::Bytes;
 use http::header::{COOKIE, ORIGIN};
 use http::{Method, Request, Response};
 use log::Log;
-use site::{BOB, ORIGIN as HERE, Site, deleted, set_cookies, siwbb};
+use site::{BOB, ORIGIN as HERE, SESSION, Site, deleted, set_cookies, siwbb};
 use support::{Browser, code, navigation, text};
 use tower_signin::dev::{Account, DevProvider};
 use tower_signin::{Admission, Builder, ErrorKind, Keys, SignIn};
 
-const SESSION: &str = "__Host-signin";
 const MOST: usize = 16_384;
 
 /// How much the hook attaches to the next session.

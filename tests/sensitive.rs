@@ -16,12 +16,11 @@ use axum::extract::Request;
 use bytes::Bytes;
 use http::header::{COOKIE, SET_COOKIE};
 use http::{Method, Response};
-use site::{BOB, CODE, NOW, Site, Started};
+use site::{BOB, CODE, NOW, SESSION, Site, Started};
 use support::{Browser, location, navigation};
 use tower_signin::{Admission, Builder, ManualClock, MemoryStore};
 
 const HOUR: Duration = Duration::from_secs(3600);
-const SESSION: &str = "__Host-signin";
 
 /// All are marked; which are set and which deleted, by what follows the session's name. Flows go by `-flow` alone.
 #[track_caller]

@@ -9,10 +9,8 @@ use http::Method;
 use http::header::COOKIE;
 use tower_signin::Keys;
 
-use crate::site::{BOB, NOW, Site, deleted, set_cookies, siwbb};
+use crate::site::{BOB, NOW, SESSION, Site, deleted, set_cookies, siwbb};
 use crate::support::{Browser, navigation, text};
-
-const SESSION: &str = "__Host-signin";
 
 #[tokio::test]
 async fn only_a_whole_session_of_ours_is_anybody() {

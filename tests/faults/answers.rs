@@ -7,13 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::OnceCell;
-use tower::{Layer as _, ServiceExt as _, service_fn};
-use tower_http::CompressionLevel;
-use tower_http::compression::{CompressionLayer, predicate::SizeAbove};
 
+use crate::gzip::gzip;
 use crate::support::send;
 use crate::wire::{Fault, Length, Shared};
 
@@ -193,20 +190,4 @@ async fn flood(
         stream.write_all(b"0\r\n\r\n").await?;
     }
     Ok(())
-}
-
-async fn gzip(body: Bytes) -> Bytes {
-    let service = service_fn(move |_: Request<()>| {
-        std::future::ready(Ok::<_, std::convert::Infallible>(Response::new(Full::new(body.clone()))))
-    });
-    let request = Request::builder().header("accept-encoding", "gzip").body(()).unwrap();
-    let answer = CompressionLayer::new()
-        .quality(CompressionLevel::Fastest)
-        .compress_when(SizeAbove::new(0))
-        .layer(service)
-        .oneshot(request)
-        .await
-        .unwrap();
-    assert_eq!(answer.headers()["content-encoding"], "gzip");
-    answer.into_body().collect().await.unwrap().to_bytes()
 }

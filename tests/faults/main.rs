@@ -8,7 +8,8 @@
 mod answers;
 mod clocks;
 mod exchange;
-mod expected;
+#[path = "../support/gzip.rs"]
+mod gzip;
 mod kept;
 mod keys;
 mod killed;

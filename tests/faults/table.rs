@@ -1,35 +1,27 @@
-//! What became of each fault, section by section, and the document that is written from it.
+//! What became of each fault, section by section, compared with the document.
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
-use crate::expected::{Row, SECTIONS, Section};
+const WRITE: &str = "WRITE_FAULT_TABLE=1 cargo test --test faults writes docs/faults.md anew";
 
-const HEAD: &str = "# What becomes of faults
-
-Written from what a run of `tests/faults/` saw (`WRITE_FAULT_TABLE=1 cargo test --test faults`), over sockets and on
-Linux, with the built-in HTTP client, and compared in every run. [Error reference](errors.md) says what each code means.
-
-The last column is the same browser once the fault is gone: the first page it opens, or what becomes of its next sign-in.
-In every row somebody else, signed in before, stays signed in wherever their session depends on nothing that is at fault;
-nobody is signed in who has not come to the end of a sign-in; and no cookie of a session goes unless the row says so.
-";
+/// Above the rows of each section.
+const HEAD: &str = "| fault | where | what the person sees | next |\n|---|---|---|---|\n";
 
 /// Begins a row among whatever else a process says.
 const LINE: &str = "row of the table: ";
 
 /// The rows that a test has seen, in their order.
 pub struct Seen {
-    section: &'static Section,
+    title: &'static str,
     rows: Vec<[String; 4]>,
 }
 
 impl Seen {
-    pub fn of(title: &str) -> Self {
-        let section = SECTIONS.iter().find(|section| section.title == title).expect("a section of that title");
-        Self { section, rows: Vec::new() }
+    pub fn of(title: &'static str) -> Self {
+        Self { title, rows: Vec::new() }
     }
 
     pub fn row(&mut self, fault: &str, place: &str, sees: impl Into<String>, next: impl Into<String>) {
@@ -48,67 +40,32 @@ impl Seen {
         }
     }
 
-    /// Compares them with what is expected.
+    /// Compares them with the document.
     #[track_caller]
     pub fn check(self) {
-        let seen = rendered(self.section, self.rows.iter().map(|row| row.each_ref().map(String::as_str)));
-        if is_writing() {
-            write(self.section, &seen);
-        }
-        let expected = rendered(self.section, self.section.rows.iter().map(cells));
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md");
+        let seen: String = self.rows.iter().map(|row| format!("| {} |\n", row.join(" | "))).collect();
+        let document = {
+            let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut document = fs::read_to_string(&path).unwrap();
+            if env::var_os("WRITE_FAULT_TABLE").is_some() {
+                document.replace_range(rows_of(&document, self.title), &seen);
+                fs::write(&path, &document).expect("a place for the document");
+            }
+            document
+        };
+        let expected = &document[rows_of(&document, self.title)];
         for (seen, expected) in seen.lines().zip(expected.lines()) {
-            assert_eq!(seen, expected);
+            assert_eq!(seen, expected, "{}; {WRITE}", self.title);
         }
-        assert_eq!(seen, expected);
+        assert_eq!(seen, expected, "{}; {WRITE}", self.title);
     }
 }
 
-/// Each test compares what it saw with the same table.
-#[test]
-fn the_document_says_what_was_seen() {
-    if is_writing() {
-        return;
-    }
-    let sections: String =
-        SECTIONS.iter().map(|section| format!("\n{}", rendered(section, section.rows.iter().map(cells)))).collect();
-    let found = fs::read_to_string(path()).unwrap_or_default();
-    assert_eq!(found, format!("{HEAD}{sections}"), "WRITE_FAULT_TABLE=1 cargo test --test faults writes it anew");
-}
-
-fn is_writing() -> bool {
-    env::var_os("WRITE_FAULT_TABLE").is_some()
-}
-
-fn path() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md")
-}
-
-fn cells(row: &Row) -> [&str; 4] {
-    [row.0, row.1, row.2, row.3]
-}
-
-fn rendered<'a>(section: &Section, rows: impl Iterator<Item = [&'a str; 4]>) -> String {
-    let mut text = format!("## {}\n\n{}\n\n", section.title, section.about);
-    text.push_str("| fault | where | what the person sees | next |\n|---|---|---|---|\n");
-    for [fault, place, sees, next] in rows {
-        let _ = writeln!(text, "| {fault} | {place} | {sees} | {next} |");
-    }
-    text
-}
-
-/// Replaces one section and leaves the others as they are.
-fn write(section: &Section, text: &str) {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _one = ONE_AT_A_TIME.lock().unwrap();
-    let found = fs::read_to_string(path()).unwrap_or_default();
-    let mut document = HEAD.to_owned();
-    for other in SECTIONS {
-        let of_other = found.split("\n## ").find(|part| part.starts_with(&format!("{}\n", other.title)));
-        if other.title == section.title {
-            document += &format!("\n{text}");
-        } else if let Some(of_other) = of_other {
-            document += &format!("\n## {}\n", of_other.trim_end());
-        }
-    }
-    fs::write(path(), document).expect("a place for the document");
+/// Where the document has the rows of this section.
+fn rows_of(document: &str, title: &str) -> Range<usize> {
+    let section = document.find(&format!("\n## {title}\n")).unwrap_or_else(|| panic!("no section {title:?}"));
+    let start = section + document[section..].find(HEAD).expect("a table") + HEAD.len();
+    start..document[start..].find("\n\n").map_or(document.len(), |end| start + end + 1)
 }

@@ -3,9 +3,10 @@
 use http::Method;
 use http::header::{CACHE_CONTROL, LOCATION};
 
+use crate::double::Step;
 use crate::people::who;
 use crate::rows::Row;
-use crate::rows::Verdict::{Held, HeldElsewhere};
+use crate::rows::Verdict::Held;
 use crate::site::{BOB, CODE, Site, set_cookies};
 use crate::stored::stored;
 use crate::support::{App, Browser, alice, location, navigation, text};
@@ -35,7 +36,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "B03",
         what: "of two tabs that sign in, one broke the other",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/browser/corners.rs::two_tabs_at_once_both_end_where_they_wanted_to_go",
             "tests/browser/main.rs::a_second_tab_finishes_at_its_own_target",
             "tests/flow.rs::two_tabs_both_finish_at_their_own_targets",
@@ -49,7 +50,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "B05",
         what: "a browser that refuses cookies was sent round in circles",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/browser/loops.rs::a_browser_that_refuses_cookies_is_told_so_at_once",
             "tests/browser/loops.rs::a_session_that_does_not_last_ends_the_third_round_with_the_cause",
             "tests/users/loops.rs::u13_the_third_round_stops_at_a_page_that_names_the_likely_cause",
@@ -74,8 +75,8 @@ async fn b01_what_nobody_opened_starts_uses_up_and_ends_nothing() {
         (Method::GET, "x-purpose", "preview"),
         (Method::HEAD, "user-agent", "Slackbot-LinkExpanding 1.0"),
     ];
-    let touched = |asked: &[(&str, tower_signin::SessionKey)]| asked.iter().filter(|(what, _)| *what != "load").count();
-    let made = touched(&store.asked());
+    let touched = || store.asked().iter().filter(|step| **step != Step::Load).count();
+    let made = touched();
     for (method, name, value) in ahead {
         for path in ["/api/login", callback.as_str(), "/api/logout"] {
             for from in ["same-origin", "cross-site", "none"] {
@@ -93,7 +94,7 @@ async fn b01_what_nobody_opened_starts_uses_up_and_ends_nothing() {
     let preview = http::Request::get(&callback).header("user-agent", "facebookexternalhit/1.1");
     assert_eq!(site.visit(&mut Browser::new(), preview).await.status(), 400);
     assert!(site.upstream.requests().is_empty(), "the code was used up");
-    assert_eq!((touched(&store.asked()), &browser.jar), (made, &before), "something was started or ended");
+    assert_eq!((touched(), &browser.jar), (made, &before), "something was started or ended");
     assert_eq!(who(&site, &browser).await, BOB);
     assert_eq!(location(&site.get(&mut browser, &callback).await), "/target", "the click itself");
 }

@@ -17,7 +17,7 @@ use tower_signin::{Admission, Builder, ErrorKind, Identity, Rejection, siwbb as 
 
 use crate::anybody::Anybody;
 use crate::rows::Row;
-use crate::rows::Verdict::{Held, HeldElsewhere};
+use crate::rows::Verdict::Held;
 use crate::site::{BOB, BOB_ANSWER, CALLBACK, CODE, Site, query, set_cookies};
 use crate::support::{Browser, navigation, text};
 
@@ -25,7 +25,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H035",
         what: "what changed about a person after the sign-in was never looked at",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/recheck/ended.rs::each_no_ends_the_session",
             "tests/recheck/due.rs::due_to_the_second_and_again_after_as_long",
             "tests/recheck/once.rs::off_it_asks_nothing_and_holds_nobody",

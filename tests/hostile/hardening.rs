@@ -1,26 +1,24 @@
 //! What others hardened after the fact, each before it is needed here.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use axum::Router;
-use axum::extract::Request as Incoming;
 use axum::routing::any;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::Value;
-use tower_signin::{
-    BoxFuture, Builder, ErrorKind, HttpErrorKind, Identity, MemoryStore, SessionKey, SessionRecord, SessionStore,
-    StoreError, StoreErrorKind, Tokens,
-};
+use tower_signin::{Builder, ErrorKind, HttpErrorKind};
 
+use crate::double::{Fault, Step};
 use crate::log::Log;
+use crate::pairs::{holder, pair};
 use crate::rows::Row;
-use crate::rows::Verdict::{Held, HeldElsewhere};
-use crate::site::{Answer, BOB, BOB_ANSWER, CODE, NOW, Site, deleted, set_cookies};
+use crate::rows::Verdict::Held;
+use crate::site::{Answer, BOB, CODE, NOW, SESSION, Site, deleted, set_cookies};
+use crate::stored::stored;
 use crate::support::{Browser, code, navigation, text};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -67,7 +65,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "K06",
         what: "one call that was waiting or asleep held a lock that all others needed",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/stored/away.rs::a_hundred_requests_to_a_store_that_hangs_wait_five_seconds_together",
             "tests/stored/attack.rs::a_store_that_panics_shuts_nobody_else_out",
             "tests/tokens/unreachable.rs::a_try_that_is_held_up_keeps_nobody_else",
@@ -84,7 +82,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "K08",
         what: "caches on the way of every request raced, and were not worth it",
-        verdict: HeldElsewhere(&[
+        verdict: Held(&[
             "tests/allocations.rs::u36_a_request_of_nobody_allocates_nothing",
             "tests/allocations.rs::a_session_in_one_cookie_costs_five",
             "tests/sessions/lifetimes.rs::settings_that_change_count_for_sessions_that_are_there",
@@ -93,56 +91,12 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-const SESSION: &str = "__Host-signin";
 const TOKENS: &str = "__Host-signin-tokens";
-
-/// A store in memory that loads, or finds nothing, or fails.
-#[derive(Clone)]
-struct Moody {
-    memory: Arc<MemoryStore>,
-    mood: Arc<AtomicU8>,
-}
-
-const WELL: u8 = 0;
-const EMPTY: u8 = 1;
-const UNREACHABLE: u8 = 2;
-const FAILING: u8 = 3;
-
-impl SessionStore for Moody {
-    fn create(&self, key: SessionKey, record: SessionRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.memory.create(key, record)
-    }
-
-    fn load(&self, key: SessionKey) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
-        let kind = match self.mood.load(Ordering::SeqCst) {
-            WELL => return self.memory.load(key),
-            EMPTY => return Box::pin(async { Ok(None) }),
-            UNREACHABLE => StoreErrorKind::Unreachable,
-            _ => StoreErrorKind::Failed,
-        };
-        Box::pin(async move { Err(StoreError::new(kind).with_source("the cable was cut")) })
-    }
-
-    fn update(&self, key: SessionKey, record: SessionRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.memory.update(key, record)
-    }
-
-    fn touch(&self, key: SessionKey, expires_at: std::time::SystemTime) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.memory.touch(key, expires_at)
-    }
-
-    fn delete(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.memory.delete(key)
-    }
-}
 
 #[tokio::test]
 async fn k01_a_store_that_fails_is_no_empty_one_and_is_in_the_log() {
     Log::start();
-    let clock = Arc::new(tower_signin::ManualClock::new(UNIX_EPOCH + Duration::from_secs(NOW)));
-    let memory = Arc::new(MemoryStore::new().clock(Arc::clone(&clock)));
-    let store = Moody { memory, mood: Arc::default() };
-    let site = Site::with(|builder| builder.session_store(store.clone()).clock(Arc::clone(&clock)));
+    let (site, store) = stored(|builder| builder);
     let browser = site.signed_in().await;
     let router = Router::new()
         .route("/open", any(crate::support::who))
@@ -154,20 +108,20 @@ async fn k01_a_store_that_fails_is_no_empty_one_and_is_in_the_log() {
         (answer.status().as_u16(), code(&answer), set_cookies(&answer))
     };
     assert_eq!(ask("/guarded").await, (200, String::new(), vec![]));
-    for mood in [UNREACHABLE, FAILING] {
-        store.mood.store(mood, Ordering::SeqCst);
+    for (fault, source) in [(Fault::Unreachable, "connection refused"), (Fault::Failed, "did not do as asked")] {
+        store.fail(&[Step::Load], fault);
         let unavailable = (503, "session_unavailable".to_owned(), vec![]);
         // A failure that lasts is said once a minute, not at each request.
-        clock.advance(Duration::from_secs(60));
+        site.clock.advance(Duration::from_secs(60));
         assert_eq!(ask("/guarded").await, unavailable, "not signed out, and not let in");
         let lines = Log::text();
-        let said = ["WARN", "session_unavailable", "the cable was cut"];
+        let said = ["WARN", "session_unavailable", source];
         assert!(said.iter().all(|said| lines.contains(said)), "{lines}");
         assert_eq!(ask("/open").await, unavailable, "nobody is called nobody");
     }
-    store.mood.store(WELL, Ordering::SeqCst);
+    store.recover();
     assert_eq!(ask("/guarded").await.0, 200, "it was all there");
-    store.mood.store(EMPTY, Ordering::SeqCst);
+    store.clear();
     let (status, _, cookies) = ask("/guarded").await;
     assert_eq!((status, cookies), (401, vec![deleted(SESSION)]), "what is gone is over");
     assert!(!Log::text().contains("WARN"), "and no failure");
@@ -184,37 +138,21 @@ fn sent(site: &Site) -> Vec<String> {
     requests.iter().map(one).collect()
 }
 
-fn pair(number: u8, ends_at: u64) -> Answer {
-    let mut pair: Value = serde_json::from_str(BOB_ANSWER).unwrap();
-    pair["access_token"] = format!("at-{number}").into();
-    pair["refresh_token"] = format!("rt-{number}").into();
-    pair["access_token_expires_at"] = (ends_at * 1000).into();
-    Ok(Response::new(pair.to_string().into()))
-}
-
-fn refusal(status: u16, body: &'static str) -> Answer {
-    Ok(Response::builder().status(status).body(Bytes::from_static(body.as_bytes())).unwrap())
-}
-
-/// Says who is there, and with which access token.
-fn holder() -> Router {
-    Router::new().fallback(any(async |request: Incoming| {
-        let who = request.extensions().get::<Identity>().map_or("nobody", Identity::subject).to_owned();
-        format!("{who} {}", request.extensions().get::<Tokens>().map_or("none", Tokens::access_token))
-    }))
+fn reply(status: u16, body: impl Into<Bytes>) -> Answer {
+    Ok(Response::builder().status(status).body(body.into()).unwrap())
 }
 
 #[tokio::test]
 async fn k02_who_comes_late_with_a_spent_pair_gets_the_newest_and_sends_nothing() {
     let site = Site::with(Builder::keep_tokens);
-    site.upstream.answer_by(|_| pair(1, NOW + 3600));
+    site.upstream.answer_by(|_| reply(200, pair(1, NOW + 3600).to_string()));
     let old = site.signed_in().await;
     site.clock.advance(Duration::from_secs(3570));
     // The provider takes a refresh token once; whatever comes with it again is refused, and ends a session.
     let uses = AtomicU8::new(0);
     site.upstream.answer_by(move |_| match uses.fetch_add(1, Ordering::SeqCst) {
-        0 => pair(2, NOW + 7200),
-        _ => refusal(400, r#"{"errorMessage":"Invalid refresh token."}"#),
+        0 => reply(200, pair(2, NOW + 7200).to_string()),
+        _ => reply(400, r#"{"errorMessage":"Invalid refresh token."}"#),
     });
     let router = holder();
     let ask = || site.through(&router, &old, navigation(Method::GET, "/", "none"));
@@ -309,20 +247,20 @@ async fn k04_every_character_of_state_counts_and_none_before_the_others() {
 async fn k05_no_answer_to_a_check_refreshes_anything() {
     const EVERY: u64 = 600;
     let answers: [fn() -> Answer; 9] = [
-        || refusal(401, r#"{"errorMessage":"Unauthorized.","unauthorized":true}"#),
-        || refusal(401, ""),
-        || refusal(403, "{}"),
-        || refusal(404, "{}"),
-        || refusal(429, "{}"),
-        || refusal(500, r#"{"errorMessage":"Invalid refresh token."}"#),
-        || refusal(503, "<html>"),
+        || reply(401, r#"{"errorMessage":"Unauthorized.","unauthorized":true}"#),
+        || reply(401, ""),
+        || reply(403, "{}"),
+        || reply(404, "{}"),
+        || reply(429, "{}"),
+        || reply(500, r#"{"errorMessage":"Invalid refresh token."}"#),
+        || reply(503, "<html>"),
         || Err(HttpErrorKind::Timeout),
-        || refusal(200, r#"{"signedIn":false,"errorMessage":"try later"}"#),
+        || reply(200, r#"{"signedIn":false,"errorMessage":"try later"}"#),
     ];
     for (number, answer) in answers.into_iter().enumerate() {
         let site = Site::with(|builder| builder.keep_tokens().recheck_every(Duration::from_secs(EVERY)));
         site.upstream.answer_by(move |request| match request.uri().path() {
-            "/api/v0/siwbb/token" => pair(1, NOW + 86_400),
+            "/api/v0/siwbb/token" => reply(200, pair(1, NOW + 86_400).to_string()),
             _ => answer(),
         });
         let browser = site.signed_in().await;

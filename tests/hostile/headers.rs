@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tower_signin::Identity;
 use tower_signin::predicate::{claim_equals, claim_includes};
 
+use crate::addresses::unmoved_by;
 use crate::anybody::Anybody;
 use crate::guarded::Guarded;
-use crate::redirects::unmoved_by;
 use crate::rows::Row;
 use crate::rows::Verdict::{CannotApply, Held};
 use crate::site::{BOB, BOB_ANSWER, CALLBACK, Site, query};

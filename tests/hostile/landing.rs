@@ -56,13 +56,13 @@ impl Landings {
     /// Where the target leads who is signed in already and comes from another site.
     pub(crate) async fn at_login(&self, target: &str) {
         let login = navigation(Method::GET, &self.site.login(target), "cross-site");
-        let response = ask(&self.site, &self.signed_in, login).await;
+        let response = self.site.visit(&mut self.signed_in.clone(), login).await;
         self.redirects_here(target, "login, signed in", &response).await;
     }
 
     pub(crate) async fn at_logout(&self, target: &str) {
         let logout = format!("/api/logout?{}", query(&[("return_to", target)]));
-        let response = ask(&self.site, &Browser::new(), navigation(Method::POST, &logout, "same-origin")).await;
+        let response = self.site.visit(&mut Browser::new(), navigation(Method::POST, &logout, "same-origin")).await;
         self.redirects_here(target, "logout", &response).await;
     }
 
@@ -70,24 +70,25 @@ impl Landings {
     pub(crate) async fn on_pages(&self, target: &str) {
         let login = self.site.login(target);
         let other = format!("{login}&prompt=select_account");
-        let page = ask(&self.site, &self.signed_in, navigation(Method::GET, &other, "cross-site")).await;
+        let page = self.site.visit(&mut self.signed_in.clone(), navigation(Method::GET, &other, "cross-site")).await;
         links_here(target, "signed in already", &page, 403, 2);
 
-        let page = ask(&self.site, &self.full, navigation(Method::GET, &login, "cross-site")).await;
+        let page = self.site.visit(&mut self.full.clone(), navigation(Method::GET, &login, "cross-site")).await;
         links_here(target, "too many sign-ins", &page, 403, 1);
 
         let logout = format!("/api/logout?{}", query(&[("return_to", target)]));
-        let page = ask(&self.site, &self.signed_in, Request::post(&logout).header(ACCEPT, "text/html")).await;
+        let page =
+            self.site.visit(&mut self.signed_in.clone(), Request::post(&logout).header(ACCEPT, "text/html")).await;
         links_here(target, "sign out?", &page, 403, 2);
 
-        let page = ask(&self.keeping_fragments, &Browser::new(), navigation(Method::GET, &login, "none")).await;
+        let page = self.keeping_fragments.visit(&mut Browser::new(), navigation(Method::GET, &login, "none")).await;
         // What has a fragment already needs none.
         if page.status() == 200 || !target.contains('#') {
             links_here(target, "the page in between", &page, 200, 3);
         }
 
         let request = navigation(Method::GET, &login, "none").header("host", "127.0.0.1:3000");
-        let response = ask(&self.loopback, &Browser::new(), request).await;
+        let response = self.loopback.visit(&mut Browser::new(), request).await;
         let place = response.headers()[LOCATION].to_str().unwrap();
         let place = place.strip_prefix("http://localhost:3000").unwrap_or_else(|| panic!("{target:?}: {place}"));
         stays(target, "another loopback name", place);
@@ -121,18 +122,20 @@ impl Landings {
         let before = browser.clone();
         let callback = site.get(&mut browser, &started.callback(CODE)).await;
         self.redirects_here(target, "callback", &callback).await;
-        let reload = ask(site, &browser, navigation(Method::GET, &started.callback(CODE), "none")).await;
+        let reload = site.visit(&mut browser.clone(), navigation(Method::GET, &started.callback(CODE), "none")).await;
         self.redirects_here(target, "callback, again", &reload).await;
         browser.jar.extend(before.jar);
-        let other_code = ask(site, &browser, navigation(Method::GET, &started.callback("x"), "none")).await;
+        let other_code =
+            site.visit(&mut browser.clone(), navigation(Method::GET, &started.callback("x"), "none")).await;
         links_here(target, "another code", &other_code, 400, 2);
 
         let mut browser = Browser::new();
         let started = site.start(&mut browser, target).await;
         let declined = format!("/api/callback?error=access_denied&state={}", started.state);
-        let page = ask(site, &browser, navigation(Method::GET, &declined, "none")).await;
+        let page = site.visit(&mut browser.clone(), navigation(Method::GET, &declined, "none")).await;
         links_here(target, "declined", &page, 403, 1);
-        let problem = ask(site, &browser, Request::get(&declined).header(ACCEPT, "application/json")).await;
+        let problem =
+            site.visit(&mut browser.clone(), Request::get(&declined).header(ACCEPT, "application/json")).await;
         let problem: serde_json::Value = serde_json::from_str(text(&problem)).unwrap();
         let login_url = problem["login_url"].as_str().unwrap();
         stays(
@@ -165,7 +168,7 @@ impl Landings {
         let path = &resolved[url::Position::BeforePath..url::Position::AfterQuery];
         if self.met.lock().unwrap().insert(path.to_owned()) {
             let calls = self.site.inner_calls();
-            ask(&self.site, &Browser::new(), navigation(Method::GET, path, "none")).await;
+            self.site.visit(&mut Browser::new(), navigation(Method::GET, path, "none")).await;
             let met = self.site.inner_calls() - calls;
             assert_eq!(met, 1, "{target:?} at {place} leads to an answer of ours: {resolved}");
         }
@@ -223,15 +226,6 @@ fn no_header_is_made(target: &str, place: &str, response: &Response<Bytes>) {
     for cookie in response.headers().get_all(SET_COOKIE) {
         assert!(cookie.as_bytes().starts_with(b"__Host-signin"), "{target:?} at {place}: {cookie:?}");
     }
-}
-
-/// Nothing that comes back is kept.
-async fn ask(site: &Site, browser: &Browser, request: http::request::Builder) -> Response<Bytes> {
-    let mut request = request.body(Bytes::new()).unwrap();
-    if let Some(cookies) = browser.cookie_header() {
-        request.headers_mut().append(COOKIE, cookies.parse().unwrap());
-    }
-    site.send(request).await
 }
 
 async fn collected<B: http_body::Body<Data = Bytes, Error: std::fmt::Debug>>(response: Response<B>) -> Response<Bytes> {

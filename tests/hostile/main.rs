@@ -4,6 +4,10 @@
 
 #![allow(missing_docs, reason = "tests")]
 
+#[path = "../support/double.rs"]
+mod double;
+#[path = "../support/gzip.rs"]
+mod gzip;
 #[path = "../support/log.rs"]
 mod log;
 #[path = "../support/random.rs"]
@@ -19,24 +23,32 @@ mod anybody;
 mod guarded;
 mod index;
 mod landing;
+mod pairs;
 mod people;
 mod rows;
 mod stored;
 mod targets;
 mod trap;
 
+mod addresses;
 mod browser;
 mod bypass;
+mod claims;
 mod cookies;
 mod denial;
+mod ends;
+mod floods;
 mod gates;
 mod hardening;
 mod headers;
 mod identity;
+mod keys;
 mod leaks;
 mod paths;
+mod peer_exchanges;
 mod peers;
 mod redirects;
 mod sessions;
+mod set_cookies;
 mod state;
 mod tokens;

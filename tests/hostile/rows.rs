@@ -10,10 +10,8 @@ pub(crate) struct Row {
 
 /// Why it doesn't happen here.
 pub(crate) enum Verdict {
-    /// The tests of the section's own file that show it cannot happen, and others as below.
+    /// The tests that show it cannot happen: those of the section's own file by name, others as `tests/browser/tabs.rs::name`.
     Held(&'static [&'static str]),
-    /// Tests elsewhere, as `tests/browser/tabs.rs::name`.
-    HeldElsewhere(&'static [&'static str]),
     /// It is about ID tokens and the keys of a provider, which nothing here reads. Tests that this is so, or of what comes
     /// nearest to it here.
     WithoutIdTokens(&'static [&'static str]),

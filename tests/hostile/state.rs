@@ -209,7 +209,6 @@ async fn h055_nothing_that_must_not_be_guessed_repeats() {
         assert!(states.insert(public[10..].to_owned()) && states.insert(secret.to_owned()));
         assert!(challenges.insert(parameter(&started.authorization_url, "code_challenge")));
     }
-    assert_eq!((states.len(), challenges.len()), (2000, 1000));
 }
 
 #[tokio::test]

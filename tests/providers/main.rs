@@ -4,6 +4,7 @@
 
 mod app;
 mod oauth2;
+mod oidc;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;

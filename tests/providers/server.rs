@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use url::{Url, form_urlencoded};
 
 /// How a client says who it is: by which method, with which id and secret.
@@ -128,7 +130,9 @@ impl Server {
 
     /// Waits until this many requests have come.
     pub async fn has_seen(&self, count: usize) {
-        self.shared.count.subscribe().wait_for(|seen| *seen >= count).await.unwrap();
+        let mut seen = self.shared.count.subscribe();
+        let waited = timeout(Duration::from_secs(10), seen.wait_for(|seen| *seen >= count)).await;
+        assert!(waited.is_ok(), "{count} requests have not come");
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

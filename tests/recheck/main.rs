@@ -28,10 +28,9 @@ use http::{Method, Request, Response};
 use tower_signin::siwbb::{Asset, OwnershipRequirements, Range};
 use tower_signin::{Builder, Clock as _, HttpErrorKind, Identity, ManualClock};
 
-use crate::site::{Answer, Site, set_cookies};
+use crate::site::{Answer, SESSION, Site, set_cookies};
 use crate::support::{Browser, code, navigation, text};
 
-const SESSION: &str = "__Host-signin";
 const TOKENS: &str = "__Host-signin-tokens";
 /// Sessions are checked again after so many seconds,
 const EVERY: u64 = 600;

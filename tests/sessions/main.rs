@@ -24,9 +24,9 @@ use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_signin::{Identity, SignIn};
 
-use crate::site::Site;
+use crate::site::{SESSION, Site};
 use crate::support::{Browser, navigation};
-use crate::visits::{SESSION, Visit, at, max_age, open, ring};
+use crate::visits::{Visit, at, max_age, open, ring};
 
 /// Opens a page at that second of the test, and keeps the cookies that come.
 async fn visit(site: &Site, browser: &mut Browser, second: i64) -> Visit {

@@ -5,6 +5,7 @@
 mod attack;
 mod away;
 mod check;
+#[path = "../support/double.rs"]
 mod double;
 mod forward;
 mod gone;
@@ -43,9 +44,9 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_signin::{Builder, Identity, ManualClock, SignIn, SignInService};
 
 use crate::double::{Double, Kind};
-use crate::site::Site;
+use crate::site::{SESSION, Site};
 use crate::support::{Browser, code, navigation, text};
-use crate::visits::{SESSION, Visit, at, max_age, open, ring};
+use crate::visits::{Visit, at, max_age, open, ring};
 
 /// A site whose sessions are in a store, and what another node of it needs.
 struct Stored {

@@ -25,6 +25,8 @@ use crate::support::{Browser, location, navigation};
 
 pub const ORIGIN: &str = "https://example.com";
 pub const CALLBACK: &str = "https://example.com/api/callback";
+/// The session's cookie, of a site with https.
+pub const SESSION: &str = "__Host-signin";
 pub const ID: &str = "app_demo_01";
 pub const SECRET: &str = "s3cr3t-demo";
 pub const KEY: &str = "key-demo";

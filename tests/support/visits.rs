@@ -8,10 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tower_signin::Keys;
 
-use crate::site::{BOB, NOW, Site, deleted, set_cookies};
+use crate::site::{BOB, NOW, SESSION, Site, deleted, set_cookies};
 use crate::support::{Browser, text};
-
-pub const SESSION: &str = "__Host-signin";
 
 /// What a visit comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

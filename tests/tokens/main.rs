@@ -34,9 +34,8 @@ use tokio::sync::Semaphore;
 use tower_signin::{Builder, Identity, Keys, Tokens};
 
 use crate::bank::{Bank, LIFE, failure, is_refresh, is_revoke, sent};
-use crate::site::{Site, deleted, set_cookies};
+use crate::site::{SESSION, Site, deleted, set_cookies};
 
-const SESSION: &str = "__Host-signin";
 const TOKENS: &str = "__Host-signin-tokens";
 
 /// A site that keeps tokens, and what the tests need around it.

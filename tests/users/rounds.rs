@@ -12,12 +12,11 @@ use http::header::HOST;
 use http::{Method, Response};
 use tower_signin::SignedIn;
 
-use crate::site::{CODE, Site, Started, set_cookies, siwbb};
+use crate::site::{CODE, SESSION, Site, Started, set_cookies, siwbb};
 use crate::support::{Browser, location, navigation, text};
 use crate::{fetch, told, visit};
 
 const ROUNDS: &str = "__Host-signin-rounds";
-const SESSION: &str = "__Host-signin";
 
 /// Signs in, loses the session as a broken browser or proxy does, and asks for login again.
 async fn round(site: &Site, browser: &mut Browser) -> Response<Bytes> {

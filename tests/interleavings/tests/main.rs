@@ -6,8 +6,7 @@
 mod app;
 #[path = "../../support/bank.rs"]
 mod bank;
-#[allow(dead_code, reason = "of what it can do, little is needed here")]
-#[path = "../../stored/double.rs"]
+#[path = "../../support/double.rs"]
 mod double;
 mod memory;
 mod recheck;

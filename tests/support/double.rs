@@ -1,5 +1,7 @@
 //! A store that the test can count, fail, hold and falsify, around one in memory.
 
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+
 use std::future::pending;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -13,7 +15,7 @@ use tower_signin::{
 
 /// How a store keeps records and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Keeps them in clear, answers at once.
     Private,
     /// Keeps them sealed, answers at once.
@@ -22,11 +24,11 @@ pub(crate) enum Kind {
     Later,
 }
 
-pub(crate) const KINDS: [Kind; 3] = [Kind::Private, Kind::Sealed, Kind::Later];
+pub const KINDS: [Kind; 3] = [Kind::Private, Kind::Sealed, Kind::Later];
 
 /// What a store is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     Create,
     Load,
     Update,
@@ -34,11 +36,11 @@ pub(crate) enum Step {
     Delete,
 }
 
-pub(crate) const STEPS: [Step; 5] = [Step::Create, Step::Load, Step::Update, Step::Touch, Step::Delete];
+pub const STEPS: [Step; 5] = [Step::Create, Step::Load, Step::Update, Step::Touch, Step::Delete];
 
 /// What goes wrong with a step, which is not taken then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     Unreachable,
     Failed,
     Hangs,
@@ -49,7 +51,7 @@ pub(crate) enum Fault {
 
 /// Cheap to clone; clones are the same store.
 #[derive(Clone)]
-pub(crate) struct Double(Arc<Inside>);
+pub struct Double(Arc<Inside>);
 
 struct Inside {
     memory: MemoryStore,
@@ -70,9 +72,9 @@ struct State {
 
 /// A step waits for a permit of `before`, is taken, and its answer waits for one of `after`.
 #[derive(Clone, Debug)]
-pub(crate) struct Gates {
-    pub(crate) before: Arc<Semaphore>,
-    pub(crate) after: Arc<Semaphore>,
+pub struct Gates {
+    pub before: Arc<Semaphore>,
+    pub after: Arc<Semaphore>,
 }
 
 impl Gates {
@@ -82,75 +84,75 @@ impl Gates {
 }
 
 impl Double {
-    pub(crate) fn new(kind: Kind, clock: &Arc<ManualClock>) -> Self {
+    pub fn new(kind: Kind, clock: &Arc<ManualClock>) -> Self {
         let memory = MemoryStore::new().clock(Arc::clone(clock));
         Self(Arc::new(Inside { memory, kind, now: Mutex::default() }))
     }
 
     /// How often a step was asked for since the last [`forget`](Self::forget).
-    pub(crate) fn count(&self, step: Step) -> usize {
+    pub fn count(&self, step: Step) -> usize {
         self.0.now.lock().unwrap().calls.iter().filter(|(called, _)| *called == step).count()
     }
 
     /// Every step that was asked for since the last [`forget`](Self::forget).
-    pub(crate) fn asked(&self) -> Vec<Step> {
+    pub fn asked(&self) -> Vec<Step> {
         self.0.now.lock().unwrap().calls.iter().map(|(step, _)| *step).collect()
     }
 
     /// The key of every one of them.
-    pub(crate) fn asked_for(&self) -> Vec<SessionKey> {
+    pub fn asked_for(&self) -> Vec<SessionKey> {
         self.0.now.lock().unwrap().calls.iter().map(|(_, key)| *key).collect()
     }
 
-    pub(crate) fn forget(&self) {
+    pub fn forget(&self) {
         self.0.now.lock().unwrap().calls.clear();
     }
 
     /// From now on these steps go wrong.
-    pub(crate) fn fail(&self, steps: &[Step], fault: Fault) {
+    pub fn fail(&self, steps: &[Step], fault: Fault) {
         self.0.now.lock().unwrap().faults = steps.iter().map(|step| (*step, fault)).collect();
     }
 
     /// From now on none does.
-    pub(crate) fn recover(&self) {
+    pub fn recover(&self) {
         self.0.now.lock().unwrap().faults.clear();
     }
 
     /// From now on this step waits.
-    pub(crate) fn hold(&self, step: Step) -> Gates {
+    pub fn hold(&self, step: Step) -> Gates {
         let gates = Gates::closed();
         self.0.now.lock().unwrap().gates.push((step, gates.clone()));
         gates
     }
 
     /// The next time, this step waits.
-    pub(crate) fn hold_next(&self, step: Step) -> Gates {
+    pub fn hold_next(&self, step: Step) -> Gates {
         let gates = Gates::closed();
         self.0.now.lock().unwrap().next.push((step, gates.clone()));
         gates
     }
 
     /// From now on `load` gives this in place of what is there.
-    pub(crate) fn falsify(&self, falsify: impl Fn(SessionRecord) -> SessionRecord + Send + Sync + 'static) {
+    pub fn falsify(&self, falsify: impl Fn(SessionRecord) -> SessionRecord + Send + Sync + 'static) {
         self.0.now.lock().unwrap().falsify = Some(Arc::new(falsify));
     }
 
     /// The sessions that are there, oldest first.
-    pub(crate) fn sessions(&self) -> Vec<(SessionKey, SessionRecord)> {
+    pub fn sessions(&self) -> Vec<(SessionKey, SessionRecord)> {
         let made = self.0.now.lock().unwrap().made.clone();
         made.into_iter().filter_map(|key| Some((key, at_once(self.0.memory.load(key)).unwrap()?))).collect()
     }
 
     /// The only one.
     #[track_caller]
-    pub(crate) fn session(&self) -> (SessionKey, SessionRecord) {
+    pub fn session(&self) -> (SessionKey, SessionRecord) {
         let mut sessions = self.sessions();
         assert_eq!(sessions.len(), 1);
         sessions.remove(0)
     }
 
     /// Takes every session away.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         for (key, _) in self.sessions() {
             at_once(self.0.memory.delete(key)).unwrap();
         }
