@@ -5,5 +5,6 @@
 mod app;
 mod oauth2;
 mod server;
+mod several;
 #[path = "../support/mod.rs"]
 mod support;
