@@ -120,6 +120,16 @@ fn parameters_of_its_own_cannot_be_replaced() {
 }
 
 #[test]
+fn it_is_called_as_it_was_told() {
+    let called = |provider: &OAuth2| [Provider::name(provider).to_owned(), Provider::label(provider).to_owned()];
+    assert_eq!(called(&provider()), ["oauth2", "oauth2"]);
+    assert_eq!(called(&provider().name("example")), ["example", "example"]);
+    assert_eq!(called(&provider().label("The Example").name("example")), ["example", "The Example"]);
+    let error = build(provider().name("An Example")).map(drop).unwrap_err();
+    assert!(error.to_string().contains("\"An Example\""), "{error}");
+}
+
+#[test]
 fn each_preset_works_as_it_is() {
     for (name, provider, issuer, host, scope, back_channel) in [
         (
@@ -164,6 +174,7 @@ fn each_preset_works_as_it_is() {
         ),
     ] {
         assert_eq!((provider.issuer(), &provider.endpoints()[..]), (issuer, back_channel), "{name}");
+        assert_eq!((Provider::label(&provider), Provider::name(&provider)), (name, name.to_lowercase().as_str()));
         let request = AuthorizationRequest::new("https://app.example.com/cb", "state", "challenge");
         let url = Url::parse(&provider.authorization_url(&request).unwrap()).unwrap();
         let asked = url.query_pairs().find(|(name, _)| name == "scope").map(|(_, scope)| scope.into_owned());

@@ -50,6 +50,26 @@ async fn a_lifetime_that_says_nothing_leaves_the_end_open() {
 }
 
 #[tokio::test]
+async fn h129_the_scope_that_was_granted_is_the_applications_to_see() {
+    for (name, scope, expected) in [
+        ("less than was asked for", json!("read"), r#"Some("read")"#),
+        ("none at all", json!(""), r#"Some("")"#),
+        ("a list", json!(["read", "write"]), r#"Some("read write")"#),
+        ("as asked for", Value::Null, "None"),
+    ] {
+        let server = server().await;
+        server.give(json!({ "scope": scope }));
+        let (app, mut browser) = signed_in(&server).await;
+        assert_eq!(app.says(&mut browser, "/scope").await, expected, "{name}");
+        // A refresh that says nothing of it leaves it as it was.
+        server.give(json!({}));
+        app.clock.advance(Duration::from_secs(3600 - 60));
+        assert_eq!(app.says(&mut browser, "/scope").await, expected, "{name}");
+        assert_eq!(server.asked(), ["/token"], "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_new_refresh_token_replaces_the_old_one_and_none_keeps_it() {
     for (members, second) in [(json!({}), "rt-3"), (json!({ "refresh_token": null }), "rt-2")] {
         let server = server().await;
