@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{ID, SECRET, provider_at, server, sign_in};
+use super::{provider_at, server, sign_in};
 use crate::app::App;
 use crate::server::{Server, form};
-use crate::support::{Browser, code};
+use crate::support::Browser;
 
 /// A browser in which ada is signed in, of an app that keeps tokens; what that took is not counted.
 async fn signed_in(server: &Server) -> (App, Browser) {
@@ -131,15 +131,4 @@ async fn who_signs_out_has_both_tokens_revoked() {
             forms.iter().map(|form| (form["token"].as_str(), form["token_type_hint"].as_str())).collect();
         assert_eq!(found, sent, "{name}");
     }
-}
-
-#[tokio::test]
-async fn tokens_come_to_nobody_who_does_not_keep_them() {
-    let server = Server::start("basic", ID, SECRET).await;
-    server.add("ada", json!({ "id": 1 }));
-    let app = App::start(provider_at(&server)).await;
-    let mut browser = Browser::new();
-    sign_in(&app, &server, &mut browser, "ada").await;
-    let answer = browser.get(&app.url("/tokens")).await;
-    assert_eq!((answer.status().as_u16(), code(&answer).as_str()), (500, "tokens_missing"));
 }
