@@ -15,7 +15,8 @@ use crate::support::{Browser, text, who};
 /// 2026-09-06T00:00Z.
 pub const NOW: Duration = Duration::from_secs(1_788_739_200);
 
-/// `/` answers the subject or `nobody`, `/whose` issuer and subject, `/claims` the claims, and `/tokens` the access token and the seconds it has left.
+/// `/` answers the subject or `nobody`, `/whose` issuer and subject, `/claims` the claims, `/tokens` the access token and the
+/// seconds it has left, and `/scope` what was granted.
 pub struct App {
     pub origin: String,
     pub clock: Arc<ManualClock>,
@@ -59,7 +60,8 @@ impl App {
             .route("/", get(who))
             .route("/whose", get(whose))
             .route("/claims", get(claims))
-            .route("/tokens", get(tokens));
+            .route("/tokens", get(tokens))
+            .route("/scope", get(|tokens: Tokens| async move { format!("{:?}", tokens.scope()) }));
         let router = router.layer(sign_in.layer());
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { origin: format!("http://localhost:{port}"), clock, keys, server }

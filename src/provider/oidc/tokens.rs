@@ -48,7 +48,7 @@ pub(super) async fn refresh(
     let metadata = provider.metadata(context).await?;
     let request = provider.client().refresh_request(&metadata.token_endpoint, refresh_token)?;
     let answer = context.http().send(request).await?;
-    let TokenResponse { mut tokens, id_token, .. } = TokenResponse::to_refresh(&answer, context.now(), held)?;
+    let TokenResponse { mut tokens, id_token, .. } = TokenResponse::to_refresh(&answer, context.now())?;
     if let Some(id_token) = id_token {
         let first = held.id_token().and_then(claims_of_verified);
         let token = signed(provider, context, &metadata, &id_token).await?;
