@@ -3,7 +3,7 @@
 //! [`SignInLayer`] answers the login path and the redirect path itself, exchanges the authorization code, and puts the
 //! [`Identity`] of who is signed in into the extensions of every other request, for whatever service stands behind it:
 //! axum, hyper, tonic. [`RequireLayer`] turns away who is not signed in. The first provider is [`Siwbb`], Sign In With
-//! BitBadges; [`Provider`] is the seam for others.
+//! BitBadges; [`OAuth2`] speaks plain OAuth 2.0, with GitHub for one; [`Provider`] is the seam for others.
 //!
 //! ```
 //! use http::{Request, Response, StatusCode};

@@ -16,11 +16,10 @@ use crate::error::{Error, ErrorKind};
 /// What a token endpoint gave.
 #[derive(Debug)]
 pub(crate) struct TokenResponse {
+    /// With the scope that was granted, where it was told.
     pub(crate) tokens: Tokens,
     /// Unread, and so nothing to go by yet.
     pub(crate) id_token: Option<SecretString>,
-    /// What was granted; `None` is what was asked for (RFC 6749 section 5.1).
-    pub(crate) scope: Option<String>,
 }
 
 impl TokenResponse {
@@ -29,17 +28,9 @@ impl TokenResponse {
         Self::read(response, asked_at, Asked::Code)
     }
 
-    /// The answer to the refresh token of `held`, which stays in force where no new one came (RFC 6749 section 6).
-    pub(crate) fn to_refresh(response: &Response<Bytes>, asked_at: SystemTime, held: &Tokens) -> Result<Self, Error> {
-        let mut read = Self::read(response, asked_at, Asked::Refresh)?;
-        if let (None, Some(refresh_token)) = (read.tokens.refresh_token(), held.refresh_token()) {
-            read.tokens = read
-                .tokens
-                .clone()
-                .with_refresh_token(refresh_token)
-                .with_expiries(read.tokens.access_expires_at(), held.refresh_expires_at());
-        }
-        Ok(read)
+    /// The answer to a refresh token. What it leaves out stays as it was (RFC 6749 section 6), which is for the layer to see to.
+    pub(crate) fn to_refresh(response: &Response<Bytes>, asked_at: SystemTime) -> Result<Self, Error> {
+        Self::read(response, asked_at, Asked::Refresh)
     }
 
     fn read(response: &Response<Bytes>, asked_at: SystemTime, asked: Asked) -> Result<Self, Error> {
@@ -53,11 +44,11 @@ impl TokenResponse {
         }
         let refresh_token = answer.refresh_token.filter(|token| !token.expose_secret().is_empty());
         let expires_at = lifetime(&answer.expires_in).and_then(|lifetime| asked_at.checked_add(lifetime));
-        Ok(Self {
-            tokens: Tokens::of(answer.access_token, refresh_token).with_expiries(expires_at, None),
-            id_token: answer.id_token.filter(|token| !token.expose_secret().is_empty()),
-            scope: scope(answer.scope)?,
-        })
+        let mut tokens = Tokens::of(answer.access_token, refresh_token).with_expiries(expires_at, None);
+        if let Some(scope) = scope(answer.scope)? {
+            tokens = tokens.with_scope(scope);
+        }
+        Ok(Self { tokens, id_token: answer.id_token.filter(|token| !token.expose_secret().is_empty()) })
     }
 }
 

@@ -141,8 +141,9 @@ pub trait Provider: Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// Exchanges the refresh token of `subject` for a new pair. The old pair may be dead as soon as this was sent. The layer
-    /// calls it, and [`revoke`](Self::revoke), where it keeps tokens. [`ErrorKind::ExchangeRejected`],
+    /// Exchanges the refresh token of `subject` for a new pair. The old pair may be dead as soon as this was sent. What the new
+    /// one lacks (refresh token, ID token, scope) stays as it was. The layer calls this, and [`revoke`](Self::revoke), where it
+    /// keeps tokens. [`ErrorKind::ExchangeRejected`],
     /// [`ErrorKind::NotVerified`], [`ErrorKind::ClaimRequired`] and [`ErrorKind::OwnershipRequired`] end the session; any
     /// other error is taken for an outage.
     ///

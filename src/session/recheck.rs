@@ -182,7 +182,7 @@ impl Rechecks {
                 Progress::Running(verdict) => return Err(verdict.clone()),
                 Progress::Ended { .. } if !rules.is_due(passed_at, now) => return Ok(Verdict::Passed(passed_at)),
                 // A clock that was set back must not prolong the pause.
-                Progress::Ended { at } if failures > 0 && (*at..at.saturating_add(pause(failures))).contains(&now) => {
+                Progress::Ended { at } if (*at..at.saturating_add(pause(failures))).contains(&now) => {
                     return Ok(Verdict::Unknown(passed_at));
                 }
                 Progress::Ended { .. } => {}
@@ -339,4 +339,25 @@ async fn ask(inner: &Inner, due: &Due) -> Result<(), Error> {
         None => grant,
     };
     mounted.provider.admit(context, &grant).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_again_and_out_of_grace_is_forgotten() {
+        let rules =
+            Rules::new(Some(Duration::from_secs(100)), Some((Duration::from_secs(50), WhenUnchecked::Unavailable)));
+        let rules = rules.unwrap().unwrap();
+        let mut table = Table::default();
+        for (session, at) in [([1; 16], 1000), ([2; 16], 1001), ([1; 16], 1002)] {
+            table.running += 1;
+            table.end(session, Verdict::Passed(at), at);
+        }
+        for (now, left) in [(1149, 2), (1150, 2), (1151, 1), (1152, 0)] {
+            table.forget_old(rules, now);
+            assert_eq!((table.entries.len(), table.order.len()), (left, left + usize::from(now < 1150)), "{now}");
+        }
+    }
 }

@@ -128,6 +128,8 @@ impl KeptTokens {
         if self.tokens.id_token().or(self.tokens.scope()).is_some() {
             writer
                 .prefixed(self.tokens.id_token().unwrap_or_default())
+                // An empty scope is one: nothing was granted.
+                .fixed(&[u8::from(self.tokens.scope().is_some())])
                 .prefixed(self.tokens.scope().unwrap_or_default());
         }
         writer.into_secret()
@@ -148,11 +150,11 @@ impl KeptTokens {
             tokens = tokens.with_refresh_token(refresh_token);
         }
         if !reader.is_at_end() {
-            let (id_token, scope) = (reader.prefixed_str()?, reader.prefixed_str()?);
+            let (id_token, [has_scope], scope) = (reader.prefixed_str()?, reader.fixed()?, reader.prefixed_str()?);
             if !id_token.is_empty() {
                 tokens = tokens.with_id_token(id_token);
             }
-            if !scope.is_empty() {
+            if has_scope != 0 {
                 tokens = tokens.with_scope(scope);
             }
         }
@@ -190,6 +192,7 @@ mod tests {
             of_openid(Tokens::new("a").with_id_token("id").with_scope("openid email")),
             of_openid(Tokens::new("a").with_id_token("id")),
             of_openid(Tokens::new("a").with_scope("openid")),
+            of_openid(Tokens::new("a").with_scope("")),
         ] {
             let bytes = before.encode();
             assert_wiped(&bytes);

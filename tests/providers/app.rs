@@ -15,10 +15,12 @@ use crate::support::{Browser, text, who};
 /// 2026-09-06T00:00Z.
 pub const NOW: Duration = Duration::from_secs(1_788_739_200);
 
-/// `/` answers the subject or `nobody`, `/claims` the claims, and `/tokens` the access token and the seconds it has left.
+/// `/` answers the subject or `nobody`, `/whose` issuer and subject, `/claims` the claims, `/tokens` the access token and the
+/// seconds it has left, and `/scope` what was granted.
 pub struct App {
     pub origin: String,
     pub clock: Arc<ManualClock>,
+    pub keys: Keys,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -30,16 +32,39 @@ impl App {
     pub async fn start_with(provider: impl Provider, configure: impl FnOnce(Builder) -> Builder) -> Self {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+        let keys = Keys::generate().unwrap();
+        Self::start_on(listener, &origin, keys, provider, configure)
+    }
+
+    /// Another deployment of `app`, which shares its address in cookies, and its keys.
+    pub async fn start_at(app: &Self, provider: impl Provider) -> Self {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        Self::start_on(listener, &app.origin, app.keys.clone(), provider, |builder| builder)
+    }
+
+    fn start_on(
+        listener: tokio::net::TcpListener,
+        origin: &str,
+        keys: Keys,
+        provider: impl Provider,
+        configure: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
+        let port = listener.local_addr().unwrap().port();
         let clock = Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH + NOW));
         let builder = SignIn::builder(provider)
             .redirect_uri(format!("{origin}/auth/callback"))
-            .keys(Keys::generate().unwrap())
+            .keys(keys.clone())
             .clock(Arc::clone(&clock));
         let sign_in = configure(builder).build().unwrap();
-        let router = Router::new().route("/", get(who)).route("/claims", get(claims)).route("/tokens", get(tokens));
+        let router = Router::new()
+            .route("/", get(who))
+            .route("/whose", get(whose))
+            .route("/claims", get(claims))
+            .route("/tokens", get(tokens))
+            .route("/scope", get(|tokens: Tokens| async move { format!("{:?}", tokens.scope()) }));
         let router = router.layer(sign_in.layer());
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { origin, clock, server }
+        Self { origin: format!("http://localhost:{port}"), clock, keys, server }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -56,6 +81,10 @@ impl Drop for App {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+async fn whose(identity: Identity) -> String {
+    format!("{} {}", identity.issuer(), identity.subject())
 }
 
 async fn claims(identity: Identity) -> String {

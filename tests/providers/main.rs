@@ -6,5 +6,6 @@ mod app;
 mod oauth2;
 mod oidc;
 mod server;
+mod several;
 #[path = "../support/mod.rs"]
 mod support;

@@ -184,7 +184,7 @@ impl State {
             }
             (&Method::POST, "/token") => self.token(&form(request)),
             (&Method::POST, "/revoke") => {
-                self.tokens.remove(&form(request)["token"]);
+                self.tokens.remove(form(request).get("token").map_or("", String::as_str));
                 json_response(200, &json!({}))
             }
             (&Method::GET, "/me") => self.user_info(request),
@@ -194,18 +194,19 @@ impl State {
 
     fn token(&mut self, form: &HashMap<String, String>) -> Response<Bytes> {
         let refused = |error: &str| json_response(400, &json!({ "error": error }));
-        let account = match form.get("grant_type").map(String::as_str) {
-            Some("authorization_code") => {
-                let Some((account, challenge, redirect_uri)) = self.codes.remove(&form["code"]) else {
+        let sent = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
+        let account = match sent("grant_type") {
+            "authorization_code" => {
+                let Some((account, challenge, redirect_uri)) = self.codes.remove(sent("code")) else {
                     return refused("invalid_grant");
                 };
-                let hash = digest(&SHA256, form["code_verifier"].as_bytes());
-                if BASE64_URL_SAFE_NO_PAD.encode(hash) != challenge || form["redirect_uri"] != redirect_uri {
+                let hash = digest(&SHA256, sent("code_verifier").as_bytes());
+                if BASE64_URL_SAFE_NO_PAD.encode(hash) != challenge || sent("redirect_uri") != redirect_uri {
                     return refused("invalid_grant");
                 }
                 account
             }
-            Some("refresh_token") => match self.tokens.get(&form["refresh_token"]) {
+            "refresh_token" => match self.tokens.get(sent("refresh_token")) {
                 Some(account) => account.clone(),
                 None => return refused("invalid_grant"),
             },

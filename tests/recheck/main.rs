@@ -5,6 +5,8 @@
 mod attack;
 mod due;
 mod ended;
+#[path = "../support/log.rs"]
+mod log;
 mod once;
 mod outage;
 mod provider;

@@ -4,6 +4,7 @@ use std::task::{Context, Poll, Waker};
 
 use tower_signin::{Clock as _, HttpErrorKind, WhenUnchecked};
 
+use crate::log::Log;
 use crate::site::{Answer, set_cookies};
 use crate::support::text;
 use crate::{Club, EVERY, GRACE, LIFE, SESSION, failure, is_check, json, seconds, set, sets, told};
@@ -41,6 +42,28 @@ fn outages() -> Vec<(&'static str, fn() -> Answer)> {
         ("too large", || Err(HttpErrorKind::TooLarge)),
         ("a panic", || panic!("the provider panics")),
     ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn operators_are_told_what_kept_a_session_from_being_checked() {
+    let cases: [(fn() -> Answer, &str, &str); 3] = [
+        (|| Err(HttpErrorKind::Unreachable), "provider_unreachable", ""),
+        (|| failure(500, "{}"), "provider_failed", "the status of the tokens could not be read"),
+        (
+            || failure(401, r#"{"errorMessage":"Invalid client secret"}"#),
+            "credentials_rejected",
+            "invalid client secret",
+        ),
+    ];
+    for (outage, code, reason) in cases {
+        let club = Club::new();
+        let mut browser = club.due().await;
+        set(&club.desk.status, outage);
+        Log::start();
+        club.get(&mut browser, "/").await;
+        let line = Log::line("a session could not be checked again");
+        assert!(line.contains(&format!("code=\"{code}\"")) && line.contains(reason), "{code}: {line}");
+    }
 }
 
 async fn outlasts(name: &str, club: &Club, which: usize, outage: fn() -> Answer) {

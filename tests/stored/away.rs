@@ -38,8 +38,14 @@ async fn u25_whoever_needs_to_know_is_told_that_nobody_can_and_everybody_else_is
             for (caller, request) in [("page", page(path)), ("script", fetch(path))] {
                 let name = format!("{kind:?}, {fault:?}, {path}, {caller}");
                 let began = Instant::now();
-                assert_unavailable(&name, &ask(&stored.site, &browser, request).await);
+                let response = ask(&stored.site, &browser, request).await;
+                assert_unavailable(&name, &response);
                 assert_eq!(began.elapsed(), patience(fault), "{name}");
+                let way_on = match caller {
+                    "page" => "<a href=\"\">Try again</a>".to_owned(),
+                    _ => "\"login_url\":\"https://example.com/api/login".to_owned(),
+                };
+                assert!(text(&response).contains(&way_on), "{name}: {}", text(&response));
             }
         }
         let response = ask(&stored.site, &browser, page("/open")).await;

@@ -28,14 +28,14 @@ fn what_is_granted_is_read_whole() {
     assert_eq!((read.tokens.access_token(), read.tokens.refresh_token()), ("at", Some("rt")));
     assert_eq!(read.tokens.access_expires_at(), Some(now() + Duration::from_secs(3600)));
     assert_eq!(read.id_token.as_ref().map(|token| token.expose_secret()), Some("it"));
-    assert_eq!(read.scope.as_deref(), Some("a b"));
+    assert_eq!(read.tokens.scope(), Some("a b"));
     let shown = format!("{read:?}");
     assert!(!["at", "rt", "it"].iter().any(|secret| shown.contains(&format!("\"{secret}\""))), "{shown}");
     assert_wiped(&read.id_token);
 
     let bare = with("").unwrap();
     assert_eq!((bare.tokens.refresh_token(), bare.tokens.access_expires_at()), (None, None));
-    assert!(bare.id_token.is_none() && bare.scope.is_none());
+    assert!(bare.id_token.is_none() && bare.tokens.scope().is_none());
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_scope_is_what_was_said() {
         ("[]", Some("")),
         ("null", None),
     ] {
-        assert_eq!(with(&format!(r#","scope":{scope}"#)).unwrap().scope.as_deref(), expected, "{scope}");
+        assert_eq!(with(&format!(r#","scope":{scope}"#)).unwrap().tokens.scope(), expected, "{scope}");
     }
     for scope in ["1", "true", "{}", "[1]", r#"[["a"]]"#] {
         let error = with(&format!(r#","scope":{scope}"#)).unwrap_err();
@@ -128,18 +128,11 @@ fn tokens_of_any_length_are_read_and_others_refused() {
 }
 
 #[test]
-fn a_refresh_keeps_the_refresh_token_where_no_new_one_came() {
-    let end = Some(now() + Duration::from_secs(9));
-    let held = Tokens::new("old").with_refresh_token("first").with_expiries(None, end);
-    for (members, refresh_token, refresh_end) in
-        [("", "first", end), (r#","refresh_token":"""#, "first", end), (r#","refresh_token":"second""#, "second", None)]
-    {
-        let body = format!(r#"{{"access_token":"new","token_type":"Bearer","expires_in":60{members}}}"#);
-        let tokens = TokenResponse::to_refresh(&response(200, &body), now(), &held).unwrap().tokens;
-        assert_eq!((tokens.access_token(), tokens.refresh_token()), ("new", Some(refresh_token)), "{members}");
-        assert_eq!(tokens.access_expires_at(), Some(now() + Duration::from_secs(60)), "{members}");
-        assert_eq!(tokens.refresh_expires_at(), refresh_end, "{members}");
-    }
+fn a_refresh_is_read_like_an_answer_to_a_code() {
+    let body = r#"{"access_token":"new","token_type":"Bearer","expires_in":60}"#;
+    let tokens = TokenResponse::to_refresh(&response(200, body), now()).unwrap().tokens;
+    assert_eq!((tokens.access_token(), tokens.refresh_token()), ("new", None));
+    assert_eq!(tokens.access_expires_at(), Some(now() + Duration::from_secs(60)));
 }
 
 #[test]
@@ -201,7 +194,7 @@ fn each_failure_has_its_kind() {
     ] {
         let response = response(status, &body);
         let code = TokenResponse::to_code(&response, now()).unwrap_err();
-        let refresh = TokenResponse::to_refresh(&response, now(), &Tokens::new("held")).unwrap_err();
+        let refresh = TokenResponse::to_refresh(&response, now()).unwrap_err();
         assert_eq!((code.kind(), refresh.kind()), (of_code, of_refresh), "{name}");
         for error in [code, refresh] {
             let shown = format!("{error} {error:?}");

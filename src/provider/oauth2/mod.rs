@@ -106,6 +106,14 @@ impl Provider for OAuth2 {
         &self.issuer
     }
 
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn label(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.name)
+    }
+
     fn endpoints(&self) -> Vec<&str> {
         let always = [self.token_endpoint.as_str(), &self.user_info_endpoint];
         always.into_iter().chain(self.revocation_endpoint.as_deref()).collect()
@@ -141,7 +149,7 @@ impl Provider for OAuth2 {
             let refresh_token = tokens.refresh_token().ok_or(ErrorKind::Unsupported)?;
             let request = self.client().refresh_request(&self.token_endpoint, refresh_token)?;
             let answer = context.http().send(request).await?;
-            Ok(Refreshed::new(TokenResponse::to_refresh(&answer, context.now(), tokens)?.tokens))
+            Ok(Refreshed::new(TokenResponse::to_refresh(&answer, context.now())?.tokens))
         })
     }
 

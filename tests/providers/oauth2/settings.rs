@@ -91,7 +91,7 @@ fn what_cannot_work_is_named() {
         ),
         ("loopback on a public site", token("http://127.0.0.1:1/token"), "provider"),
     ] {
-        let error = build(provider).map(drop).unwrap_err();
+        let error = build(provider).err().unwrap_or_else(|| panic!("{name}"));
         assert_eq!(error.setting(), setting, "{name}: {error}");
         assert!(!error.to_string().contains("very-secret"), "{name}: {error}");
     }
@@ -113,10 +113,20 @@ fn parameters_of_its_own_cannot_be_replaced() {
         "client_secret",
         "code_verifier",
     ] {
-        let error = build(provider().extra_parameter(parameter, "x")).map(drop).unwrap_err();
+        let error = build(provider().extra_parameter(parameter, "x")).err().unwrap_or_else(|| panic!("{parameter}"));
         assert_eq!(error.setting(), "extra_parameter", "{parameter}");
         assert!(error.to_string().contains(&format!("`{parameter}`")), "{error}");
     }
+}
+
+#[test]
+fn it_is_called_as_it_was_told() {
+    let called = |provider: &OAuth2| [Provider::name(provider).to_owned(), Provider::label(provider).to_owned()];
+    assert_eq!(called(&provider()), ["oauth2", "oauth2"]);
+    assert_eq!(called(&provider().name("example")), ["example", "example"]);
+    assert_eq!(called(&provider().label("The Example").name("example")), ["example", "The Example"]);
+    let error = build(provider().name("An Example")).err().expect("no part of a path");
+    assert!(error.to_string().contains("\"An Example\""), "{error}");
 }
 
 #[test]
@@ -164,6 +174,7 @@ fn each_preset_works_as_it_is() {
         ),
     ] {
         assert_eq!((provider.issuer(), &provider.endpoints()[..]), (issuer, back_channel), "{name}");
+        assert_eq!((Provider::label(&provider), Provider::name(&provider)), (name, name.to_lowercase().as_str()));
         let request = AuthorizationRequest::new("https://app.example.com/cb", "state", "challenge");
         let url = Url::parse(&provider.authorization_url(&request).unwrap()).unwrap();
         let asked = url.query_pairs().find(|(name, _)| name == "scope").map(|(_, scope)| scope.into_owned());
