@@ -4,6 +4,7 @@
 
 mod app;
 mod oauth2;
+mod oidc;
 mod server;
 mod several;
 #[path = "../support/mod.rs"]

@@ -73,7 +73,7 @@ use self::end_session::EndSession;
 use self::state::{Client, Shared, State};
 use super::authorize::{is_loopback_uri, own_query};
 use super::{DevError, RecordedRequest, server};
-use crate::provider::oidc::SigningAlgorithm;
+use crate::provider::oidc::{Oidc, SigningAlgorithm};
 
 pub use self::account::Account;
 pub use self::misbehaviour::Misbehaviour;
@@ -125,6 +125,27 @@ impl OpenIdProvider {
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.shared.issuer
+    }
+
+    /// An [`Oidc`] that people sign in with here. Its issuer is this server's, so nobody it signs in passes for a real person.
+    ///
+    /// ```
+    /// use tower_signin::dev::OpenIdProvider;
+    /// use tower_signin::{Keys, SignIn};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let provider = OpenIdProvider::start().await?;
+    /// let sign_in = SignIn::builder(provider.oidc().scope("email"))
+    ///     .redirect_uri("http://localhost:3000/auth/callback")
+    ///     .keys(Keys::generate()?)
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn oidc(&self) -> Oidc {
+        Oidc::discover(self.issuer(), CLIENT_ID, CLIENT_SECRET)
     }
 
     /// Goes wrong in this way until told otherwise; `None` mends it.

@@ -16,7 +16,7 @@ pub(super) fn answer(state: &State, request: &RecordedRequest) -> Response<DevBo
     };
     let client_id = match client::authenticate(state, request, &form) {
         Ok(client_id) => client_id,
-        Err(refusal) => return refusal,
+        Err(unauthenticated) => return unauthenticated.into_response(),
     };
     let Some(token) = form.get("token") else {
         return routes::refusal(StatusCode::BAD_REQUEST, "invalid_request", "The parameter token is missing.");

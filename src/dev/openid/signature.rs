@@ -16,12 +16,12 @@ pub(super) fn sign(state: &mut State, payload: &str, client_secret: &[u8]) -> Re
     let with = |name: &str, value: Value| altered(&header, name, value);
     let message = |header: &Value| format!("{}.{}", encode(header.to_string()), encode(payload));
     let ours = |header: &Value| match algorithm {
-        SigningAlgorithm::Hs256 => hmac_signed(client_secret, message(header)),
-        _ => signed(&state.keys, algorithm, message(header)),
+        SigningAlgorithm::Hs256 => hmac_signed(client_secret, &message(header)),
+        _ => signed(&state.keys, algorithm, &message(header)),
     };
     let unsigned = |header: &Value| Ok(format!("{}.", message(header)));
     let hmac =
-        |key: &[u8], key_id: Value| hmac_signed(key, message(&json!({ "typ": "JWT", "alg": "HS256", "kid": key_id })));
+        |key: &[u8], key_id: Value| hmac_signed(key, &message(&json!({ "typ": "JWT", "alg": "HS256", "kid": key_id })));
     match state.misbehaviour {
         Some(M::NoKeyIdSingleKey | M::NoKeyIdSeveralKeys) => ours(&with("kid", Value::Null)),
         Some(M::AlgorithmNone) => unsigned(&json!({ "alg": "none" })),
@@ -43,7 +43,7 @@ pub(super) fn sign(state: &mut State, payload: &str, client_secret: &[u8]) -> Re
                 _ => SigningAlgorithm::Rs256,
             };
             let header = json!({ "typ": "JWT", "alg": other.as_str(), "kid": state.keys.key_id(other) });
-            signed(&state.keys, other, message(&header))
+            signed(&state.keys, other, &message(&header))
         }
         Some(M::KeyOfAnotherType) => {
             let other = match algorithm {
@@ -60,15 +60,15 @@ pub(super) fn sign(state: &mut State, payload: &str, client_secret: &[u8]) -> Re
         }
         Some(M::KeyInHeader) => {
             let key = state.foreign_keys()?.public(algorithm, None)?;
-            signed(state.foreign_keys()?, algorithm, message(&altered(&header, "jwk", key)))
+            signed(state.foreign_keys()?, algorithm, &message(&altered(&header, "jwk", key)))
         }
         Some(M::KeyAddressInHeader) => {
             let header = with("jku", json!(format!("{}{FOREIGN_KEYS}", state.issuer)));
-            signed(state.foreign_keys()?, algorithm, message(&header))
+            signed(state.foreign_keys()?, algorithm, &message(&header))
         }
         Some(M::CertificateAddressInHeader) => {
             let header = with("x5u", json!(format!("{}{FOREIGN_CERTIFICATE}", state.issuer)));
-            signed(state.foreign_keys()?, algorithm, message(&header))
+            signed(state.foreign_keys()?, algorithm, &message(&header))
         }
         Some(M::Encrypted) => encrypted(),
         _ => ours(&header),
@@ -105,13 +105,13 @@ pub(super) fn foreign_key_set(state: &mut State) -> Result<Value, DevError> {
     Ok(json!({ "keys": [state.foreign_keys()?.public(algorithm, Some(&key_id))?] }))
 }
 
-fn signed(keys: &Keys, algorithm: SigningAlgorithm, message: String) -> Result<String, DevError> {
-    let signature = keys.sign(algorithm, &message)?;
+fn signed(keys: &Keys, algorithm: SigningAlgorithm, message: &str) -> Result<String, DevError> {
+    let signature = keys.sign(algorithm, message)?;
     Ok(format!("{message}.{signature}"))
 }
 
-fn hmac_signed(key: &[u8], message: String) -> Result<String, DevError> {
-    let signature = sign_hmac(key, &message)?;
+fn hmac_signed(key: &[u8], message: &str) -> Result<String, DevError> {
+    let signature = sign_hmac(key, message)?;
     Ok(format!("{message}.{signature}"))
 }
 

@@ -19,7 +19,7 @@ pub(super) fn answer(state: &mut State, request: &RecordedRequest) -> Response<D
     };
     let client_id = match client::authenticate(state, request, &form) {
         Ok(client_id) => client_id,
-        Err(refusal) => return refusal,
+        Err(unauthenticated) => return unauthenticated.into_response(),
     };
     let answer = match form.get("grant_type").map(String::as_str) {
         Some("authorization_code") => exchange(state, &client_id, &form),

@@ -23,7 +23,7 @@ pub(super) async fn redeem(provider: &Oidc, context: Context<'_>, code: Validate
         return Err(Error::new(ErrorKind::IssuerMismatch).with_reason("the answer does not name its issuer"));
     }
     let answer = context.http().send(provider.client().code_request(&metadata.token_endpoint, &code)?).await?;
-    let TokenResponse { tokens, id_token, .. } = TokenResponse::to_code(&answer, context.now())?;
+    let TokenResponse { tokens, id_token } = TokenResponse::to_code(&answer, context.now())?;
     let id_token = id_token.ok_or_else(|| unreadable("there is no ID token"))?;
     let nonce = code.nonce();
     let acr: &[String] = if provider.requires_acr { &provider.acr_values } else { &[] };
@@ -35,7 +35,8 @@ pub(super) async fn redeem(provider: &Oidc, context: Context<'_>, code: Validate
         None => Map::new(),
     };
     let claims = claims::merged(token.claims, said, provider.claims.as_deref());
-    Ok(Grant::new(subject, &claims)?.with_tokens(tokens.with_id_token(id_token.expose_secret())))
+    let tokens = tokens.with_id_token(id_token.expose_secret());
+    Ok(Grant::new(subject, &claims)?.with_tokens(tokens))
 }
 
 pub(super) async fn refresh(
@@ -48,7 +49,7 @@ pub(super) async fn refresh(
     let metadata = provider.metadata(context).await?;
     let request = provider.client().refresh_request(&metadata.token_endpoint, refresh_token)?;
     let answer = context.http().send(request).await?;
-    let TokenResponse { mut tokens, id_token, .. } = TokenResponse::to_refresh(&answer, context.now())?;
+    let TokenResponse { mut tokens, id_token } = TokenResponse::to_refresh(&answer, context.now())?;
     if let Some(id_token) = id_token {
         let first = held.id_token().and_then(claims_of_verified);
         let token = signed(provider, context, &metadata, &id_token).await?;
