@@ -35,8 +35,7 @@ pub(super) async fn redeem(provider: &Oidc, context: Context<'_>, code: Validate
         None => Map::new(),
     };
     let claims = claims::merged(token.claims, said, provider.claims.as_deref());
-    let tokens = tokens.with_id_token(id_token.expose_secret());
-    Ok(Grant::new(subject, &claims)?.with_tokens(tokens))
+    Ok(Grant::new(subject, &claims)?.with_tokens(tokens.with_id_token(id_token.expose_secret())))
 }
 
 pub(super) async fn refresh(
