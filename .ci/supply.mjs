@@ -14,7 +14,10 @@ const EXCEPTIONS = {
 
 // Packages that are there in several versions, and who keeps the older one.
 const DUPLICATES = {
+  "base64": "jsonwebtoken needs 0.22 (feature oidc)",
+  "getrandom": "jsonwebtoken needs 0.2, on wasm alone (feature oidc)",
   "syn": "jni's macros, of reqwest's verifier on Android, need 2; at build time only",
+  "untrusted": "aws-lc-rs as jsonwebtoken has it needs 0.7 (feature oidc)",
 };
 
 const CRATES = "registry+https://github.com/rust-lang/crates.io-index";

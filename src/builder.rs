@@ -1,6 +1,7 @@
 //! The builder: every setting, with its default and reason.
 
 mod build;
+mod looks;
 
 use std::fmt;
 use std::future::Future;
@@ -13,7 +14,7 @@ use crate::flow::hook::{Admission, Hook, Rejection};
 use crate::flow::signed_in::SignedIn;
 use crate::http_client::HttpClient;
 use crate::keys::Keys;
-use crate::page::{Page, Pages};
+use crate::page::{ChooserPage, Pages};
 use crate::provider::Provider;
 use crate::session::lifetime::Lifetimes;
 use crate::session::recheck::WhenUnchecked;
@@ -24,6 +25,7 @@ use crate::session::stored::Store;
 #[must_use = "nothing is configured until build() is called"]
 pub struct Builder {
     provider: Box<dyn Provider>,
+    further: Vec<Box<dyn Provider>>,
     redirect_uri: Option<String>,
     keys: Option<Keys>,
     login_path: Option<String>,
@@ -39,9 +41,10 @@ pub struct Builder {
     forward: bool,
     hook: Option<Hook>,
     pages: Option<Pages>,
+    chooser: Option<ChooserPage>,
     keep_fragment: bool,
     clear_site_data: bool,
-    http: Option<Box<dyn HttpClient>>,
+    http: Option<Arc<dyn HttpClient>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -49,6 +52,7 @@ impl Builder {
     pub(crate) fn new(provider: Box<dyn Provider>) -> Self {
         Self {
             provider,
+            further: Vec::new(),
             redirect_uri: None,
             keys: None,
             login_path: None,
@@ -64,11 +68,38 @@ impl Builder {
             forward: false,
             hook: None,
             pages: None,
+            chooser: None,
             keep_fragment: false,
             clear_site_data: false,
             http: None,
             clock: Arc::new(SystemClock),
         }
+    }
+
+    /// Adds another provider that people may sign in with. They choose at the [login path](Self::login_path), on a page with a
+    /// button for each, and start with each at its own path below: `/auth/login/bitbadges`, `/auth/login/google`.
+    ///
+    /// The first provider, which the builder began with, comes back to the [redirect URI](Self::redirect_uri) itself; each
+    /// further one to a path of its [name](Provider::name) below it, which is the one to register there:
+    /// `https://app.example.com/auth/callback/google`. So one provider never answers at another's address.
+    ///
+    /// Each needs an issuer and a name of its own. [`Identity::issuer`](crate::Identity::issuer) tells who signed in where;
+    /// whoever comes by two providers is two people, since only the application can know better.
+    ///
+    /// ```
+    /// use tower_signin::{Keys, OAuth2, SignIn, Siwbb};
+    ///
+    /// let sign_in = SignIn::builder(Siwbb::new("client-id", "client-secret", "api-key"))
+    ///     .and(OAuth2::github("client-id", "client-secret"))
+    ///     .redirect_uri("https://app.example.com/auth/callback")
+    ///     .keys(Keys::generate()?)
+    ///     .build()?;
+    /// assert_eq!(sign_in.login_url_at("github", "/me").as_deref(), Some("/auth/login/github?return_to=%2Fme"));
+    /// # Ok::<(), tower_signin::ConfigError>(())
+    /// ```
+    pub fn and(mut self, provider: impl Provider) -> Self {
+        self.further.push(Box::new(provider));
+        self
     }
 
     /// The absolute URL the provider sends the browser back to. Required; sent byte for byte, so it must be written as
@@ -329,37 +360,6 @@ impl Builder {
         self
     }
 
-    /// Gives every page of the layer the application's own looks and words: the function gets what there is to say and
-    /// writes HTML. By default the pages are plain, light and dark, and need nothing.
-    ///
-    /// The status, the `no-store` and a content security policy are set by the layer. The policy allows style sheets,
-    /// pictures and fonts of this site, styles in the page and forms that go to this site, but no script: the address of a
-    /// callback's page holds code and state. Where the function panics, people get the default page.
-    ///
-    /// ```
-    /// use tower_signin::Page;
-    ///
-    /// # fn example(builder: tower_signin::Builder) -> tower_signin::Builder {
-    /// builder.pages(|page| {
-    ///     let mut html = format!("<!doctype html><link rel=stylesheet href=/site.css><h1>{}</h1>", page.title());
-    ///     for text in page.paragraphs() {
-    ///         html += &format!("<p>{}</p>", Page::escape(&text));
-    ///     }
-    ///     for link in page.links() {
-    ///         html += &format!("<a href=\"{}\">{}</a> ", Page::escape(link.href()), link.action().label());
-    ///     }
-    ///     if let Some(action) = page.sign_out_action() {
-    ///         html += &format!("<form method=post action=\"{}\"><button>Sign out</button></form>", Page::escape(action));
-    ///     }
-    ///     html + &format!("<small>{} {}</small>", page.kind().code(), page.request_id())
-    /// })
-    /// # }
-    /// ```
-    pub fn pages(mut self, pages: impl Fn(&Page<'_>) -> String + Send + Sync + 'static) -> Self {
-        self.pages = Some(Box::new(pages));
-        self
-    }
-
     /// Has the fragment of the page that somebody was on (`#section`) survive the sign-in. Off by default, since a browser
     /// sends no fragment to anybody: login then answers with a page whose small script adds it to the return target, so it
     /// reaches this server in the address of login and travels in the flow cookie. Whoever has no scripts goes on without.
@@ -390,7 +390,7 @@ impl Builder {
 
     /// The way out to the provider; the built-in one by default.
     pub fn http_client(mut self, client: impl HttpClient) -> Self {
-        self.http = Some(Box::new(client));
+        self.http = Some(Arc::new(client));
         self
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use self::watched::Watched;
 use crate::config::Inner;
 use crate::provider::Context;
-use crate::redirect_uri::RedirectUri;
+use crate::providers::Mounted;
 
 /// What [`SignIn::check`](crate::SignIn::check) found. `Display` writes one line for each finding and shows no secret.
 ///
@@ -158,25 +158,29 @@ impl Verdict {
 
 /// Looks at everything; the provider's requests go through a client that notes what becomes of them.
 pub(crate) async fn run(inner: &Arc<Inner>) -> Report {
-    let watched = Watched::new(Arc::clone(inner));
-    let context = Context::new(&watched, inner.clock.now(), &inner.redirect.text);
-    let of_provider = inner.provider.check(context).await;
-    let mut findings = vec![redirect_uri(&inner.redirect), cookies(inner), keys(inner)];
+    let mut findings: Vec<_> = inner.providers.iter().map(redirect_uri).collect();
+    findings.extend([cookies(inner), keys(inner)]);
     findings.extend(session_store(inner).await);
-    findings.extend(watched.findings());
-    if of_provider.is_empty() {
-        findings.push(Finding::skipped("provider", format!("{} offers no check of its own", inner.provider.issuer())));
+    for mounted in inner.providers.iter() {
+        let watched = Watched::new(Arc::clone(inner));
+        let of_provider =
+            mounted.provider.check(Context::new(&watched, inner.clock.now(), &mounted.redirect_uri)).await;
+        findings.extend(watched.findings());
+        if of_provider.is_empty() {
+            let found = format!("{} offers no check of its own", mounted.provider.issuer());
+            findings.push(Finding::skipped("provider", found));
+        }
+        findings.extend(of_provider);
     }
-    findings.extend(of_provider);
     Report { findings }
 }
 
-fn redirect_uri(redirect: &RedirectUri) -> Finding {
-    let kind = match redirect.loopback_port {
-        None => "https",
-        Some(_) => "on loopback, so only browsers on this machine come back to it",
+fn redirect_uri(mounted: &Mounted) -> Finding {
+    let kind = match mounted.uri.scheme_str() {
+        Some("https") => "https",
+        _ => "on loopback, so only browsers on this machine come back to it",
     };
-    let text = &redirect.text;
+    let text = &mounted.redirect_uri;
     Finding::ok(
         "redirect_uri",
         format!("{kind}; whether it is registered can't be asked, and it must be, byte for byte: {text}"),

@@ -9,12 +9,13 @@ use crate::clock::Clock;
 use crate::cookies::Cookies;
 use crate::flow::attempt::Attempts;
 use crate::flow::hook::Hook;
-use crate::flow::{login_link, switch_link};
+use crate::flow::{link, login_link, switch_link};
 use crate::http_client::HttpClient;
 use crate::identity::Identity;
 use crate::layer::SignInLayer;
-use crate::page::Pages;
+use crate::page::{ChooserPage, Pages};
 use crate::provider::Provider;
+use crate::providers::Providers;
 use crate::redirect_uri::RedirectUri;
 use crate::require::RequireLayer;
 use crate::return_to::ReturnTo;
@@ -42,8 +43,8 @@ use crate::session::stored::Store;
 pub struct SignIn(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) provider: Box<dyn Provider>,
-    pub(crate) http: Box<dyn HttpClient>,
+    pub(crate) providers: Providers,
+    pub(crate) http: Arc<dyn HttpClient>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) redirect: RedirectUri,
     pub(crate) paths: Paths,
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) forward: bool,
     pub(crate) hook: Option<Hook>,
     pub(crate) pages: Option<Pages>,
+    pub(crate) chooser: Option<ChooserPage>,
     pub(crate) keep_fragment: bool,
     pub(crate) clear_site_data: bool,
     pub(crate) lifetimes: Lifetimes,
@@ -126,7 +128,15 @@ impl SignIn {
     /// ```
     #[must_use]
     pub fn login_url(&self, return_to: &str) -> String {
-        login_link(&self.0, &ReturnTo::new(return_to, &self.0.paths.all()))
+        login_link(&self.0, &ReturnTo::new(return_to, self.0.paths.all()))
+    }
+
+    /// The address that starts a sign-in with the provider of this [name](crate::Provider::name), with a page to come back to;
+    /// `None` where there is no such provider. [`login_url`](Self::login_url) leaves the choice to the person.
+    #[must_use]
+    pub fn login_url_at(&self, provider: &str, return_to: &str) -> Option<String> {
+        let mounted = self.0.providers.iter().find(|mounted| mounted.provider.name() == provider)?;
+        Some(link(&mounted.login, None, &ReturnTo::new(return_to, self.0.paths.all())))
     }
 
     /// The address of login for who wants to come as somebody else, with a page to come back to: it asks the provider to let
@@ -142,7 +152,7 @@ impl SignIn {
     /// ```
     #[must_use]
     pub fn switch_account_url(&self, return_to: &str) -> String {
-        switch_link(&self.0, &ReturnTo::new(return_to, &self.0.paths.all()))
+        switch_link(&self.0, &ReturnTo::new(return_to, self.0.paths.all()))
     }
 
     /// Where the provider sends the browser back.
@@ -192,7 +202,7 @@ impl SignIn {
 impl fmt::Debug for SignIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignIn")
-            .field("issuer", &self.0.provider.issuer())
+            .field("issuers", &self.0.providers.iter().map(|mounted| mounted.provider.issuer()).collect::<Vec<_>>())
             .field("redirect_uri", &self.redirect_uri())
             .finish_non_exhaustive()
     }

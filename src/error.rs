@@ -240,6 +240,9 @@ kinds! {
     ProviderAnswer = 502 "provider_answer_unreadable", "The sign-in could not be completed",
         cause "The sign-in service answered with something that can't be understood or trusted.",
         remedy "Start again in a moment.";
+    IdTokenRejected = 502 "id_token_rejected", "The sign-in could not be completed",
+        cause "The sign-in service said who you are in a way that can't be trusted: its ID token is not signed as agreed, is for another site, person or sign-in, or its time is over.",
+        remedy "Start again. Operators: the reason in the log names the check that failed; where that is one of a time, compare this server's clock with the provider's.";
     ProviderBusy = 503 "provider_busy", "The sign-in service is busy",
         cause "The sign-in service takes no more requests from this site for now: rate limit or credits used up.",
         remedy "Try again in a moment. Operators: check the API credits and limits.";

@@ -189,7 +189,7 @@ where
                 if settings.hide_cookies {
                     settings.cookies.remove_ours(request.headers_mut());
                 }
-                *request.uri_mut() = settings.redirect.uri.clone();
+                *request.uri_mut() = settings.providers.at(self.aftermath.provider()).uri.clone();
                 let extensions = request.extensions_mut();
                 extensions.insert(completed.signed_in.identity().clone());
                 if let Some(tokens) = completed.signed_in.tokens() {

@@ -3,7 +3,7 @@
 //! [`SignInLayer`] answers the login path and the redirect path itself, exchanges the authorization code, and puts the
 //! [`Identity`] of who is signed in into the extensions of every other request, for whatever service stands behind it:
 //! axum, hyper, tonic. [`RequireLayer`] turns away who is not signed in. The first provider is [`Siwbb`], Sign In With
-//! BitBadges; [`Provider`] is the seam for others.
+//! BitBadges; [`OAuth2`] speaks plain OAuth 2.0, with GitHub for one; [`Provider`] is the seam for others.
 //!
 //! ```
 //! use http::{Request, Response, StatusCode};
@@ -91,7 +91,7 @@
 //! # Features
 //!
 //! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `dev`: a stand-in for
-//! BitBadges on loopback.
+//! BitBadges on loopback; with `oidc`, an OpenID provider there as well.
 //!
 //! Every error is in the [error reference](error_reference).
 
@@ -133,6 +133,7 @@ mod oauth;
 mod page;
 pub mod predicate;
 mod provider;
+mod providers;
 mod redirect_uri;
 mod refusal;
 mod requester;
@@ -166,8 +167,13 @@ pub use self::keys::Keys;
 pub use self::layer::SignInLayer;
 pub use self::oauth::authorize::AuthorizationRequest;
 pub use self::oauth::callback::ValidatedCode;
+pub use self::oauth::client_authentication::ClientAuthentication;
+pub use self::oauth::end_session::EndSessionRequest;
 pub use self::oauth::token::Tokens;
-pub use self::page::{Page, PageAction, PageLink};
+pub use self::page::{Choice, Chooser, Page, PageAction, PageLink};
+pub use self::provider::oauth2::OAuth2;
+#[cfg(feature = "oidc")]
+pub use self::provider::oidc::{self, Oidc};
 pub use self::provider::siwbb::{self, Siwbb};
 pub use self::provider::{Context, Grant, Provider, Refreshed};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};

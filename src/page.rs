@@ -1,6 +1,7 @@
 //! The pages that people see when something went wrong, and how an application gives them its own looks.
 
 mod advice;
+mod chooser;
 mod html;
 
 use std::borrow::Cow;
@@ -10,6 +11,8 @@ use http::StatusCode;
 
 pub(crate) use self::advice::{Advice, SignOut};
 pub use self::advice::{PageAction, PageLink};
+pub(crate) use self::chooser::ChooserPage;
+pub use self::chooser::{Choice, Chooser};
 pub(crate) use self::html::{respond_html, sha256};
 use crate::error::{Error, ErrorKind};
 use crate::requester::Requester;

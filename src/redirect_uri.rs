@@ -76,13 +76,7 @@ fn is_loopback(url: &Url) -> bool {
 pub(crate) fn is_secure_or_loopback(setting: &'static str, base: &str) -> Result<(), ConfigError> {
     let remedy = "give https URLs without a trailing slash, or http ones on loopback";
     let wrong = |problem: &str| ConfigError::new(setting, problem, remedy);
-    let url = Url::parse(base).map_err(|_| wrong("it is not an absolute URL"))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("it has a user name or password"));
-    }
-    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
-        return Err(wrong(&format!("{base:?} is neither https nor http on loopback")));
-    }
+    let url = secure_url(base).map_err(|problem| wrong(&problem))?;
     if url.query().is_some() || url.fragment().is_some() || base.ends_with('/') {
         return Err(wrong(&format!("{base:?} has a query, a fragment or a trailing slash")));
     }
@@ -90,4 +84,30 @@ pub(crate) fn is_secure_or_loopback(setting: &'static str, base: &str) -> Result
         return Err(wrong(&format!("{base:?} is written otherwise than browsers write it, {:?}", url.as_str())));
     }
     Ok(())
+}
+
+/// Refuses the URL of an endpoint that is neither https nor http on loopback. It may have a query, and no fragment (RFC 6749
+/// sections 3.1 and 3.2).
+pub(crate) fn is_endpoint(setting: &'static str, text: &str) -> Result<(), ConfigError> {
+    let wrong = |problem: String| ConfigError::new(setting, problem, "give an https URL, or an http one on loopback");
+    if text.is_empty() {
+        return Err(wrong("it is not set".to_owned()));
+    }
+    let url = secure_url(text).map_err(wrong)?;
+    if url.fragment().is_some() {
+        return Err(wrong(format!("{text:?} has a fragment")));
+    }
+    text.parse::<Uri>().map(drop).map_err(|error| wrong(format!("{text:?} can't be sent in a request ({error})")))
+}
+
+/// The URL, or what is wrong with it.
+fn secure_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|_| "it is not an absolute URL".to_owned())?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it has a user name or password".to_owned());
+    }
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
+        return Err(format!("{text:?} is neither https nor http on loopback"));
+    }
+    Ok(url)
 }

@@ -86,7 +86,7 @@ impl Refusal {
     fn answer(&self, inner: Option<&Inner>, page: Option<&PathAndQuery>, pages: Option<&Pages>) -> Response<Bytes> {
         let Some(inner) = inner else { return self.failure(&Advice::default(), "", None) };
         let return_to = match page {
-            Some(page) if !is_callback(page) => ReturnTo::new(page.as_str(), &inner.paths.all()),
+            Some(page) if !is_callback(page) => ReturnTo::new(page.as_str(), inner.paths.all()),
             _ => ReturnTo::root(),
         };
         if self.to_login {

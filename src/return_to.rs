@@ -20,9 +20,10 @@ impl ReturnTo {
 
     /// `raw` if it is a path on this site and none of `own_paths`, which would loop; else `/`. A fragment that can't be
     /// kept costs no more than itself.
-    pub(crate) fn new(raw: &str, own_paths: &[&str]) -> Self {
+    pub(crate) fn new(raw: &str, own_paths: &[impl AsRef<str>]) -> Self {
         let target = Self::parse(raw).or_else(|| Self::parse(raw.split_once('#')?.0));
-        target.filter(|target| !own_paths.contains(&target.path())).unwrap_or_else(Self::root)
+        let is_own = |target: &Self| own_paths.iter().any(|own| own.as_ref() == target.path());
+        target.filter(|target| !is_own(target)).unwrap_or_else(Self::root)
     }
 
     /// Accepts one leading slash and no more, and nothing that a browser reads otherwise than it is written.

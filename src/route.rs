@@ -12,14 +12,20 @@ pub(crate) struct Paths {
     pub(crate) login: String,
     pub(crate) callback: String,
     pub(crate) logout: String,
+    /// Login and callback of each, where there are several providers.
+    further: Vec<(String, Route)>,
+    at_login: Route,
+    all: Vec<String>,
 }
 
-/// What a request is to the layer.
+/// What a request is to the layer. Providers are told by their place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
-    Login,
-    Callback,
+    Login(usize),
+    Callback(usize),
     Logout,
+    /// Login, where it is not told yet with which of several providers.
+    Choose,
     /// Not ours: goes on to the inner service.
     Other,
 }
@@ -47,18 +53,46 @@ impl Paths {
                 return Err(ConfigError::new(second, problem, "give each a path of its own"));
             }
         }
-        Ok(Self { login, callback: callback.to_owned(), logout })
+        let all = vec![login.clone(), callback.to_owned(), logout.clone()];
+        Ok(Self { login, callback: callback.to_owned(), logout, further: Vec::new(), at_login: Route::Login(0), all })
+    }
+
+    /// Adds the addresses of a further provider.
+    pub(crate) fn add(&mut self, place: usize, login: &str, callback: &str) -> Result<(), ConfigError> {
+        self.take(login, Route::Login(place))?;
+        self.take(callback, Route::Callback(place))
+    }
+
+    /// Has people choose where they signed in with the first provider, which moves to `first_login`.
+    pub(crate) fn choose(&mut self, first_login: &str) -> Result<(), ConfigError> {
+        self.at_login = Route::Choose;
+        self.take(first_login, Route::Login(0))
+    }
+
+    fn take(&mut self, path: &str, route: Route) -> Result<(), ConfigError> {
+        if self.all.iter().any(|taken| taken == path) {
+            return Err(ConfigError::new(
+                "provider",
+                format!("{path:?} is an address of its own already"),
+                "give the provider another name, or login and logout other paths",
+            ));
+        }
+        self.all.push(path.to_owned());
+        self.further.push((path.to_owned(), route));
+        Ok(())
     }
 
     /// OPTIONS is never ours: this layer guards nothing, and a CORS layer may want it.
     pub(crate) fn route(&self, method: &Method, uri: &Uri) -> Route {
         let path = uri.path();
         let route = if path == self.login {
-            Route::Login
+            self.at_login
         } else if path == self.callback {
-            Route::Callback
+            Route::Callback(0)
         } else if path == self.logout {
             Route::Logout
+        } else if let Some((_, route)) = self.further.iter().find(|(ours, _)| ours == path) {
+            *route
         } else {
             return Route::Other;
         };
@@ -67,11 +101,11 @@ impl Paths {
 
     /// Whether a router that takes away the beginning of a path can make one of ours of it.
     pub(crate) fn can_be_shortened_to(&self, path: &str) -> bool {
-        self.all().iter().any(|ours| path.ends_with(ours))
+        self.all.iter().any(|ours| path.ends_with(ours.as_str()))
     }
 
-    pub(crate) fn all(&self) -> [&str; 3] {
-        [&self.login, &self.callback, &self.logout]
+    pub(crate) fn all(&self) -> &[String] {
+        &self.all
     }
 }
 
@@ -138,9 +172,9 @@ mod tests {
     fn matches_bytes_and_nothing_like_them() {
         let paths = Paths::new("/auth/callback", None, None).unwrap();
         let cases = [
-            ("GET", "/auth/login", Route::Login),
-            ("GET", "/auth/login?return_to=/", Route::Login),
-            ("POST", "/auth/callback", Route::Callback),
+            ("GET", "/auth/login", Route::Login(0)),
+            ("GET", "/auth/login?return_to=/", Route::Login(0)),
+            ("POST", "/auth/callback", Route::Callback(0)),
             ("HEAD", "/auth/logout", Route::Logout),
             ("OPTIONS", "/auth/logout", Route::Other),
             ("GET", "/auth/login/", Route::Other),
@@ -151,12 +185,35 @@ mod tests {
             ("GET", "/AUTH/login", Route::Other),
             ("GET", "/", Route::Other),
             ("GET", "/x?path=/auth/login", Route::Other),
-            ("GET", "http://elsewhere.example/auth/login", Route::Login),
+            ("GET", "http://elsewhere.example/auth/login", Route::Login(0)),
         ];
         for (method, uri, expected) in cases {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             assert_eq!(paths.route(&method, &uri.parse().unwrap()), expected, "{method} {uri}");
         }
+    }
+
+    #[test]
+    fn each_of_several_providers_has_its_own() {
+        let mut paths = Paths::new("/auth/callback", None, None).unwrap();
+        paths.add(1, "/auth/login/b", "/auth/callback/b").unwrap();
+        paths.choose("/auth/login/a").unwrap();
+        for (path, expected) in [
+            ("/auth/login", Route::Choose),
+            ("/auth/login/a", Route::Login(0)),
+            ("/auth/login/b", Route::Login(1)),
+            ("/auth/callback", Route::Callback(0)),
+            ("/auth/callback/b", Route::Callback(1)),
+            ("/auth/logout", Route::Logout),
+            ("/auth/callback/a", Route::Other),
+            ("/auth/login/c", Route::Other),
+            ("/auth/login/", Route::Other),
+            ("/auth/login/b/", Route::Other),
+        ] {
+            assert_eq!(paths.route(&Method::GET, &path.parse().unwrap()), expected, "{path}");
+            assert_eq!(paths.all().iter().any(|ours| ours == path), expected != Route::Other, "{path}");
+        }
+        assert_eq!(paths.add(2, "/auth/login/a", "/auth/callback/a").unwrap_err().setting(), "provider");
     }
 
     #[test]

@@ -9,8 +9,11 @@ use std::ops::Deref;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use bytes::Bytes;
+use http::HeaderValue;
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind};
 
 /// Bytes that are appended to. Those that had to move to a larger place are wiped in the former one.
 #[derive(Default)]
@@ -106,6 +109,16 @@ impl Deref for Text<'_> {
 pub(crate) fn secret_text(text: impl Into<String>) -> SecretString {
     let text = text.into();
     if text.len() == text.capacity() { text.into() } else { SecretString::from(Zeroizing::new(text).as_str()) }
+}
+
+/// The value is wiped with its last copy, as a body is.
+pub(crate) fn secret_header([before, secret]: [&str; 2]) -> Result<HeaderValue, Error> {
+    let mut bytes = SecretBytes::with_capacity(before.len() + secret.len());
+    bytes.extend(before.as_bytes());
+    bytes.extend(secret.as_bytes());
+    let mut value = HeaderValue::from_maybe_shared(bytes.into_bytes()).map_err(|_| ErrorKind::Internal)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Whether two secrets are the same, in a time that does not tell where they differ: for the state, and for the fingerprints of

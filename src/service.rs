@@ -11,7 +11,7 @@ use crate::body::ResponseBody;
 use crate::config::SignIn;
 use crate::cookies::{Cookies, Found, Further};
 use crate::flow::callback::{Callback, callback};
-use crate::flow::login::login;
+use crate::flow::login::{Entry, login};
 use crate::flow::logout::logout;
 use crate::flow::signed_in::SignedIn;
 use crate::future::ResponseFuture;
@@ -94,9 +94,10 @@ impl<B> Arrived<B> {
                 let told = Entrance::of(inner, headers, presented);
                 return self.pass_on(sign_in, service, told);
             }
-            Route::Login => Told::Now(login(inner, method, uri, headers, &presented)),
+            Route::Login(place) => login(inner, method, uri, headers, &presented, Entry::Provider(place)),
+            Route::Choose => login(inner, method, uri, headers, &presented, Entry::Choice),
             Route::Logout => logout(inner, method, uri, headers, &presented),
-            Route::Callback => match callback(inner, method, uri, headers, &presented) {
+            Route::Callback(place) => match callback(inner, method, uri, headers, &presented, place) {
                 Callback::Answered(answer) => Told::Now(answer),
                 Callback::Attempt(waiter, aftermath) => {
                     let is_forward = inner.forward;

@@ -74,6 +74,10 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.prefixed()?).ok()
     }
 
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Nothing may follow the last field.
     pub(crate) fn end(self) -> Option<()> {
         self.0.is_empty().then_some(())

@@ -301,8 +301,8 @@ impl Watch {
 
     /// The end of it alone: an allocator writes over the beginning of what it is given back.
     fn note(&self, name: &'static str, secret: &[u8], is_met: bool, is_sent: bool) {
-        let mut masked: [u8; LENGTH] = secret[secret.len() - LENGTH..].try_into().unwrap();
-        masked.iter_mut().for_each(|byte| *byte ^= MASK);
+        let end = &secret[secret.len() - LENGTH..];
+        let masked = std::array::from_fn(|at| end[at] ^ MASK);
         self.0.lock().unwrap().push(Secret { name, masked, is_met, is_sent, in_use: 0, left: 0 });
     }
 
@@ -329,6 +329,7 @@ impl Watch {
 /// How often each is in memory that can be written, but for the buffer that it is read into.
 fn count(secrets: &[Secret]) -> Vec<usize> {
     const OVERLAP: usize = LENGTH - 1;
+    const NOTHING: [u8; 4096] = [0; 4096];
     let memory = File::open("/proc/self/mem").unwrap();
     let mut buffer = vec![0; 64 * 1024];
     let own = buffer.as_ptr() as u64..buffer.as_ptr() as u64 + buffer.len() as u64;
@@ -343,7 +344,9 @@ fn count(secrets: &[Secret]) -> Vec<usize> {
             while at < end {
                 let length = usize::try_from(end - at).unwrap().min(buffer.len());
                 let Ok(read) = memory.read_at(&mut buffer[..length], at) else { break };
-                for (secret, count) in secrets.iter().zip(&mut counts) {
+                // Most of it was never written to.
+                let is_empty = buffer[..read].chunks(NOTHING.len()).all(|page| *page == NOTHING[..page.len()]);
+                for (secret, count) in secrets.iter().zip(&mut counts).filter(|_| !is_empty) {
                     *count += matches(&buffer[..read], &secret.masked);
                 }
                 if read <= OVERLAP || at + read as u64 >= end {

@@ -3,14 +3,13 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use url::Url;
-
 use super::Builder;
 use crate::config::{Inner, SignIn};
 use crate::config_error::ConfigError;
 use crate::cookies::{COOKIE_LIMIT, Cookies, MOST_CHUNKS};
 use crate::flow::attempt::Attempts;
 use crate::http_client::HttpClient;
+use crate::providers::Providers;
 use crate::redirect_uri::RedirectUri;
 use crate::route::Paths;
 use crate::seal::Seal;
@@ -26,19 +25,9 @@ impl Builder {
     ///
     /// Names the wrong setting, what is wrong with it and the remedy.
     pub fn build(self) -> Result<SignIn, ConfigError> {
-        self.provider.validate()?;
         let redirect = RedirectUri::parse(self.redirect_uri.as_deref())?;
-        let endpoints = self.provider.endpoints();
-        let is_plain = |url: &str| Url::parse(url).is_ok_and(|url| url.scheme() == "http");
-        let is_on_loopback = is_plain(self.provider.issuer()) || endpoints.iter().any(|url| is_plain(url));
-        if redirect.loopback_port.is_none() && is_on_loopback {
-            return Err(ConfigError::new(
-                "provider",
-                "a provider on loopback can't sign people in on a public site",
-                "use the real provider, or a loopback redirect URI while developing",
-            ));
-        }
-        let paths = Paths::new(&redirect.path, self.login_path, self.logout_path)?;
+        let mut paths = Paths::new(&redirect.path, self.login_path, self.logout_path)?;
+        let providers = Providers::new(self.provider, self.further, &redirect, &mut paths)?;
         check_cookie_prefix(&self.cookie_prefix)?;
         if !SESSION_COOKIE_LIMITS.contains(&self.session_cookie_limit) {
             return Err(ConfigError::new(
@@ -54,7 +43,9 @@ impl Builder {
         })?;
         let http = match self.http {
             Some(http) => http,
-            None => default_http_client(&endpoints)?,
+            None => default_http_client(
+                &providers.iter().flat_map(|mounted| mounted.provider.endpoints()).collect::<Vec<_>>(),
+            )?,
         };
         telemetry::describe();
         Ok(SignIn(Arc::new(Inner {
@@ -62,7 +53,7 @@ impl Builder {
             cookies: Cookies::new(&self.cookie_prefix, redirect.loopback_port),
             hide_cookies: self.hide_cookies,
             session_cookie_limit: self.session_cookie_limit,
-            provider: self.provider,
+            providers,
             http,
             registry: Arc::new(Registry::new(Arc::clone(&self.clock), self.store.clone())),
             clock: self.clock,
@@ -71,6 +62,7 @@ impl Builder {
             forward: self.forward,
             hook: self.hook,
             pages: self.pages,
+            chooser: self.chooser,
             keep_fragment: self.keep_fragment,
             clear_site_data: self.clear_site_data,
             lifetimes: self.lifetimes,
@@ -108,11 +100,11 @@ fn check_cookie_prefix(prefix: &str) -> Result<(), ConfigError> {
 const SESSION_COOKIE_LIMITS: RangeInclusive<usize> = 1024..=MOST_CHUNKS * COOKIE_LIMIT;
 
 #[cfg(feature = "reqwest")]
-fn default_http_client(endpoints: &[&str]) -> Result<Box<dyn HttpClient>, ConfigError> {
-    Ok(Box::new(crate::http_client::ReqwestClient::for_urls(endpoints.iter().copied())?))
+fn default_http_client(endpoints: &[&str]) -> Result<Arc<dyn HttpClient>, ConfigError> {
+    Ok(Arc::new(crate::http_client::ReqwestClient::for_urls(endpoints.iter().copied())?))
 }
 
 #[cfg(not(feature = "reqwest"))]
-fn default_http_client(_: &[&str]) -> Result<Box<dyn HttpClient>, ConfigError> {
+fn default_http_client(_: &[&str]) -> Result<Arc<dyn HttpClient>, ConfigError> {
     Err(ConfigError::new("http_client", "there is none", "turn on the feature `reqwest`, or give the builder one"))
 }

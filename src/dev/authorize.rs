@@ -2,11 +2,11 @@ use std::collections::{HashMap, HashSet};
 
 use aws_lc_rs::digest;
 use base64_simd::URL_SAFE_NO_PAD;
-use http::{Response, StatusCode, header};
+use http::{Response, StatusCode};
 use url::{Host, Url, form_urlencoded};
 
 use super::body::DevBody;
-use super::page::{self, Consent};
+use super::page::{self, Consent, NOT_BITBADGES};
 use super::state::{NewCode, Shared, State};
 use super::{Account, DevError, Mode};
 
@@ -94,19 +94,20 @@ impl AuthorizationRequest {
     }
 
     fn target(&self, name: &str, value: &str) -> String {
-        let mut answer = form_urlencoded::Serializer::new(String::new());
-        answer.append_pair(name, value);
-        if let Some(state) = &self.state {
-            answer.append_pair("state", state);
-        }
-        let uri = &self.redirect_uri;
-        let separator = match uri.split_once('?') {
-            None => "?",
-            Some((_, "")) => "",
-            Some(_) => "&",
-        };
-        format!("{uri}{separator}{}", answer.finish())
+        let state = self.state.as_deref().map(|state| ("state", state));
+        with_parameters(&self.redirect_uri, [(name, value)].into_iter().chain(state))
     }
+}
+
+/// A redirect URI with an answer behind the query it may have.
+pub(super) fn with_parameters<'a>(uri: &str, answer: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let answer = form_urlencoded::Serializer::new(String::new()).extend_pairs(answer).finish();
+    let separator = match uri.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some(_) => "&",
+    };
+    format!("{uri}{separator}{answer}")
 }
 
 /// A PKCE code challenge (RFC 7636 section 4.3).
@@ -117,7 +118,7 @@ pub(super) enum Challenge {
 }
 
 impl Challenge {
-    fn new(method: Option<&str>, value: String) -> Result<Self, String> {
+    pub(super) fn new(method: Option<&str>, value: String) -> Result<Self, String> {
         // RFC 7636 section 4.2: the alphabet and the length of a challenge.
         let right = (43..=128).contains(&value.len())
             && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
@@ -145,7 +146,7 @@ impl Challenge {
 pub(super) fn show(shared: &Shared, query: &str) -> Response<DevBody> {
     match AuthorizationRequest::parse(query, &shared.lock()) {
         Ok(request) => page::consent(&Consent::new(&request), StatusCode::OK),
-        Err(reason) => page::refusal("This sign-in request can't be shown", &reason),
+        Err(reason) => page::refusal(NOT_BITBADGES, "This sign-in request can't be shown", &reason),
     }
 }
 
@@ -154,7 +155,7 @@ pub(super) fn decide(shared: &Shared, query: &str, body: &[u8]) -> Response<DevB
     let mut state = shared.lock();
     let request = match AuthorizationRequest::parse(query, &state) {
         Ok(request) => request,
-        Err(reason) => return page::refusal("This sign-in request can't be answered", &reason),
+        Err(reason) => return page::refusal(NOT_BITBADGES, "This sign-in request can't be answered", &reason),
     };
     let form: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
     let field = |name: &str| form.get(name).map_or("", |value| value.trim());
@@ -164,7 +165,7 @@ pub(super) fn decide(shared: &Shared, query: &str, body: &[u8]) -> Response<DevB
         page::consent(&consent, StatusCode::BAD_REQUEST)
     };
     match field("decision") {
-        "deny" => return see_other(&request.deny()),
+        "deny" => return page::see_other(NOT_BITBADGES, &request.deny()),
         "approve" => {}
         _ => return again("Choose Approve or Deny."),
     }
@@ -180,34 +181,23 @@ pub(super) fn decide(shared: &Shared, query: &str, body: &[u8]) -> Response<DevB
         });
     };
     match request.approve(&mut state, account) {
-        Ok(target) => see_other(&target),
+        Ok(target) => page::see_other(NOT_BITBADGES, &target),
         Err(error) => again(&error.to_string()),
     }
 }
 
-/// The query of an authorization URL of this server.
-pub(super) fn own_query(origin: &str, authorization_url: &str) -> Result<String, DevError> {
+/// The query of a URL of the page at `path` of this server.
+pub(super) fn own_query(origin: &str, path: &str, page_url: &str) -> Result<String, DevError> {
     let ours = Url::parse(origin).map_err(|_| DevError::ForeignUrl)?;
-    let url = Url::parse(authorization_url).map_err(|_| DevError::ForeignUrl)?;
+    let url = Url::parse(page_url).map_err(|_| DevError::ForeignUrl)?;
     let known = url.scheme() == ours.scheme()
         && url.port_or_known_default() == ours.port_or_known_default()
         && is_loopback_host(&url)
-        && url.path() == PATH;
+        && url.path() == path;
     if !known {
         return Err(DevError::ForeignUrl);
     }
     Ok(url.query().unwrap_or_default().to_owned())
-}
-
-fn see_other(target: &str) -> Response<DevBody> {
-    let mut response = page::bare(StatusCode::SEE_OTHER);
-    match target.parse() {
-        Ok(location) => {
-            response.headers_mut().insert(header::LOCATION, location);
-            response
-        }
-        Err(_) => page::refusal("Nowhere to go", "The redirect URI does not fit in a header."),
-    }
 }
 
 /// Every http URI of this machine is a registered redirect URI, and no other is.

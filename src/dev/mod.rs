@@ -18,6 +18,8 @@
 //! 2. Only `http` redirect URIs on `localhost`, `127.0.0.1` and `[::1]` are registered.
 //! 3. Every page, and a warning in the log at the start, say what it is.
 //!
+//! With the feature `oidc` there is an OpenID provider as well, by the same rules: `dev::openid`.
+//!
 //! ```
 //! use tower_signin::dev::{Account, CLIENT_ID, DevProvider};
 //!
@@ -41,10 +43,13 @@ mod authorize;
 mod body;
 mod fault;
 mod iso_time;
+#[cfg(feature = "oidc")]
+pub mod openid;
 mod page;
 mod payload;
 mod server;
 mod sign_in;
+mod site;
 mod state;
 mod token;
 
@@ -67,6 +72,8 @@ use self::state::{NewCode, Shared, hash};
 
 pub use self::account::Account;
 pub use self::fault::{Fault, Route};
+#[cfg(feature = "oidc")]
+pub use self::openid::OpenIdProvider;
 
 /// The client id of the app that is registered from the start.
 pub const CLIENT_ID: &str = "app_demo_01";
@@ -141,7 +148,7 @@ impl DevProvider {
     /// The requests to the API, oldest first: the last 1,000, those that were refused included.
     #[must_use]
     pub fn requests(&self) -> Vec<RecordedRequest> {
-        self.shared.lock().requests.iter().cloned().collect()
+        self.shared.lock().requests.all()
     }
 
     /// Forgets the requests seen so far.
@@ -226,7 +233,7 @@ impl DevProvider {
     }
 
     fn parse(&self, authorization_url: &str) -> Result<AuthorizationRequest, DevError> {
-        let query = own_query(self.origin(), authorization_url)?;
+        let query = own_query(self.origin(), authorize::PATH, authorization_url)?;
         AuthorizationRequest::parse(&query, &self.shared.lock()).map_err(DevError::Request)
     }
 }
@@ -258,7 +265,7 @@ pub enum Mode {
     Legacy2024,
 }
 
-/// A request to the API, as the server read it.
+/// A request that an app sent by itself, as the server read it.
 ///
 /// Its `Debug` shows neither header values nor the body, since both hold secrets.
 #[derive(Clone)]
@@ -293,9 +300,9 @@ impl fmt::Debug for RecordedRequest {
 pub enum DevError {
     /// Neither `0x` and 40 hex digits nor a valid `bb1…` address.
     Address,
-    /// Not a URL of this server's authorize page.
+    /// Not a URL of the page of this server that should answer it.
     ForeignUrl,
-    /// The authorize page refuses the request, for this reason.
+    /// The server refuses the request, for this reason.
     Request(String),
     /// The system gave no randomness.
     Random,
@@ -309,8 +316,8 @@ impl fmt::Display for DevError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address => f.write_str("neither 0x and 40 hex digits nor a valid bb1 address"),
-            Self::ForeignUrl => f.write_str("not a URL of this dev provider's authorize page"),
-            Self::Request(reason) => write!(f, "the authorize page refuses this: {reason}"),
+            Self::ForeignUrl => f.write_str("not a URL of this page of the dev provider"),
+            Self::Request(reason) => write!(f, "the dev provider refuses this: {reason}"),
             Self::Random => f.write_str("the system gave no randomness"),
             Self::Data => f.write_str("the value is no JSON, or does not fit into the session's cookies"),
             Self::ForeignSignIn => f.write_str("the SignIn was built on another provider"),

@@ -10,6 +10,9 @@ use super::authorize::{AuthorizationRequest, PATH, distinct_scopes};
 use super::body::DevBody;
 use crate::page::Page;
 
+/// The banner of every page.
+pub(super) const NOT_BITBADGES: &str = "This is not BitBadges.";
+
 /// What the authorize page shows.
 pub(super) struct Consent<'a> {
     request: &'a AuthorizationRequest,
@@ -77,18 +80,18 @@ pub(super) fn consent(view: &Consent<'_>, status: StatusCode) -> Response<DevBod
         Page::escape(view.address),
         Page::escape(&request.redirect_uri),
     ));
-    html("Sign in", &main, status)
+    html(NOT_BITBADGES, "Sign in", &main, status)
 }
 
 /// A request that is answered here and never by a redirect.
-pub(super) fn refusal(title: &str, reason: &str) -> Response<DevBody> {
+pub(super) fn refusal(banner: &str, title: &str, reason: &str) -> Response<DevBody> {
     let main = format!(
         "<h1>{}</h1><p class=\"problem\">{}</p><p class=\"hint\">Nobody was signed in and the app \
          was told nothing. Go back to the app and start again.</p>",
         Page::escape(title),
         Page::escape(reason)
     );
-    html(title, &main, StatusCode::BAD_REQUEST)
+    html(banner, title, &main, StatusCode::BAD_REQUEST)
 }
 
 /// `GET /`.
@@ -100,7 +103,7 @@ pub(super) fn home(origin: &str) -> Response<DevBody> {
          written and tested; nothing it says proves anything.</p>",
         Page::escape(origin)
     );
-    html("Dev provider", &main, StatusCode::OK)
+    html(NOT_BITBADGES, "Dev provider", &main, StatusCode::OK)
 }
 
 /// An answer without a body, with the headers that every page has.
@@ -108,13 +111,31 @@ pub(super) fn bare(status: StatusCode) -> Response<DevBody> {
     page(status, Bytes::new())
 }
 
-fn html(title: &str, main: &str, status: StatusCode) -> Response<DevBody> {
+/// A method that a page does not know.
+pub(super) fn not_allowed(allow: &'static str) -> Response<DevBody> {
+    let mut response = bare(StatusCode::METHOD_NOT_ALLOWED);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// Sends the browser on, with the method changed to GET.
+pub(super) fn see_other(banner: &str, target: &str) -> Response<DevBody> {
+    let Ok(location) = target.parse() else {
+        return refusal(banner, "Nowhere to go", "The redirect URI does not fit in a header.");
+    };
+    let mut response = bare(StatusCode::SEE_OTHER);
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
+
+/// A whole page. The `banner` says above everything what this server is not.
+pub(super) fn html(banner: &str, title: &str, main: &str, status: StatusCode) -> Response<DevBody> {
     let page_text = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\"><title>{} (development stand-in)</title>\
          <style>{STYLE}</style></head><body><p class=\"banner\" role=\"note\"><b>Development stand-in. \
-         This is not BitBadges.</b> It runs on this machine and signs in anybody as anyone.</p>\
+         {banner}</b> It runs on this machine and signs in anybody as anyone.</p>\
          <main>{main}</main></body></html>",
         Page::escape(title)
     );

@@ -1,9 +1,10 @@
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -14,21 +15,28 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::RecordedRequest;
-use super::api;
-use super::authorize;
 use super::body::DevBody;
-use super::page;
-use super::payload::{Answer, TEXT, respond};
-use super::state::Shared;
+use super::payload::{TEXT, respond};
+
+/// What is served.
+pub(super) trait Site: Send + Sync + 'static {
+    /// Answers a request whose body was read, or `refused` with this status and left empty. An error closes the connection
+    /// without an answer.
+    fn answer(
+        &self,
+        request: RecordedRequest,
+        refused: Option<StatusCode>,
+    ) -> impl Future<Output = io::Result<Response<DevBody>>> + Send;
+}
 
 /// Accepts until it is dropped, and every open connection goes with it.
-pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>) {
+pub(super) async fn run<S: Site>(listener: TcpListener, site: Arc<S>) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, _)) => {
-                connections.spawn(serve(stream, Arc::clone(&shared)));
+                connections.spawn(serve(stream, Arc::clone(&site)));
             }
             Err(error) => {
                 // Out of file descriptors, most likely: trying again at once would only spin.
@@ -39,17 +47,17 @@ pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+async fn serve<S: Site>(stream: TcpStream, site: Arc<S>) {
     // A drip is one byte at a time on the wire only without Nagle's algorithm.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| handle(Arc::clone(&shared), request));
+    let service = service_fn(move |request| handle(Arc::clone(&site), request));
     let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
     if let Err(error) = served {
         tracing::debug!(%error, "a connection to the dev provider ended early");
     }
 }
 
-async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Response<DevBody>> {
+async fn handle<S: Site>(site: Arc<S>, request: Request<Incoming>) -> io::Result<Response<DevBody>> {
     if !is_for_this_machine(&request) {
         let text = Bytes::from_static(b"The dev provider answers on localhost only.\n");
         return Ok(respond(StatusCode::MISDIRECTED_REQUEST, TEXT, text));
@@ -63,40 +71,15 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<R
         body: Bytes::new(),
     };
     tracing::debug!(method = %request.method, path = request.path, "dev provider request");
-    let body = match read(body).await {
-        Ok(body) => Ok(body),
-        Err(ReadError::Refused(status)) => Err(status),
+    let refused = match read(body).await {
+        Ok(body) => {
+            request.body = body;
+            None
+        }
+        Err(ReadError::Refused(status)) => Some(status),
         Err(ReadError::Gone) => return Err(io::ErrorKind::ConnectionAborted.into()),
     };
-    let refused = body.as_ref().err().copied();
-    request.body = body.unwrap_or_default();
-    let to_api = request.path.starts_with("/api/");
-    if to_api {
-        shared.lock().record(request.clone());
-    }
-    match refused {
-        Some(status) => Ok(Answer::error(status, "The request body was refused.").into_response()),
-        None if to_api => api::answer(&shared, &request).await,
-        None => Ok(website(&shared, &request)),
-    }
-}
-
-/// What stands in for bitbadges.io itself.
-fn website(shared: &Shared, request: &RecordedRequest) -> Response<DevBody> {
-    let query = request.query.as_deref().unwrap_or_default();
-    let reads = matches!(request.method, Method::GET | Method::HEAD);
-    match request.path.as_str() {
-        "/" if reads => page::home(&shared.origin),
-        authorize::PATH if reads => authorize::show(shared, query),
-        authorize::PATH if request.method == Method::POST => authorize::decide(shared, query, &request.body),
-        authorize::PATH => {
-            let mut response = page::bare(StatusCode::METHOD_NOT_ALLOWED);
-            let allow = HeaderValue::from_static("GET, HEAD, POST");
-            response.headers_mut().insert(header::ALLOW, allow);
-            response
-        }
-        _ => Answer::not_found().into_response(),
-    }
+    site.answer(request, refused).await
 }
 
 /// A page elsewhere that has its name resolve to this machine (DNS rebinding) still sends its own

@@ -63,7 +63,7 @@ impl DevProvider {
 
     fn cookie(&self, sign_in: &SignIn, account: &Account, data: &str) -> Result<String, DevError> {
         let inner = &sign_in.0;
-        if inner.provider.issuer() != self.origin() {
+        if inner.providers.of_issuer(self.origin()).is_none() {
             return Err(DevError::ForeignSignIn);
         }
         let claims = serde_json::json!({
@@ -74,7 +74,8 @@ impl DevProvider {
         let mut id = [0; 16];
         random(&mut id).map_err(|_| DevError::Random)?;
         let grant = Grant::new(&account.bitbadges_address, &claims).map_err(|_| DevError::Address)?;
-        let session = new_session(inner, &grant, id, Fingerprint([0; 16]), data).map_err(|_| DevError::Address)?;
+        let session =
+            new_session(inner, self.origin(), &grant, id, Fingerprint([0; 16]), data).map_err(|_| DevError::Address)?;
         let cookies = new_cookies(inner, &session).map_err(|_| DevError::Data)?;
         let pairs = cookies.iter().map(|cookie| cookie.to_str().ok()?.split(';').next());
         Ok(pairs.collect::<Option<Vec<_>>>().ok_or(DevError::Random)?.join("; "))

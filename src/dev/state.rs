@@ -24,7 +24,7 @@ impl Shared {
             faults: HashMap::new(),
             claims: HashMap::new(),
             owners: HashSet::new(),
-            requests: VecDeque::new(),
+            requests: Requests::default(),
         };
         Self { origin, inner: Mutex::new(state) }
     }
@@ -48,7 +48,7 @@ pub(super) struct State {
     pub(super) claims: HashMap<(String, String), u64>,
     /// The `bb1…` addresses that meet every ownership requirement.
     pub(super) owners: HashSet<String>,
-    pub(super) requests: VecDeque<RecordedRequest>,
+    pub(super) requests: Requests,
 }
 
 impl State {
@@ -72,12 +72,26 @@ impl State {
         self.codes.insert([hash(&text)], row);
         Ok(text)
     }
+}
 
+/// The last requests, oldest first.
+#[derive(Default)]
+pub(super) struct Requests(VecDeque<RecordedRequest>);
+
+impl Requests {
     pub(super) fn record(&mut self, request: RecordedRequest) {
-        if self.requests.len() >= MAX_REQUESTS {
-            self.requests.pop_front();
+        if self.0.len() >= MAX_REQUESTS {
+            self.0.pop_front();
         }
-        self.requests.push_back(request);
+        self.0.push_back(request);
+    }
+
+    pub(super) fn all(&self) -> Vec<RecordedRequest> {
+        self.0.iter().cloned().collect()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
     }
 }
 
@@ -149,6 +163,12 @@ impl<V> Table<V> {
         self.rows.get(row).map(|(_, value)| value)
     }
 
+    #[cfg(feature = "oidc")]
+    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut V> {
+        let row = self.index.get(key)?;
+        self.rows.get_mut(row).map(|(_, value)| value)
+    }
+
     pub(super) fn remove(&mut self, key: &str) -> Option<V> {
         let row = self.index.get(key)?;
         let (keys, value) = self.rows.remove(row)?;
@@ -171,7 +191,7 @@ pub(super) fn random_hex() -> Result<String, DevError> {
     Ok(hex::encode(bytes))
 }
 
-const MAX_ROWS: usize = 10_000;
+pub(super) const MAX_ROWS: usize = 10_000;
 const MAX_REQUESTS: usize = 1_000;
 
 #[cfg(test)]

@@ -60,8 +60,8 @@ impl TokenRequest {
     }
 }
 
-/// RFC 6749 section 2.3.1, but without form-decoding the two parts, as the 2024 server reads them.
-fn basic_credentials(request: &RecordedRequest) -> Option<(String, String)> {
+/// RFC 6749 section 2.3.1, but without form-decoding the two parts: so the 2024 server reads them.
+pub(super) fn basic_credentials(request: &RecordedRequest) -> Option<(String, String)> {
     let value = request.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, encoded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::oauth::callback::ValidatedCode;
 use crate::oauth::token::Tokens;
-use crate::provider::{Context, Grant};
+use crate::provider::Grant;
 use crate::requester::Requester;
 use crate::return_to::ReturnTo;
 use crate::seal::random;
@@ -57,6 +57,8 @@ pub(crate) struct Ticket {
     pub(crate) made_by: Fingerprint,
     /// Over state, code and flow cookie: who comes with the same three is the same browser again.
     pub(crate) presented: Fingerprint,
+    /// The place of the provider whose code it is.
+    pub(crate) provider: usize,
     pub(crate) code: ValidatedCode,
     pub(crate) return_to: ReturnTo,
     /// Who asked first, for the log.
@@ -187,10 +189,11 @@ async fn supervise(mut end: End, ticket: Ticket) {
 }
 
 async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
-    let context = Context::new(&*inner.http, inner.clock.now(), &inner.redirect.text);
+    let mounted = inner.providers.at(ticket.provider);
+    let context = mounted.context(&inner.http, &*inner.clock);
     let exchange = async {
-        let grant = inner.provider.redeem(context, ticket.code).await?;
-        inner.provider.admit(context, &grant).await?;
+        let grant = mounted.provider.redeem(context, ticket.code).await?;
+        mounted.provider.admit(context, &grant).await?;
         Ok::<_, Error>(grant)
     };
     let exchange = async { timeout(PROVIDER_TIME, exchange).await.map_err(|_| ErrorKind::ProviderTimeout)? };
@@ -201,7 +204,7 @@ async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
         Some((_, stored)) => stored.session_id(),
         None => new_id()?,
     };
-    let session = |data: &str| new_session(inner, &grant, id, ticket.made_by, data);
+    let session = |data: &str| new_session(inner, mounted.provider.issuer(), &grant, id, ticket.made_by, data);
     let key = stored.as_ref().map(|(_, stored)| stored.key());
     let signed_in = |session: Session| {
         let ends_at = session.ends_at();
@@ -248,6 +251,7 @@ fn new_id() -> Result<SessionId, ErrorKind> {
 
 pub(crate) fn new_session(
     inner: &Inner,
+    issuer: &str,
     grant: &Grant,
     id: [u8; 16],
     fingerprint: Fingerprint,
@@ -264,7 +268,7 @@ pub(crate) fn new_session(
     let absolute_end = inner.lifetimes.absolute_end(now, token_ends_at.filter(|_| !is_refreshable));
     let new = NewSession {
         id,
-        issuer: inner.provider.issuer(),
+        issuer,
         subject: grant.subject(),
         claims: grant.claims(),
         data,

@@ -39,6 +39,8 @@ pub(crate) enum Callback {
 /// What to do once the attempt has ended: what this request's cookies come to, and whom to tell.
 pub(crate) struct Aftermath {
     inner: Arc<Inner>,
+    /// The place of the provider that the browser came back from.
+    provider: usize,
     audience: Audience,
     requester: Requester,
     return_to: ReturnTo,
@@ -60,11 +62,12 @@ pub(crate) fn callback(
     uri: &Uri,
     headers: &HeaderMap,
     presented: &Presented,
+    place: usize,
 ) -> Callback {
     if let Some(refusal) = refuse_method_or_prefetch(inner, &Method::GET, method, headers) {
         return Callback::Answered(refusal);
     }
-    match check(inner, uri.query().unwrap_or_default(), headers, presented) {
+    match check(inner, uri.query().unwrap_or_default(), headers, presented, place) {
         Ok((waiter, aftermath)) => Callback::Attempt(waiter, aftermath),
         Err(response) => Callback::Answered(*response),
     }
@@ -77,7 +80,9 @@ fn check(
     query: &str,
     headers: &HeaderMap,
     presented: &Presented,
+    place: usize,
 ) -> Result<(Waiter, Aftermath), Box<Response<Bytes>>> {
+    let mounted = inner.providers.at(place);
     let refuse = |kind: ErrorKind| Box::new(failure(inner, headers, &kind.into()));
 
     let query = CallbackQuery::parse(query).ok_or_else(|| refuse(ErrorKind::CallbackMalformed))?;
@@ -113,8 +118,12 @@ fn check(
     if !state.matches(flow.secrets.state()) {
         return Err(tell(&ErrorKind::StateMismatch.into()));
     }
-    let issuer = inner.provider.issuer();
-    if flow.issuer != issuer || query.issuer.as_deref().is_some_and(|presented| presented != issuer) {
+    let issuer = mounted.provider.issuer();
+    let is_from_issuer = match query.issuer.as_deref() {
+        Some(presented) => presented == issuer,
+        None => !mounted.provider.names_issuer(),
+    };
+    if flow.issuer != issuer || !is_from_issuer {
         return Err(end(ErrorKind::IssuerMismatch.into()));
     }
     let code = match &query.result {
@@ -133,13 +142,16 @@ fn check(
         made_by: fingerprint(&[query.state.as_bytes(), code.as_bytes()]),
         presented: fingerprint(&[query.state.as_bytes(), code.as_bytes(), sealed]),
         requester: requester.clone(),
-        code: ValidatedCode::new(code, pkce::code_verifier(flow.secrets.verifier()), &inner.redirect.text),
+        provider: place,
+        code: ValidatedCode::new(code, pkce::code_verifier(flow.secrets.verifier()), &mounted.redirect_uri)
+            .with_issuer(query.issuer.is_some()),
         return_to: flow.return_to,
     };
     match Attempts::start_or_join(inner, ticket) {
         Ok(waiter) => {
             let aftermath = Aftermath {
                 inner: Arc::clone(inner),
+                provider: place,
                 audience: Audience::of(headers),
                 requester,
                 return_to,
@@ -237,6 +249,10 @@ fn flow_is_gone(
 impl Aftermath {
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.inner
+    }
+
+    pub(crate) fn provider(&self) -> usize {
+        self.provider
     }
 
     /// For the log.

@@ -10,7 +10,6 @@ use http::{HeaderValue, Response, StatusCode};
 use url::form_urlencoded::Serializer;
 
 use super::PROMPT;
-use crate::config::Inner;
 use crate::oauth::callback::single;
 use crate::page::{Page, respond_html, sha256};
 use crate::return_to::ReturnTo;
@@ -32,9 +31,9 @@ pub(super) fn answered(query: &str, site: Site) -> Option<Site> {
 }
 
 /// The page in between, which comes back to login with everything that came to it.
-pub(super) fn page(inner: &Inner, select_account: bool, return_to: &ReturnTo, site: Site) -> Response<Bytes> {
+pub(super) fn page(login_path: &str, select_account: bool, return_to: &ReturnTo, site: Site) -> Response<Bytes> {
     let mark = if site == Site::Foreign { FOREIGN } else { OURS };
-    let mut next = format!("{}?", inner.paths.login);
+    let mut next = format!("{login_path}?");
     let start = next.len();
     Serializer::for_suffix(&mut next, start)
         .append_pair(PARAMETER, mark)

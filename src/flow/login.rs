@@ -1,17 +1,21 @@
-//! The start of a sign-in: a sealed flow cookie and a redirect to the provider. No I/O, and nothing kept on the server.
+//! The start of a sign-in: a sealed flow cookie and a redirect to the provider. Nothing is kept on the server, and nothing
+//! waited for but what a provider has to [prepare](crate::Provider::prepare).
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
+use tokio::runtime::Handle;
 
 use super::rounds::{AtLogin, Rounds};
 use super::{
-    FLOW_LIFETIME, Flow, FlowId, FlowSecrets, PROMPT, append_cookies, expire_dead_flows, failure, failure_with,
-    fragment,
+    FLOW_LIFETIME, Flow, FlowId, FlowSecrets, PROMPT, append_cookies, chooser, expire_dead_flows, failure,
+    failure_with, fragment,
 };
-use super::{login_link, refuse_method_or_prefetch, respond, switch_link, unavailable, wanted_target};
+use super::{link, refuse_method_or_prefetch, respond, unavailable, wanted_target};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::cookies::{FlowCookie, Found};
@@ -26,64 +30,134 @@ use crate::respond::{Audience, SEC_FETCH_DEST, SEC_FETCH_MODE, SEC_FETCH_SITE};
 use crate::return_to::ReturnTo;
 use crate::route::Site;
 use crate::seal::{Purpose, random};
-use crate::session::Session;
+use crate::session::calls::within_time;
 use crate::session::chunks::is_incomplete;
 use crate::session::entrance::is_recognised;
-use crate::session::presented::Presented;
+use crate::session::presented::{Presented, Told};
+use crate::session::{Session, SessionId};
 use crate::wire::Reader;
 
 /// More flow cookies than this push the oldest out.
 const MOST_FLOWS: usize = 4;
 
+/// Where somebody starts to sign in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Entry {
+    /// At the provider of this place.
+    Provider(usize),
+    /// Where it is still to be chosen.
+    Choice,
+}
+
 pub(crate) fn login(
+    inner: &Arc<Inner>,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    presented: &Presented,
+    entry: Entry,
+) -> Told<Response<Bytes>> {
+    let start = match check(inner, method, uri, headers, presented, entry) {
+        Ok(start) => start,
+        Err(answer) => return Told::Now(*answer),
+    };
+    let mounted = inner.providers.at(start.provider);
+    if mounted.provider.prepare(mounted.context(&inner.http, &*inner.clock)).is_none() {
+        return Told::Now(start.answer(inner, headers));
+    }
+    if Handle::try_current().is_err() {
+        let error = Error::new(ErrorKind::Internal).with_reason("there is no Tokio runtime to ask the provider in");
+        return Told::Now(failure(inner, headers, &error));
+    }
+    let (inner, headers) = (Arc::clone(inner), headers.clone());
+    Told::Later(Box::pin(async move {
+        let mounted = inner.providers.at(start.provider);
+        if let Some(preparing) = mounted.provider.prepare(mounted.context(&inner.http, &*inner.clock))
+            && let Err(error) = within_time(preparing).await
+        {
+            return failure_with(&inner, &headers, &error, &Advice::sign_in(start.again(&inner)));
+        }
+        start.answer(&inner, &headers)
+    }))
+}
+
+/// A sign-in that may start: every check has passed.
+struct Start {
+    /// The place of the provider.
+    provider: usize,
+    return_to: ReturnTo,
+    site: Site,
+    session_before: Option<SessionId>,
+    select_account: bool,
+    login_hint: Option<String>,
+    /// What goes to the browser besides the flow.
+    cookies: Vec<HeaderValue>,
+}
+
+fn check(
     inner: &Inner,
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
     presented: &Presented,
-) -> Response<Bytes> {
+    entry: Entry,
+) -> Result<Start, Box<Response<Bytes>>> {
     if let Some(refusal) = refuse_method_or_prefetch(inner, &Method::GET, method, headers) {
-        return refusal;
+        return Err(Box::new(refusal));
     }
     if !is_navigation(headers) {
-        return failure(inner, headers, &ErrorKind::LoginNotNavigation.into());
+        return Err(Box::new(failure(inner, headers, &ErrorKind::LoginNotNavigation.into())));
     }
     let query = uri.query().unwrap_or_default();
     let return_to = wanted_target(inner, uri);
     let select_account = single(query, PROMPT.0).as_deref() == Some(PROMPT.1);
-    let again = || if select_account { switch_link(inner, &return_to) } else { login_link(inner, &return_to) };
+    let login_path = match entry {
+        Entry::Provider(place) => inner.providers.at(place).login.as_str(),
+        Entry::Choice => inner.paths.login.as_str(),
+    };
+    let again = || link(login_path, select_account.then_some(PROMPT), &return_to);
     if is_other_loopback_name(inner, uri, headers) {
-        return respond::see_other(&format!("{}{}", inner.redirect.origin, again()));
+        return Err(Box::new(respond::see_other(&format!("{}{}", inner.redirect.origin, again()))));
     }
     let came_from = Site::of(headers);
     if let Presented::Unavailable(_) = presented {
         // A sign-in could not be kept either.
-        return unavailable(inner, headers, again());
+        return Err(Box::new(unavailable(inner, headers, again())));
     }
     // Every page turns away what is not recognised, so going on to one would lead back here.
     let session = presented.session().filter(|session| is_recognised(inner, headers, session));
+    let already = |session| Box::new(already_signed_in(inner, headers, session, login_path, &return_to, again()));
     match session.filter(|_| came_from == Site::Foreign) {
         None => {}
-        Some(session) if select_account => return already_signed_in(inner, headers, session, &return_to, again()),
+        Some(session) if select_account => return Err(already(session)),
         // The browser carries a fragment over this redirect by itself, and still says that another site began it.
         Some(session) => {
-            return match Rounds::of(inner, headers).sent_back(inner) {
+            return Err(Box::new(match Rounds::of(inner, headers).sent_back(inner) {
                 AtLogin::Stop(reset) => stop(inner, headers, Some(session), again(), reset),
                 AtLogin::Count(counted) => go_on(&return_to, Some(counted)),
                 AtLogin::GoOn => go_on(&return_to, None),
-            };
+            }));
         }
     }
     let site = fragment::answered(query, came_from);
     let is_person = Audience::of(headers) == Audience::Person;
     if inner.keep_fragment && site.is_none() && is_person && !return_to.has_fragment() {
-        return fragment::page(inner, select_account, &return_to, came_from);
+        return Err(Box::new(fragment::page(login_path, select_account, &return_to, came_from)));
     }
     let site = site.unwrap_or(came_from);
     if let Some(session) = session.filter(|_| site == Site::Foreign) {
         // Signed in since the page in between was opened. From here a redirect would look like one of this site's own.
-        return already_signed_in(inner, headers, session, &return_to, again());
+        return Err(already(session));
     }
+    let login_hint = single(query, LOGIN_HINT).filter(|hint| is_hint(hint));
+    let provider = match entry {
+        Entry::Provider(place) => place,
+        Entry::Choice => {
+            let hint = login_hint.as_deref().map(|hint| (LOGIN_HINT, hint));
+            let parameters = hint.into_iter().chain(select_account.then_some(PROMPT));
+            return Err(Box::new(chooser::page(inner, headers, parameters, &return_to)));
+        }
+    };
     let flows = inner.cookies.believed_flows(headers);
     let mut cookies = expire_dead_flows(inner, &flows);
     // Unless a page of this site asks, a guard may have sent them here that does not recognise the session.
@@ -91,7 +165,7 @@ pub(crate) fn login(
         match Rounds::of(inner, headers).at_login(inner) {
             AtLogin::GoOn => {}
             AtLogin::Count(counted) => cookies.push(counted),
-            AtLogin::Stop(reset) => return stop(inner, headers, session, again(), reset),
+            AtLogin::Stop(reset) => return Err(Box::new(stop(inner, headers, session, again(), reset))),
         }
     }
     match make_room(inner, &flows, site) {
@@ -99,18 +173,68 @@ pub(crate) fn login(
         Err(error) => {
             let again = again();
             let links = vec![PageLink::new(PageAction::Continue, again.as_str())];
-            return failure_with(inner, headers, &error, &Advice { links, login: Some(again), ..Advice::default() });
+            let advice = Advice { links, login: Some(again), ..Advice::default() };
+            return Err(Box::new(failure_with(inner, headers, &error, &advice)));
         }
     }
     let session_before = session.map(|session| *session.id());
-    match start(inner, return_to, site, session_before, select_account) {
-        Ok((location, cookie)) => {
-            let mut response = respond::see_other(&location);
-            append_cookies(response.headers_mut(), cookies.into_iter().chain([cookie]));
-            response
-        }
-        Err(error) => failure(inner, headers, &error),
+    let login_hint = login_hint.map(|hint| hint.to_string());
+    Ok(Start { provider, return_to, site, session_before, select_account, login_hint, cookies })
+}
+
+impl Start {
+    fn again(&self, inner: &Inner) -> String {
+        let login_path = &inner.providers.at(self.provider).login;
+        link(login_path, self.select_account.then_some(PROMPT), &self.return_to)
     }
+
+    fn answer(self, inner: &Inner, headers: &HeaderMap) -> Response<Bytes> {
+        match self.redirect(inner) {
+            Ok((location, cookies)) => {
+                let mut response = respond::see_other(&location);
+                append_cookies(response.headers_mut(), cookies);
+                response
+            }
+            Err(error) => failure(inner, headers, &error),
+        }
+    }
+
+    /// Draws what must not be guessed; gives the authorization URL and the cookies, that of the flow among them.
+    fn redirect(self, inner: &Inner) -> Result<(Zeroizing<String>, impl Iterator<Item = HeaderValue>), Error> {
+        let Drawn { public, secrets } = Drawn::draw()?;
+        let mounted = inner.providers.at(self.provider);
+
+        let now = unix_seconds(inner.clock.now());
+        let state = State::new(now, public, secrets.state());
+        let challenge = pkce::code_challenge(pkce::code_verifier(secrets.verifier()).expose_secret());
+        let mut request = AuthorizationRequest::new(&mounted.redirect_uri, state.as_str(), &challenge);
+        request.select_account = self.select_account;
+        request.login_hint = self.login_hint.as_deref();
+        let location = Zeroizing::new(mounted.provider.authorization_url(&request)?);
+
+        let name = inner.cookies.flow_name(state.public());
+        let issuer = mounted.provider.issuer();
+        let flow = Flow {
+            secrets,
+            started_at: now,
+            same_origin: self.site != Site::Foreign,
+            session_before: self.session_before,
+            return_to: self.return_to.shortened(Flow::longest_target(&name, issuer)),
+            issuer: issuer.to_owned(),
+        };
+        let sealed = inner.seal.seal(Purpose::Flow, &name, &flow.encode()).map_err(|_| ErrorKind::Internal)?;
+        let cookie = inner.cookies.set(&name, &sealed, FLOW_LIFETIME).ok_or(ErrorKind::Internal)?;
+        tracing::debug!(flow_id = %FlowId(state.public()), "sign-in started");
+        Ok((location, self.cookies.into_iter().chain([cookie])))
+    }
+}
+
+/// The query parameter that tells who the person probably is: OpenID Connect's own (Core section 3.1.2.1).
+const LOGIN_HINT: &str = "login_hint";
+
+/// A name or an address, and nothing that could be more.
+fn is_hint(hint: &str) -> bool {
+    !hint.is_empty() && hint.len() <= 256 && !hint.contains(char::is_control)
 }
 
 /// Another site can't have somebody sign in anew without their own click.
@@ -118,10 +242,11 @@ fn already_signed_in(
     inner: &Inner,
     headers: &HeaderMap,
     session: &Session,
+    login_path: &str,
     return_to: &ReturnTo,
     again: String,
 ) -> Response<Bytes> {
-    let other = switch_link(inner, return_to);
+    let other = link(login_path, Some(PROMPT), return_to);
     let advice = Advice {
         signed_in_as: Some(session.subject().to_owned()),
         links: vec![
@@ -263,37 +388,4 @@ impl Drawn {
         let mut drawn = || Some(Self { public: reader.fixed()?, secrets: FlowSecrets::read(&mut reader)? });
         drawn().ok_or(ErrorKind::Internal)
     }
-}
-
-/// Draws what must not be guessed; gives the authorization URL and the flow cookie.
-fn start(
-    inner: &Inner,
-    return_to: ReturnTo,
-    site: Site,
-    session_before: Option<[u8; 16]>,
-    select_account: bool,
-) -> Result<(Zeroizing<String>, HeaderValue), Error> {
-    let Drawn { public, secrets } = Drawn::draw()?;
-
-    let now = unix_seconds(inner.clock.now());
-    let state = State::new(now, public, secrets.state());
-    let challenge = pkce::code_challenge(pkce::code_verifier(secrets.verifier()).expose_secret());
-    let request = AuthorizationRequest::new(&inner.redirect.text, state.as_str(), &challenge);
-    let request = if select_account { request.selecting_account() } else { request };
-    let location = Zeroizing::new(inner.provider.authorization_url(&request)?);
-
-    let name = inner.cookies.flow_name(state.public());
-    let issuer = inner.provider.issuer();
-    let flow = Flow {
-        secrets,
-        started_at: now,
-        same_origin: site != Site::Foreign,
-        session_before,
-        return_to: return_to.shortened(Flow::longest_target(&name, issuer)),
-        issuer: issuer.to_owned(),
-    };
-    let sealed = inner.seal.seal(Purpose::Flow, &name, &flow.encode()).map_err(|_| ErrorKind::Internal)?;
-    let cookie = inner.cookies.set(&name, &sealed, FLOW_LIFETIME).ok_or(ErrorKind::Internal)?;
-    tracing::debug!(flow_id = %FlowId(state.public()), "sign-in started");
-    Ok((location, cookie))
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
 use tokio::runtime::Handle;
 use url::Url;
 
-use super::{append_cookies, failure, failure_with, link, login_link, refuse_method_or_prefetch};
+use super::{append_cookies, end_session, failure, failure_with, link, login_link, refuse_method_or_prefetch};
 use super::{unavailable, wanted_target};
 use crate::clock::{CLOCK_SKEW, unix_seconds};
 use crate::config::Inner;
@@ -20,7 +20,7 @@ use crate::page::{Advice, PageAction, PageLink, SignOut};
 use crate::requester::Requester;
 use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
-use crate::route::Site;
+use crate::route::{Site, is_prefetch};
 use crate::seal::Purpose;
 use crate::session::presented::{Presented, Told};
 use crate::session::refresh::Refreshes;
@@ -46,9 +46,16 @@ pub(crate) fn logout(
     headers: &HeaderMap,
     presented: &Presented,
 ) -> Told<Response<Bytes>> {
+    if method == Method::GET
+        && !is_prefetch(headers)
+        && inner.providers.iter().any(|mounted| mounted.provider.ends_sessions())
+    {
+        return Told::Now(respond::see_other(end_session::target(inner, uri).as_str()));
+    }
     if let Some(refusal) = refuse_method_or_prefetch(inner, &Method::POST, method, headers) {
         return Told::Now(refusal);
     }
+    let mut leading = None;
     match (Sender::of(inner, headers), presented.session_id()) {
         (Sender::Ours, _) => {}
         (Sender::Unknown, Some(id)) if Audience::of(headers) == Audience::Person => {
@@ -64,19 +71,35 @@ pub(crate) fn logout(
         tracing::info!(request_id = %Requester::of(headers), session = %LogId(&id), "signed out");
         // A second click: there is nothing left to revoke. A refusal may have been of older tokens.
         let is_first = inner.registry.end(id, SessionEnd::SignedOut) != Some(SessionEnd::SignedOut);
-        if is_first && let Some(held) = tokens::held(inner, headers, &id) {
-            Refreshes::revoke(inner, held);
+        let held = tokens::held(inner, headers, &id);
+        let mounted = match presented.session() {
+            Some(session) => inner.providers.of_issuer(session.issuer()),
+            // The store did not say whose it is.
+            None => inner.providers.only(),
+        };
+        if let Some(mounted) = mounted {
+            leading = end_session::Leading::over(inner, mounted, uri, held.as_ref());
+            if is_first && let Some(held) = held {
+                Refreshes::revoke(inner, mounted.provider.issuer(), held);
+            }
         }
     }
     let response = signed_out(inner, uri, headers);
-    let Some(stored) = presented.stored() else { return Told::Now(response) };
+    let response = match leading {
+        Some(leading) => leading.lead(inner, response),
+        None => Told::Now(response),
+    };
+    let Some(stored) = presented.stored() else { return response };
     match Told::poll(Box::pin(stored::delete(Arc::clone(inner), stored))) {
-        Told::Now(()) => Told::Now(response),
+        Told::Now(()) => response,
         Told::Later(deleting) => {
             let deleting = deleting_in_any_case(deleting);
             Told::Later(Box::pin(async move {
                 deleting.await;
-                response
+                match response {
+                    Told::Now(response) => response,
+                    Told::Later(response) => response.await,
+                }
             }))
         }
     }

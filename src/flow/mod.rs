@@ -2,6 +2,8 @@
 
 pub(crate) mod attempt;
 pub(crate) mod callback;
+mod chooser;
+mod end_session;
 mod fragment;
 pub(crate) mod handlers;
 pub(crate) mod hook;
@@ -93,7 +95,7 @@ impl Flow {
     }
 
     /// The return target is checked again: a key may be shared with an older version that let more through.
-    pub(crate) fn decode(bytes: &[u8], own_paths: &[&str]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8], own_paths: &[impl AsRef<str>]) -> Option<Self> {
         let mut reader = wire::Reader::new(bytes);
         if reader.fixed()? != [LAYOUT] {
             return None;
@@ -125,7 +127,7 @@ impl Flow {
     pub(crate) fn open(inner: &Inner, public: &str, sealed: &[u8]) -> Option<Self> {
         let name = inner.cookies.flow_name(public);
         let bytes = inner.seal.open(Purpose::Flow, &name, sealed).ok()?;
-        Self::decode(&bytes, &inner.paths.all())
+        Self::decode(&bytes, inner.paths.all())
     }
 
     pub(crate) fn is_over(&self, inner: &Inner) -> bool {
@@ -207,10 +209,14 @@ pub(crate) fn switch_link(inner: &Inner, return_to: &ReturnTo) -> String {
     link(&inner.paths.login, Some(PROMPT), return_to)
 }
 
-fn link(path: &str, first: Option<(&str, &str)>, return_to: &ReturnTo) -> String {
+pub(crate) fn link(path: &str, first: Option<(&str, &str)>, return_to: &ReturnTo) -> String {
+    link_with(path, first.into_iter(), return_to)
+}
+
+fn link_with<'a>(path: &str, first: impl Iterator<Item = (&'a str, &'a str)>, return_to: &'a ReturnTo) -> String {
     let return_to = Some(("return_to", return_to.as_str())).filter(|(_, target)| *target != "/");
     let mut link = path.to_owned();
-    let parameters: Vec<_> = first.into_iter().chain(return_to).collect();
+    let parameters: Vec<_> = first.chain(return_to).collect();
     if !parameters.is_empty() {
         link.push('?');
         let start = link.len();
@@ -222,7 +228,7 @@ fn link(path: &str, first: Option<(&str, &str)>, return_to: &ReturnTo) -> String
 /// The return target a login or logout asks for; `/` where it is missing, repeated or not a path on this site.
 fn wanted_target(inner: &Inner, uri: &Uri) -> ReturnTo {
     let wanted = single(uri.query().unwrap_or_default(), "return_to");
-    wanted.map_or_else(ReturnTo::root, |wanted| ReturnTo::new(&wanted, &inner.paths.all()))
+    wanted.map_or_else(ReturnTo::root, |wanted| ReturnTo::new(&wanted, inner.paths.all()))
 }
 
 /// Names a flow in the log, on its way out and back, without telling any of its state.
@@ -263,6 +269,8 @@ mod tests {
     use super::*;
     use crate::secret::assert_wiped;
 
+    const NONE: &[&str] = &[];
+
     #[test]
     fn a_flow_comes_back_as_it_went() {
         let flow = Flow {
@@ -271,21 +279,21 @@ mod tests {
             same_origin: true,
             session_before: Some([4; 16]),
             issuer: "https://issuer.example".to_owned(),
-            return_to: ReturnTo::new("/me?x=1", &[]),
+            return_to: ReturnTo::new("/me?x=1", NONE),
         };
         assert_wiped(&flow.secrets.0);
         let bytes = flow.encode();
         assert_wiped(&bytes);
-        let again = Flow::decode(&bytes, &[]).unwrap();
+        let again = Flow::decode(&bytes, NONE).unwrap();
         assert_eq!((again.secrets.state(), again.secrets.verifier()), (&[1; 32], &[2; 32]));
         assert_eq!((again.started_at, again.same_origin, again.session_before), (3, true, Some([4; 16])));
         assert_eq!((again.issuer.as_str(), again.return_to.as_str()), ("https://issuer.example", "/me?x=1"));
         for length in 0..bytes.len() {
-            assert!(Flow::decode(&bytes[..length], &[]).is_none(), "length {length}");
+            assert!(Flow::decode(&bytes[..length], NONE).is_none(), "length {length}");
         }
         assert_eq!(Flow::decode(&bytes, &["/me"]).unwrap().return_to.as_str(), "/");
         let mut of_another_layout = bytes.to_vec();
         of_another_layout[0] = LAYOUT + 1;
-        assert!(Flow::decode(&of_another_layout, &[]).is_none());
+        assert!(Flow::decode(&of_another_layout, NONE).is_none());
     }
 }

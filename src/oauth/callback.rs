@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::{nonce, pkce};
 use crate::secret::Text;
 
 /// An authorization code whose state has passed. A token request can be built from nothing else, and only this crate
@@ -15,12 +16,18 @@ pub struct ValidatedCode {
     code: SecretString,
     code_verifier: SecretString,
     redirect_uri: String,
+    came_with_issuer: bool,
 }
 
 impl ValidatedCode {
     /// Called by the layer alone, once state, freshness and issuer have passed, but for [`made_up`](Self::made_up).
     pub(crate) fn new(code: &str, code_verifier: SecretString, redirect_uri: &str) -> Self {
-        Self { code: code.into(), code_verifier, redirect_uri: redirect_uri.to_owned() }
+        Self { code: code.into(), code_verifier, redirect_uri: redirect_uri.to_owned(), came_with_issuer: false }
+    }
+
+    /// The same, whose callback named the issuer or did not.
+    pub(crate) fn with_issuer(self, came_with_issuer: bool) -> Self {
+        Self { came_with_issuer, ..self }
     }
 
     /// A code that no provider gave, and no proof of anything. Redeemed, it shows what a provider says to the rest of the
@@ -39,6 +46,22 @@ impl ValidatedCode {
     #[must_use]
     pub fn code_verifier(&self) -> &str {
         self.code_verifier.expose_secret()
+    }
+
+    /// The `nonce` of the authorization request, as [`AuthorizationRequest::nonce`](crate::AuthorizationRequest::nonce) gave
+    /// it: the ID token must hold the same (OpenID Connect Core section 3.1.3.7).
+    #[must_use]
+    pub fn nonce(&self) -> String {
+        nonce::of(&pkce::code_challenge(self.code_verifier()))
+    }
+
+    /// Whether the callback named the issuer (RFC 9207); the layer has compared it with [`Provider::issuer`] then. A provider
+    /// that learns only now that it [should have](crate::Provider::names_issuer) must not redeem a code that came without.
+    ///
+    /// [`Provider::issuer`]: crate::Provider::issuer
+    #[must_use]
+    pub fn came_with_issuer(&self) -> bool {
+        self.came_with_issuer
     }
 
     /// The redirect URI, byte for byte as it was sent before.
@@ -129,6 +152,7 @@ pub(crate) fn single<'a>(query: &'a str, name: &str) -> Option<Text<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::authorize::AuthorizationRequest;
     use crate::secret::assert_wiped;
 
     #[test]
@@ -175,6 +199,13 @@ mod tests {
         let ValidatedCode { code, code_verifier, .. } = ValidatedCode::made_up("");
         assert_wiped(&code);
         assert_wiped(&code_verifier);
+    }
+
+    #[test]
+    fn the_nonce_is_that_of_the_authorization_request() {
+        let code = ValidatedCode::made_up("https://app.example.com/cb");
+        let challenge = pkce::code_challenge(code.code_verifier());
+        assert_eq!(code.nonce(), AuthorizationRequest::new(code.redirect_uri(), "state", &challenge).nonce());
     }
 
     #[test]

@@ -26,6 +26,8 @@ struct Pair {
     access_expires_at: Option<SystemTime>,
     refresh_token: Option<SecretString>,
     refresh_expires_at: Option<SystemTime>,
+    id_token: Option<SecretString>,
+    scope: Option<String>,
 }
 
 impl Tokens {
@@ -36,7 +38,14 @@ impl Tokens {
     }
 
     pub(crate) fn of(access_token: SecretString, refresh_token: Option<SecretString>) -> Self {
-        Self(Arc::new(Pair { access_token, access_expires_at: None, refresh_token, refresh_expires_at: None }))
+        Self(Arc::new(Pair {
+            access_token,
+            access_expires_at: None,
+            refresh_token,
+            refresh_expires_at: None,
+            id_token: None,
+            scope: None,
+        }))
     }
 
     /// Adds a refresh token.
@@ -51,6 +60,20 @@ impl Tokens {
     pub fn with_expiries(mut self, access: Option<SystemTime>, refresh: Option<SystemTime>) -> Self {
         let pair = Arc::make_mut(&mut self.0);
         (pair.access_expires_at, pair.refresh_expires_at) = (access, refresh);
+        self
+    }
+
+    /// Adds the ID token they came with (OpenID Connect Core section 3.1.3.3), as it is.
+    #[must_use]
+    pub fn with_id_token(mut self, id_token: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).id_token = Some(secret_text(id_token));
+        self
+    }
+
+    /// Adds the scope that was granted, where the provider said so: values separated by spaces.
+    #[must_use]
+    pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).scope = Some(scope.into());
         self
     }
 
@@ -77,6 +100,19 @@ impl Tokens {
     pub fn refresh_expires_at(&self) -> Option<SystemTime> {
         self.0.refresh_expires_at
     }
+
+    /// The ID token they came with, if any. It told who signed in; it is no key to anything.
+    #[must_use]
+    pub fn id_token(&self) -> Option<&str> {
+        self.0.id_token.as_ref().map(|token| token.expose_secret())
+    }
+
+    /// The scope that was granted, values separated by spaces, if the provider said so. Where it did not, it is the one that
+    /// was asked for (RFC 6749 section 5.1). It may be less.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.0.scope.as_deref()
+    }
 }
 
 impl fmt::Debug for Tokens {
@@ -84,6 +120,7 @@ impl fmt::Debug for Tokens {
         f.debug_struct("Tokens")
             .field("access_expires_at", &self.0.access_expires_at)
             .field("refresh_expires_at", &self.0.refresh_expires_at)
+            .field("scope", &self.0.scope)
             .finish_non_exhaustive()
     }
 }
@@ -94,9 +131,10 @@ mod tests {
     use crate::secret::assert_wiped;
 
     #[test]
-    fn both_are_wiped() {
-        let tokens = Tokens::new("access").with_refresh_token("refresh");
+    fn all_are_wiped() {
+        let tokens = Tokens::new("access").with_refresh_token("refresh").with_id_token("id");
         assert_wiped(&tokens.0.access_token);
         assert_wiped(&tokens.0.refresh_token);
+        assert_wiped(&tokens.0.id_token);
     }
 }

@@ -11,6 +11,7 @@ use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, X_FRAME_OP
 use http::{HeaderValue, Response, StatusCode};
 
 use super::{Page, Pages};
+use crate::requester::Requester;
 use crate::respond;
 
 impl Page<'_> {
@@ -21,38 +22,18 @@ impl Page<'_> {
         // A template may escape the address; the token has nothing to escape.
         let is_whole = |html: &String| form.is_none_or(|form| html.contains(&form.token));
         match pages.and_then(|pages| self.by(pages)).filter(is_whole) {
-            Some(html) => respond_html(status, html, HeaderValue::from_static(CUSTOM_POLICY)),
-            None if form.is_some() => respond_html(status, self.html(), POLICY_WITH_FORM.clone()),
-            None => respond_html(status, self.html(), POLICY.clone()),
+            Some(html) => respond_page(status, html, Look::Custom),
+            None if form.is_some() => respond_page(status, self.html(), Look::WithForm),
+            None => respond_page(status, self.html(), Look::Plain),
         }
     }
 
-    /// A page of the application that panics is no reason to leave a person without one.
     fn by(&self, pages: &Pages) -> Option<String> {
-        match catch_unwind(AssertUnwindSafe(|| pages(self))) {
-            Ok(html) => Some(html),
-            Err(payload) => {
-                // To drop it would run code of whoever panicked once more.
-                std::mem::forget(payload);
-                tracing::error!(
-                    code = self.kind().code(),
-                    request_id = %self.requester,
-                    "the application's pages panicked; the layer's own was shown"
-                );
-                None
-            }
-        }
+        shown_by(self.requester, self.kind().code(), || pages(self))
     }
 
     fn html(&self) -> String {
-        let mut html = String::with_capacity(4096);
-        let _ = write!(
-            html,
-            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-             <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>",
-            title = Self::escape(self.title()),
-        );
+        let mut html = String::with_capacity(1024);
         for text in self.paragraphs() {
             let _ = write!(html, "<p>{}</p>", Self::escape(&text));
         }
@@ -71,12 +52,52 @@ impl Page<'_> {
         let code = self.reason().map_or_else(|| code.to_owned(), |reason| format!("{code}: {reason}"));
         let _ = write!(
             html,
-            "<p class=\"code\">{}</p><p class=\"request\">Request {}</p></main></body></html>",
+            "<p class=\"code\">{}</p><p class=\"request\">Request {}</p>",
             Self::escape(&code),
             Self::escape(self.request_id())
         );
-        html
+        document(self.title(), &html)
     }
+}
+
+/// A whole document in the layer's looks.
+pub(super) fn document(title: &str, content: &str) -> String {
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>{content}</main></body></html>",
+        title = Page::escape(title),
+    )
+}
+
+/// A page of the application that panics is no reason to leave a person without one.
+pub(super) fn shown_by(requester: &Requester, code: &'static str, page: impl FnOnce() -> String) -> Option<String> {
+    match catch_unwind(AssertUnwindSafe(page)) {
+        Ok(html) => Some(html),
+        Err(payload) => {
+            // To drop it would run code of whoever panicked once more.
+            std::mem::forget(payload);
+            tracing::error!(code, request_id = %requester, "the application's pages panicked; the layer's own was shown");
+            None
+        }
+    }
+}
+
+/// Whose page it is, and so what a browser may do with it.
+pub(super) enum Look {
+    Plain,
+    WithForm,
+    /// The application's.
+    Custom,
+}
+
+pub(super) fn respond_page(status: StatusCode, html: String, look: Look) -> Response<Bytes> {
+    let policy = match look {
+        Look::Plain => POLICY.clone(),
+        Look::WithForm => POLICY_WITH_FORM.clone(),
+        Look::Custom => HeaderValue::from_static(CUSTOM_POLICY),
+    };
+    respond_html(status, html, policy)
 }
 
 /// An answer of ours in HTML, locked down.

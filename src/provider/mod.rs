@@ -1,8 +1,12 @@
 //! Who vouches for people.
 
+pub(crate) mod oauth2;
+#[cfg(feature = "oidc")]
+pub mod oidc;
 pub mod siwbb;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::check::Finding;
@@ -11,6 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::http_client::{BoxFuture, HttpClient};
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::callback::ValidatedCode;
+use crate::oauth::end_session::EndSessionRequest;
 use crate::oauth::token::Tokens;
 use crate::session::Session;
 
@@ -73,6 +78,17 @@ pub trait Provider: Send + Sync + 'static {
     /// (production and testnet, say) have different issuers.
     fn issuer(&self) -> &str;
 
+    /// Its part of the paths where there are [several](crate::Builder::and): `/auth/login/{name}`. Up to 64 lower-case letters,
+    /// digits and `-`. `provider` by default.
+    fn name(&self) -> &str {
+        "provider"
+    }
+
+    /// What people call it. Its [`name`](Self::name) by default.
+    fn label(&self) -> &str {
+        self.name()
+    }
+
     /// The URLs that the back channel speaks to. They decide which HTTP client is built and whether the provider is a
     /// loopback one, which [`Builder::build`](crate::Builder::build) allows for loopback redirect URIs only.
     fn endpoints(&self) -> Vec<&str>;
@@ -86,12 +102,29 @@ pub trait Provider: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Fetches what [`authorization_url`](Self::authorization_url) needs and does not have: the layer waits for it first.
+    /// `None` where nothing has to be waited for, which it asks at each login.
+    ///
+    /// `None` by default.
+    fn prepare<'a>(&'a self, context: Context<'a>) -> Option<BoxFuture<'a, Result<(), Error>>> {
+        let _ = context;
+        None
+    }
+
     /// Where the browser goes to sign in. No I/O.
     ///
     /// # Errors
     ///
     /// When the provider is not ready to take anyone.
     fn authorization_url(&self, request: &AuthorizationRequest<'_>) -> Result<String, Error>;
+
+    /// Whether the provider has announced that each of its answers names it (RFC 9207), so that one without `iss` is not its
+    /// own. One that names another issuer never passes.
+    ///
+    /// `false` by default.
+    fn names_issuer(&self) -> bool {
+        false
+    }
 
     /// Exchanges the code, once, and checks everything about the answer that can be checked.
     fn redeem<'a>(&'a self, context: Context<'a>, code: ValidatedCode) -> BoxFuture<'a, Result<Grant, Error>>;
@@ -108,8 +141,9 @@ pub trait Provider: Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// Exchanges the refresh token of `subject` for a new pair. The old pair may be dead as soon as this was sent. The layer
-    /// calls it, and [`revoke`](Self::revoke), where it keeps tokens. [`ErrorKind::ExchangeRejected`],
+    /// Exchanges the refresh token of `subject` for a new pair. The old pair may be dead as soon as this was sent. What the new
+    /// one lacks (refresh token, ID token, scope) stays as it was. The layer calls this, and [`revoke`](Self::revoke), where it
+    /// keeps tokens. [`ErrorKind::ExchangeRejected`],
     /// [`ErrorKind::NotVerified`], [`ErrorKind::ClaimRequired`] and [`ErrorKind::OwnershipRequired`] end the session; any
     /// other error is taken for an outage.
     ///
@@ -140,6 +174,22 @@ pub trait Provider: Send + Sync + 'static {
     fn revoke<'a>(&'a self, context: Context<'a>, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), Error>> {
         let _ = (context, tokens);
         Box::pin(async { Err(ErrorKind::Unsupported.into()) })
+    }
+
+    /// Whether signing out here leads over the provider, to end the person's session there too: OpenID Connect RP-Initiated
+    /// Logout. The browser comes back to the [logout path](crate::SignIn::logout_path), which has to be registered there.
+    ///
+    /// `false` by default: signing out ends the session here alone.
+    fn ends_sessions(&self) -> bool {
+        false
+    }
+
+    /// Where the browser goes for it, once the session is over here. No I/O; [`prepare`](Self::prepare) was waited for.
+    ///
+    /// `None` by default, and where the provider can't tell now: the browser then goes where it would without.
+    fn end_session_url(&self, request: &EndSessionRequest<'_>) -> Option<String> {
+        let _ = request;
+        None
     }
 
     /// Looks for what is wrong with the settings while nobody signs in, for [`SignIn::check`](crate::SignIn::check): do
@@ -178,6 +228,8 @@ pub trait Provider: Send + Sync + 'static {
 #[non_exhaustive]
 pub struct Context<'a> {
     http: &'a dyn HttpClient,
+    /// The same, for work that goes on without whoever asked for it.
+    shared: Option<&'a Arc<dyn HttpClient>>,
     now: SystemTime,
     redirect_uri: &'a str,
 }
@@ -186,7 +238,16 @@ impl<'a> Context<'a> {
     /// For tests of a provider of yours; the layer makes its own.
     #[must_use]
     pub fn new(http: &'a dyn HttpClient, now: SystemTime, redirect_uri: &'a str) -> Self {
-        Self { http, now, redirect_uri }
+        Self { http, shared: None, now, redirect_uri }
+    }
+
+    pub(crate) fn sharing(self, http: &'a Arc<dyn HttpClient>) -> Self {
+        Self { shared: Some(http), ..self }
+    }
+
+    #[cfg_attr(not(feature = "oidc"), allow(dead_code, reason = "nothing else outlives a call"))]
+    pub(crate) fn shared_http(&self) -> Option<Arc<dyn HttpClient>> {
+        self.shared.cloned()
     }
 
     /// The way out.

@@ -25,7 +25,7 @@ pub(super) fn is_refusal(error: &Error) -> bool {
 }
 
 /// What comes within two seconds: newer tokens while those at hand are still good, or a check that can come later.
-pub(super) async fn patiently<T>(answer: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn patiently<T>(answer: impl Future<Output = T>) -> Option<T> {
     // Outside of a runtime there is no timer. Nobody is asked there either, so nobody waits.
     if Handle::try_current().is_err() {
         return Some(answer.await);
@@ -33,7 +33,7 @@ pub(super) async fn patiently<T>(answer: impl Future<Output = T>) -> Option<T> {
     timeout(PATIENCE, answer).await.ok()
 }
 
-pub(super) async fn within_time<T>(answer: BoxFuture<'_, Result<T, Error>>) -> Result<T, Error> {
+pub(crate) async fn within_time<T>(answer: BoxFuture<'_, Result<T, Error>>) -> Result<T, Error> {
     timeout(PROVIDER_TIME, answer).await.unwrap_or_else(|_| Err(ErrorKind::ProviderTimeout.into()))
 }
 

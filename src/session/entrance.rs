@@ -167,7 +167,9 @@ fn ended_by_provider(current: &Current) -> Entrance {
 }
 
 async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptTokens>) -> Entrance {
-    let of = Owner { subject: current.session().subject().to_owned(), stored: current.stored };
+    let session = current.session();
+    let of =
+        Owner { issuer: session.issuer().to_owned(), subject: session.subject().to_owned(), stored: current.stored };
     let newest = Refreshes::newest(Arc::clone(&inner), Arc::clone(&held), of);
     let outcome = if held.have_ended(unix_seconds(inner.clock.now())) {
         newest.await

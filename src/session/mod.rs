@@ -1,6 +1,6 @@
 //! One signed-in browser.
 
-mod calls;
+pub(crate) mod calls;
 pub(crate) mod chunks;
 pub(crate) mod entrance;
 pub(crate) mod lifetime;

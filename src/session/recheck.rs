@@ -20,7 +20,7 @@ use crate::config::Inner;
 use crate::config_error::ConfigError;
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
-use crate::provider::{Context, Grant};
+use crate::provider::Grant;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::telemetry::{Call, timed};
 
@@ -301,7 +301,10 @@ async fn check(mut end: End, due: Due) {
 
 /// Whether the authorization stands, and then the gates, which need only the address.
 async fn ask(inner: &Inner, due: &Due) -> Result<(), Error> {
-    let context = Context::new(&*inner.http, inner.clock.now(), &inner.redirect.text);
+    let session = due.identity.session();
+    let unknown = || Error::new(ErrorKind::Internal).with_reason("a session of an issuer that is not configured here");
+    let mounted = inner.providers.of_issuer(session.issuer()).ok_or_else(unknown)?;
+    let context = mounted.context(&inner.http, &*inner.clock);
     // By another clock they may have ended, which is no word on the person.
     let soon = unix_seconds(inner.clock.now()).saturating_add(CLOCK_SKEW);
     let asked_after = due.tokens.as_ref().filter(|kept| !kept.have_ended(soon));
@@ -311,7 +314,7 @@ async fn ask(inner: &Inner, due: &Due) -> Result<(), Error> {
         return Err(Error::new(ErrorKind::ProviderFailed).with_reason(reason));
     }
     if let Some(kept) = asked_after {
-        match inner.provider.is_active(context, kept.tokens()).await {
+        match mounted.provider.is_active(context, kept.tokens()).await {
             Ok(true) => {}
             // A refresh may have replaced them while the question was on its way.
             Ok(false) if inner.refreshes.has_moved_on(kept) => {
@@ -330,12 +333,12 @@ async fn ask(inner: &Inner, due: &Due) -> Result<(), Error> {
             Err(error) => return Err(error),
         }
     }
-    let grant = Grant::of_session(due.identity.session());
+    let grant = Grant::of_session(session);
     let grant = match &due.tokens {
         Some(kept) => grant.with_tokens(kept.tokens().clone()),
         None => grant,
     };
-    inner.provider.admit(context, &grant).await
+    mounted.provider.admit(context, &grant).await
 }
 
 #[cfg(test)]

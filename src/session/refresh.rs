@@ -18,12 +18,13 @@ use super::{LogId, SessionId};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::error::ErrorKind;
-use crate::provider::Context;
+use crate::providers::Mounted;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::telemetry::{Call, timed};
 
 /// Whose tokens they are.
 pub(crate) struct Owner {
+    pub(crate) issuer: String,
     pub(crate) subject: String,
     /// Where their session is in the store.
     pub(crate) stored: Option<StoredId>,
@@ -111,11 +112,10 @@ impl Refreshes {
         table.running += 1;
         drop(table);
 
-        let Owner { subject, stored } = of;
         let (inner, session, outcome) = (Arc::clone(inner), held.session, Outcome::Unreachable);
-        let end = End { inner, session, stored, sender, outcome };
+        let end = End { inner, session, stored: of.stored, sender, outcome };
         let span = tracing::info_span!("refresh", session = %LogId(&held.session));
-        runtime.spawn(refresh(end, Arc::clone(held), subject).instrument(span));
+        runtime.spawn(refresh(end, Arc::clone(held), of).instrument(span));
         Err(receiver)
     }
 
@@ -150,7 +150,7 @@ impl Refreshes {
 
     /// Ends the authorization behind the newest tokens of a session that has ended, in a task of its own. A refresh that is
     /// under way revokes what it brings.
-    pub(crate) fn revoke(inner: &Arc<Inner>, held: KeptTokens) {
+    pub(crate) fn revoke(inner: &Arc<Inner>, issuer: &str, held: KeptTokens) {
         let Ok(runtime) = Handle::try_current() else { return };
         let newest = {
             let mut table = inner.refreshes.lock();
@@ -168,9 +168,14 @@ impl Refreshes {
                 _ => Arc::new(held),
             }
         };
-        let inner = Arc::clone(inner);
+        let (inner, issuer) = (Arc::clone(inner), issuer.to_owned());
         let span = tracing::info_span!("revoke", session = %LogId(&newest.session));
-        runtime.spawn(async move { revoke(&inner, &newest).await }.instrument(span));
+        let revoking = async move {
+            if let Some(mounted) = inner.providers.of_issuer(&issuer) {
+                revoke(&inner, mounted, &newest).await;
+            }
+        };
+        runtime.spawn(revoking.instrument(span));
     }
 
     /// No code of anyone else's runs under this lock, so a poisoned table is still whole.
@@ -203,10 +208,12 @@ impl Drop for End {
     }
 }
 
-async fn refresh(mut end: End, held: Arc<KeptTokens>, subject: String) {
+async fn refresh(mut end: End, held: Arc<KeptTokens>, of: Owner) {
     let inner = Arc::clone(&end.inner);
-    let context = Context::new(&*inner.http, inner.clock.now(), &inner.redirect.text);
-    let answer = within_time(inner.provider.refresh(context, &subject, held.tokens()));
+    // Sessions of an issuer that is not configured here are nobody's, and never come this far.
+    let Some(mounted) = inner.providers.of_issuer(&of.issuer) else { return };
+    let context = mounted.context(&inner.http, &*inner.clock);
+    let answer = within_time(mounted.provider.refresh(context, &of.subject, held.tokens()));
     match timed(Call::Refresh, answer).await {
         Ok(refreshed) => {
             let fresh = Arc::new(held.next(refreshed.tokens().clone(), unix_seconds(inner.clock.now())));
@@ -214,7 +221,7 @@ async fn refresh(mut end: End, held: Arc<KeptTokens>, subject: String) {
             end.outcome = Outcome::Fresh(Arc::clone(&fresh));
             drop(end);
             if is_signed_out(&inner, &fresh.session) && inner.refreshes.lock().spend(&fresh) {
-                revoke(&inner, &fresh).await;
+                revoke(&inner, mounted, &fresh).await;
             }
         }
         Err(error) if is_refusal(&error) || error.kind() == ErrorKind::ExchangeRejected => {
@@ -225,7 +232,7 @@ async fn refresh(mut end: End, held: Arc<KeptTokens>, subject: String) {
             tracing::warn!(code = error.kind().code(), reason = error.reason(), "tokens could not be refreshed");
             drop(end);
             if is_signed_out(&inner, &held.session) {
-                revoke(&inner, &held).await;
+                revoke(&inner, mounted, &held).await;
             }
         }
     }
@@ -237,13 +244,13 @@ fn is_signed_out(inner: &Inner, session: &SessionId) -> bool {
 }
 
 /// As well as it can be had: nobody waits for it, and the session is over either way.
-async fn revoke(inner: &Inner, tokens: &KeptTokens) {
+async fn revoke(inner: &Inner, mounted: &Mounted, tokens: &KeptTokens) {
     let Ok(_permit) = inner.refreshes.revoking.try_acquire() else {
         tracing::warn!("too many tokens are being revoked; these are left to end by themselves");
         return;
     };
-    let context = Context::new(&*inner.http, inner.clock.now(), &inner.redirect.text);
-    match timed(Call::Revoke, within_time(inner.provider.revoke(context, tokens.tokens()))).await {
+    let context = mounted.context(&inner.http, &*inner.clock);
+    match timed(Call::Revoke, within_time(mounted.provider.revoke(context, tokens.tokens()))).await {
         Ok(()) => tracing::debug!("tokens revoked"),
         Err(error) if error.kind() == ErrorKind::Unsupported => {}
         Err(error) => {

@@ -47,7 +47,7 @@ pub(crate) fn open(inner: &Inner, cookies: &SessionCookies<'_>) -> Opened {
         return Opened::Stored { id, is_outdated };
     }
     let Some(session) = Session::decode(bytes) else { return refused(false) };
-    if session.issuer() != inner.provider.issuer() {
+    if inner.providers.of_issuer(session.issuer()).is_none() {
         return refused(false);
     }
     let now = unix_seconds(inner.clock.now());

@@ -278,7 +278,7 @@ impl<'a> Loaded<'a> {
             opened.ok()?
         };
         let session = Session::decode(bytes)?;
-        let is_it = session.id() == &id.session_id() && session.issuer() == inner.provider.issuer();
+        let is_it = session.id() == &id.session_id() && inner.providers.of_issuer(session.issuer()).is_some();
         is_it.then_some(Self { record, session, is_outdated })
     }
 

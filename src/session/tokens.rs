@@ -59,13 +59,20 @@ impl KeptTokens {
         Self { session, generation: 1, received_at: now, tokens }
     }
 
-    /// Those that a refresh brought. A server may leave the refresh token as it is (RFC 6749 section 6).
+    /// Those that a refresh brought. A server may leave the refresh token and the scope as they are (RFC 6749 section 6), and
+    /// send no new ID token (OpenID Connect Core section 12.2).
     pub(crate) fn next(&self, mut tokens: Tokens, now: u64) -> Self {
         if let (None, Some(refresh_token)) = (tokens.refresh_token(), self.tokens.refresh_token()) {
             let access_expires_at = tokens.access_expires_at();
             tokens = tokens
                 .with_refresh_token(refresh_token)
                 .with_expiries(access_expires_at, self.tokens.refresh_expires_at());
+        }
+        if let (None, Some(id_token)) = (tokens.id_token(), self.tokens.id_token()) {
+            tokens = tokens.with_id_token(id_token);
+        }
+        if let (None, Some(scope)) = (tokens.scope(), self.tokens.scope()) {
+            tokens = tokens.with_scope(scope);
         }
         Self { session: self.session, generation: self.generation.saturating_add(1), received_at: now, tokens }
     }
@@ -117,6 +124,14 @@ impl KeptTokens {
             .u64(seconds(self.tokens.refresh_expires_at()))
             .prefixed(self.tokens.access_token())
             .prefixed(self.tokens.refresh_token().unwrap_or_default());
+        // Left out where there is neither, so that a node which does not know them yet reads the rest.
+        if self.tokens.id_token().or(self.tokens.scope()).is_some() {
+            writer
+                .prefixed(self.tokens.id_token().unwrap_or_default())
+                // An empty scope is one: nothing was granted.
+                .fixed(&[u8::from(self.tokens.scope().is_some())])
+                .prefixed(self.tokens.scope().unwrap_or_default());
+        }
         writer.into_secret()
     }
 
@@ -131,10 +146,19 @@ impl KeptTokens {
         let (access_expires_at, refresh_expires_at) = (time()?, time()?);
         let mut tokens = Tokens::new(reader.prefixed_str()?).with_expiries(access_expires_at, refresh_expires_at);
         let refresh_token = reader.prefixed_str()?;
-        reader.end()?;
         if !refresh_token.is_empty() {
             tokens = tokens.with_refresh_token(refresh_token);
         }
+        if !reader.is_at_end() {
+            let (id_token, [has_scope], scope) = (reader.prefixed_str()?, reader.fixed()?, reader.prefixed_str()?);
+            if !id_token.is_empty() {
+                tokens = tokens.with_id_token(id_token);
+            }
+            if has_scope != 0 {
+                tokens = tokens.with_scope(scope);
+            }
+        }
+        reader.end()?;
         Some(Self { session, generation, received_at, tokens })
     }
 }
@@ -150,9 +174,26 @@ mod tests {
         KeptTokens::first([session; 16], tokens, received_at)
     }
 
+    /// Without what may be left out.
+    fn bare(tokens: &Tokens) -> Tokens {
+        let bare = Tokens::new(tokens.access_token());
+        match tokens.refresh_token() {
+            Some(refresh_token) => bare.with_refresh_token(refresh_token),
+            None => bare,
+        }
+    }
+
     #[test]
     fn come_back_as_they_went() {
-        for before in [kept(7, 10, 5000), KeptTokens::first([0; 16], Tokens::new("alone"), 3)] {
+        let of_openid = |tokens: Tokens| KeptTokens::first([1; 16], tokens, 3);
+        for before in [
+            kept(7, 10, 5000),
+            KeptTokens::first([0; 16], Tokens::new("alone"), 3),
+            of_openid(Tokens::new("a").with_id_token("id").with_scope("openid email")),
+            of_openid(Tokens::new("a").with_id_token("id")),
+            of_openid(Tokens::new("a").with_scope("openid")),
+            of_openid(Tokens::new("a").with_scope("")),
+        ] {
             let bytes = before.encode();
             assert_wiped(&bytes);
             let after = KeptTokens::decode(&bytes).unwrap();
@@ -161,7 +202,11 @@ mod tests {
             assert_eq!(after.tokens.refresh_token(), before.tokens.refresh_token());
             assert_eq!(after.tokens.access_expires_at(), before.tokens.access_expires_at());
             assert_eq!(after.tokens.refresh_expires_at(), before.tokens.refresh_expires_at());
-            for length in 0..bytes.len() {
+            assert_eq!(after.tokens.id_token(), before.tokens.id_token());
+            assert_eq!(after.tokens.scope(), before.tokens.scope());
+            let without_trailer =
+                KeptTokens::first(before.session, bare(&before.tokens), before.received_at).encode().len();
+            for length in (0..bytes.len()).filter(|length| *length != without_trailer) {
                 assert!(KeptTokens::decode(&bytes[..length]).is_none(), "length {length}");
             }
             assert!(KeptTokens::decode(&[&bytes[..], &[0]].concat()).is_none());
@@ -197,6 +242,11 @@ mod tests {
         assert_eq!(next.tokens.refresh_token(), Some("refresh"));
         assert_eq!(next.tokens.access_expires_at(), Some(from_unix_seconds(200)));
         assert_eq!(next.tokens.refresh_expires_at(), Some(from_unix_seconds(9999)));
+        let of_openid = KeptTokens::first([1; 16], Tokens::new("a").with_id_token("id").with_scope("openid email"), 0);
+        let same = of_openid.next(Tokens::new("new"), 50);
+        assert_eq!((same.tokens.id_token(), same.tokens.scope()), (Some("id"), Some("openid email")));
+        let less = of_openid.next(Tokens::new("new").with_id_token("id 2").with_scope("openid"), 50);
+        assert_eq!((less.tokens.id_token(), less.tokens.scope()), (Some("id 2"), Some("openid")));
         let rotated = kept(1, 0, 100).next(Tokens::new("new").with_refresh_token("newer"), 50);
         assert_eq!((rotated.tokens.refresh_token(), rotated.tokens.refresh_expires_at()), (Some("newer"), None));
     }

@@ -130,7 +130,7 @@ async fn oversized() {
     let provider = DevProvider::start().await.unwrap();
     for declared in [true, false] {
         provider.set_fault(Some(Fault::Oversized { declared }));
-        let mut stream = connect(&provider).await;
+        let mut stream = connect(provider.origin()).await;
         let headers = [("content-type", JSON), ("x-api-key", API_KEY)];
         let body = exchange(&code(&provider)).to_string();
         let bytes = request("POST", "/api/v0/siwbb/token", &headers, &body);
@@ -159,7 +159,7 @@ async fn no_answer_at_all() {
 async fn drip() {
     let provider = DevProvider::start().await.unwrap();
     provider.set_fault(Some(Fault::Drip(Duration::from_millis(10))));
-    let mut stream = connect(&provider).await;
+    let mut stream = connect(provider.origin()).await;
     let bytes = request("POST", "/api/v0/siwbb/token", &[], "{}");
     stream.write_all(&bytes).await.unwrap();
     let mut answer = Vec::new();

@@ -15,21 +15,21 @@ use tokio::net::TcpStream;
 
 use super::*;
 
-const REDIRECT_URI: &str = "http://localhost:3000/auth/callback";
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub(super) const REDIRECT_URI: &str = "http://localhost:3000/auth/callback";
+pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(super) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const JSON: &str = "application/json";
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 #[derive(Debug)]
-struct Reply {
-    status: u16,
-    headers: HeaderMap,
-    body: Vec<u8>,
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
 }
 
 impl Reply {
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
         let mut lines = head.split("\r\n");
@@ -43,15 +43,15 @@ impl Reply {
         Some(Self { status, headers, body })
     }
 
-    fn header(&self, name: &str) -> &str {
+    pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
 
-    fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
@@ -60,22 +60,26 @@ impl Reply {
     }
 }
 
-async fn connect(provider: &DevProvider) -> TcpStream {
-    let port = provider.origin().rsplit(':').next().unwrap();
+async fn connect(origin: &str) -> TcpStream {
+    let port = origin.rsplit(':').next().unwrap();
     let port: u16 = port.parse().unwrap();
     TcpStream::connect(("127.0.0.1", port)).await.unwrap()
 }
 
 /// Sends bytes and reads until the server closes.
 async fn send(provider: &DevProvider, request: &[u8]) -> io::Result<Vec<u8>> {
-    let mut stream = connect(provider).await;
+    send_to(provider.origin(), request).await
+}
+
+pub(super) async fn send_to(origin: &str, request: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = connect(origin).await;
     stream.write_all(request).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     Ok(answer)
 }
 
-fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
+pub(super) fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let mut text = format!("{method} {target} HTTP/1.1\r\nconnection: close\r\n");
     if !headers.iter().any(|(name, _)| *name == "host") {
         text.push_str("host: localhost\r\n");
@@ -165,7 +169,7 @@ fn freeze(provider: &DevProvider, unix_ms: u64) {
 }
 
 /// What the query of a URL says under a name.
-fn parameter(url: &str, name: &str) -> Option<String> {
+pub(super) fn parameter(url: &str, name: &str) -> Option<String> {
     let url = url::Url::parse(url).unwrap();
     let mut pairs = url.query_pairs().filter(|(key, _)| key == name);
     let found = pairs.next().map(|(_, value)| value.into_owned());

@@ -157,7 +157,7 @@ async fn recorded_requests() {
     assert!(provider.requests().is_empty());
     for n in 0..1_001 {
         let request = RecordedRequest { path: n.to_string(), ..seen[0].clone() };
-        provider.shared.lock().record(request);
+        provider.shared.lock().requests.record(request);
     }
     let seen = provider.requests();
     assert_eq!((seen.len(), seen[0].path.as_str()), (1_000, "1"));
@@ -167,7 +167,7 @@ async fn recorded_requests() {
 async fn dropping_it_closes_everything() {
     let provider = DevProvider::start().await.unwrap();
     provider.set_fault(Some(Fault::Hang));
-    let mut open = connect(&provider).await;
+    let mut open = connect(provider.origin()).await;
     let body = exchange("x").to_string();
     let bytes = request("POST", "/api/v0/siwbb/token", &[], &body);
     open.write_all(&bytes).await.unwrap();

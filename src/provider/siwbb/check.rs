@@ -5,10 +5,11 @@ use http::{Request, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
-use super::exchange::{error_message, is_object};
+use super::exchange::error_message;
 use super::{Siwbb, requests};
 use crate::check::Finding;
 use crate::error::Error;
+use crate::oauth::answer::is_object;
 use crate::oauth::callback::ValidatedCode;
 use crate::provider::Context;
 

@@ -3,16 +3,15 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::RETRY_AFTER;
 use http::{Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::account::{Account, Mismatch};
 use crate::error::{Error, ErrorKind};
+use crate::oauth::answer::{busy, failed, is_object, json, object, unreadable, whole_number};
 use crate::oauth::token::Tokens;
 use crate::provider::Grant;
 
@@ -114,9 +113,7 @@ pub(super) fn check_status(response: &Response<Bytes>, route: Route) -> Result<(
         StatusCode::UNAUTHORIZED => ErrorKind::CredentialsRejected,
         StatusCode::PAYMENT_REQUIRED | StatusCode::TOO_MANY_REQUESTS => {
             let reason = if status == StatusCode::PAYMENT_REQUIRED { "no API credits left" } else { "rate limit" };
-            return Err(Error::new(ErrorKind::ProviderBusy)
-                .with_reason(reason)
-                .with_retry_after(retry_after(response)));
+            return Err(busy(reason, response));
         }
         _ if !status.is_client_error() && !status.is_server_error() => {
             return Err(unreadable("a redirect or another unexpected status"));
@@ -135,35 +132,6 @@ pub(super) fn check_status(response: &Response<Bytes>, route: Route) -> Result<(
         Some((known, reason)) if route == Route::Token || known == kind => Error::new(known).with_reason(reason),
         _ => Error::new(kind),
     })
-}
-
-fn failed(reason: &'static str) -> Error {
-    Error::new(ErrorKind::ProviderFailed).with_reason(reason)
-}
-
-/// Reads a JSON object.
-pub(super) fn json<T: for<'a> Deserialize<'a>>(response: &Response<Bytes>) -> Result<T, Error> {
-    object(response.body())
-}
-
-pub(super) fn is_object(response: &Response<Bytes>) -> bool {
-    object::<IgnoredAny>(response.body()).is_ok()
-}
-
-/// What is wrong with it is told by place only: the text may hold secrets.
-fn object<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Result<T, Error> {
-    // Derived readers would take an array for an object.
-    if bytes.trim_ascii_start().first() != Some(&b'{') {
-        return Err(unreadable("it is not a JSON object"));
-    }
-    serde_json::from_slice(bytes).map_err(|error| {
-        let place = format!("{:?} at line {} column {}", error.classify(), error.line(), error.column());
-        unreadable("it is not the JSON expected").with_source(format!("{place} of {} bytes", bytes.len()))
-    })
-}
-
-fn unreadable(reason: &'static str) -> Error {
-    Error::new(ErrorKind::ProviderAnswer).with_reason(reason)
 }
 
 /// The answer's `errorMessage` where it is one of the texts this route is known to give. Any other may repeat what was
@@ -201,29 +169,9 @@ pub(super) fn error_message(response: &Response<Bytes>) -> Option<SecretString> 
     Some(serde_json::from_slice::<Failure>(response.body()).ok()?.error_message)
 }
 
-/// Seconds from `Retry-After`, within reason; half a minute if there are none.
-fn retry_after(response: &Response<Bytes>) -> u32 {
-    response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.parse::<u32>().ok())
-        .map_or(30, |seconds| seconds.clamp(1, 600))
-}
-
 /// A time in milliseconds since 1970; an unreadable one is an unknown one.
 fn milliseconds(value: &Value) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(whole_number(value)?))
-}
-
-/// A whole number, as a number or as a decimal string: the documentation has both, and some encoders write 1.7e12.
-pub(super) fn whole_number(value: &Value) -> Option<u64> {
-    match value {
-        Value::String(text) => text.parse().ok(),
-        number => number.as_u64().or_else(|| {
-            let number = number.as_f64().filter(|number| (0.0..9e15).contains(number) && number.fract() == 0.0)?;
-            Some(number as u64)
-        }),
-    }
 }
 
 #[cfg(test)]
@@ -245,23 +193,6 @@ mod tests {
         ] {
             let response = Response::builder().status(status).body(Bytes::from(body)).unwrap();
             assert_eq!(grant(&response, true).unwrap_err().kind(), kind, "{status} {body}");
-        }
-    }
-
-    #[test]
-    fn numbers_are_whole_or_unknown() {
-        for (value, whole) in [
-            ("17", Some(17)),
-            ("\"17\"", Some(17)),
-            ("1.7e12", Some(1_700_000_000_000)),
-            ("1.5", None),
-            ("-1", None),
-            ("-1.0", None),
-            ("1e300", None),
-            ("\"1.5\"", None),
-            ("null", None),
-        ] {
-            assert_eq!(whole_number(&serde_json::from_str(value).unwrap()), whole, "{value}");
         }
     }
 }

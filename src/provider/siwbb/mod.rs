@@ -241,6 +241,14 @@ impl Provider for Siwbb {
         &self.issuer
     }
 
+    fn name(&self) -> &str {
+        "bitbadges"
+    }
+
+    fn label(&self) -> &str {
+        "BitBadges"
+    }
+
     fn endpoints(&self) -> Vec<&str> {
         vec![&self.api]
     }

@@ -8,12 +8,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::exchange::{Route, check_status, error_message, json as read, whole_number};
+use super::exchange::{Route, check_status, error_message};
 use super::{OwnershipRequirements, Siwbb};
 use crate::error::{Error, ErrorKind};
+use crate::oauth::answer::{json as read, whole_number};
 use crate::oauth::callback::ValidatedCode;
 use crate::oauth::token::Tokens;
-use crate::secret::SecretBytes;
+use crate::secret::{SecretBytes, secret_header};
 
 /// The route that codes and refresh tokens are exchanged at.
 pub(super) const TOKEN: &str = "/api/v0/siwbb/token";
@@ -172,13 +173,3 @@ pub(super) fn signed_in(response: &Response<Bytes>) -> Result<bool, Error> {
 
 /// All but the unreserved characters (RFC 3986 section 2.3), and the dot, which could make a segment of dots.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
-
-/// The value is wiped with its last copy, as a body is.
-fn secret_header([before, secret]: [&str; 2]) -> Result<HeaderValue, Error> {
-    let mut bytes = SecretBytes::with_capacity(before.len() + secret.len());
-    bytes.extend(before.as_bytes());
-    bytes.extend(secret.as_bytes());
-    let mut value = HeaderValue::from_maybe_shared(bytes.into_bytes()).map_err(|_| ErrorKind::Internal)?;
-    value.set_sensitive(true);
-    Ok(value)
-}

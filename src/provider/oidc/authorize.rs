@@ -1,0 +1,112 @@
+//! Where the browser is sent: to sign in (OpenID Connect Core section 3.1.2.1), and to sign out there, too (RP-Initiated Logout
+//! section 2).
+
+use serde_json::json;
+
+use super::Oidc;
+use super::metadata::Metadata;
+use crate::oauth::authorize::AuthorizationRequest;
+use crate::oauth::end_session::EndSessionRequest;
+use crate::oauth::query::EndpointUrl;
+
+/// The parameters that extra ones can't be: those set here, those that move the answer elsewhere or hide what is asked for in an
+/// object, and those that are never for a browser to see.
+pub(super) const OURS: &[&str] = &[
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "max_age",
+    "acr_values",
+    "claims",
+    "prompt",
+    "login_hint",
+    "id_token_hint",
+    "response_mode",
+    "request",
+    "request_uri",
+    "client_secret",
+    "code_verifier",
+];
+
+const OPENID: &str = "openid";
+const SELECT_ACCOUNT: &str = "select_account";
+
+pub(super) fn url(provider: &Oidc, metadata: &Metadata, request: &AuthorizationRequest<'_>) -> String {
+    let mut url = EndpointUrl::new(&metadata.authorization_endpoint);
+    let further = provider.scopes.iter().map(String::as_str).filter(|scope| *scope != OPENID);
+    url.add("response_type", "code");
+    url.add("client_id", &provider.client_id);
+    url.add("redirect_uri", request.redirect_uri);
+    url.add("scope", &[OPENID].into_iter().chain(further).collect::<Vec<_>>().join(" "));
+    url.add("state", request.state);
+    url.add("nonce", &request.nonce());
+    url.add("code_challenge", request.code_challenge);
+    url.add("code_challenge_method", "S256");
+    if let Some(age) = provider.max_age {
+        url.add("max_age", &age.as_secs().to_string());
+    }
+    if !provider.acr_values.is_empty() {
+        url.add("acr_values", &provider.acr_values.join(" "));
+    }
+    if provider.requires_acr {
+        // A provider that knows this parameter says so itself where it can't do it (Core section 5.5.1.1).
+        let acr = json!({"id_token": {"acr": {"essential": true, "values": provider.acr_values}}});
+        url.add("claims", &acr.to_string());
+    }
+    if let Some(prompt) = prompt(provider.prompt.as_deref(), request.select_account) {
+        url.add("prompt", &prompt);
+    }
+    if let Some(hint) = request.login_hint {
+        url.add("login_hint", hint);
+    }
+    for (name, value) in &provider.extra_parameters {
+        url.add(name, value);
+    }
+    url.finish()
+}
+
+/// Nothing else may stand beside `none`, and then nobody could choose an account.
+fn prompt(configured: Option<&str>, selects_account: bool) -> Option<String> {
+    match configured {
+        _ if !selects_account => configured.map(str::to_owned),
+        None | Some("none") => Some(SELECT_ACCOUNT.to_owned()),
+        Some(prompt) if prompt.split(' ').any(|word| word == SELECT_ACCOUNT) => Some(prompt.to_owned()),
+        Some(prompt) => Some(format!("{prompt} {SELECT_ACCOUNT}")),
+    }
+}
+
+pub(super) fn end_session_url(provider: &Oidc, metadata: &Metadata, request: &EndSessionRequest<'_>) -> Option<String> {
+    let mut url = EndpointUrl::new(metadata.end_session_endpoint.as_deref()?);
+    if let Some(id_token) = request.tokens.and_then(|tokens| tokens.id_token()) {
+        url.add("id_token_hint", id_token);
+    }
+    url.add("client_id", &provider.client_id);
+    url.add("post_logout_redirect_uri", request.post_logout_redirect_uri);
+    url.add("state", request.state);
+    Some(url.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_provider_is_to_show() {
+        for (configured, selects_account, expected) in [
+            (None, false, None),
+            (None, true, Some("select_account")),
+            (Some("login"), false, Some("login")),
+            (Some("login consent"), true, Some("login consent select_account")),
+            (Some("select_account login"), true, Some("select_account login")),
+            (Some("none"), false, Some("none")),
+            (Some("none"), true, Some("select_account")),
+        ] {
+            assert_eq!(prompt(configured, selects_account).as_deref(), expected, "{configured:?} {selects_account}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What is done with codes and tokens. Nothing is done with a token before its ID token has been checked.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Map, Value};
+
+use super::expected::{Expected, Occasion};
+use super::id_token::{Signed, Unverified, claims_of_verified};
+use super::metadata::Metadata;
+use super::{Oidc, claims};
+use crate::error::{Error, ErrorKind};
+use crate::oauth::answer::unreadable;
+use crate::oauth::callback::ValidatedCode;
+use crate::oauth::token::Tokens;
+use crate::oauth::token_request::TokenTypeHint;
+use crate::oauth::token_response::{TokenResponse, check_revocation};
+use crate::oauth::user_info::{read_user_info, user_info_request};
+use crate::provider::{Context, Grant, Refreshed};
+
+pub(super) async fn redeem(provider: &Oidc, context: Context<'_>, code: ValidatedCode) -> Result<Grant, Error> {
+    let metadata = provider.metadata(context).await?;
+    // The layer looks at that too, but not where the metadata has only been fetched now.
+    if metadata.names_issuer() && !code.came_with_issuer() {
+        return Err(Error::new(ErrorKind::IssuerMismatch).with_reason("the answer does not name its issuer"));
+    }
+    let answer = context.http().send(provider.client().code_request(&metadata.token_endpoint, &code)?).await?;
+    let TokenResponse { tokens, id_token } = TokenResponse::to_code(&answer, context.now())?;
+    let id_token = id_token.ok_or_else(|| unreadable("there is no ID token"))?;
+    let nonce = code.nonce();
+    let acr: &[String] = if provider.requires_acr { &provider.acr_values } else { &[] };
+    let occasion = Occasion::SignIn { nonce: &nonce, max_age: provider.max_age.map(|age| age.as_secs()), acr };
+    let token = signed(provider, context, &metadata, &id_token).await?;
+    let subject = expected(provider, context, &tokens, occasion).subject(&token)?.to_owned();
+    let said = match metadata.user_info_endpoint.as_deref().filter(|_| provider.asks_user_info) {
+        Some(endpoint) => user_info(context, endpoint, &tokens, &subject).await?,
+        None => Map::new(),
+    };
+    let claims = claims::merged(token.claims, said, provider.claims.as_deref());
+    Ok(Grant::new(subject, &claims)?.with_tokens(tokens.with_id_token(id_token.expose_secret())))
+}
+
+pub(super) async fn refresh(
+    provider: &Oidc,
+    context: Context<'_>,
+    subject: &str,
+    held: &Tokens,
+) -> Result<Refreshed, Error> {
+    let refresh_token = held.refresh_token().ok_or(ErrorKind::Unsupported)?;
+    let metadata = provider.metadata(context).await?;
+    let request = provider.client().refresh_request(&metadata.token_endpoint, refresh_token)?;
+    let answer = context.http().send(request).await?;
+    let TokenResponse { mut tokens, id_token } = TokenResponse::to_refresh(&answer, context.now())?;
+    if let Some(id_token) = id_token {
+        let first = held.id_token().and_then(claims_of_verified);
+        let token = signed(provider, context, &metadata, &id_token).await?;
+        let occasion = Occasion::Refresh { subject, first: first.as_ref() };
+        expected(provider, context, &tokens, occasion).subject(&token)?;
+    }
+    if let Some(first) = held.id_token() {
+        tokens = tokens.with_id_token(first);
+    }
+    Ok(Refreshed::new(tokens))
+}
+
+/// The access token may have ended with the refresh token; providers say so of no token (RFC 7009 section 2.2).
+pub(super) async fn revoke(provider: &Oidc, context: Context<'_>, tokens: &Tokens) -> Result<(), Error> {
+    let metadata = provider.metadata(context).await?;
+    let endpoint = metadata.revocation_endpoint.as_deref().ok_or(ErrorKind::Unsupported)?;
+    let refresh_token = tokens.refresh_token().map(|token| (token, TokenTypeHint::RefreshToken));
+    for (token, hint) in refresh_token.into_iter().chain([(tokens.access_token(), TokenTypeHint::AccessToken)]) {
+        let answer = context.http().send(provider.client().revocation_request(endpoint, token, hint)?).await?;
+        check_revocation(&answer)?;
+    }
+    Ok(())
+}
+
+/// A token whose signature is right. Where none of the keys at hand says so, there may be newer ones: the provider has changed
+/// them, under a new name or under the same.
+async fn signed(
+    provider: &Oidc,
+    context: Context<'_>,
+    metadata: &Metadata,
+    id_token: &SecretString,
+) -> Result<Signed, Error> {
+    let token = Unverified::parse(id_token.expose_secret(), &provider.signing_algorithms)?;
+    if token.is_by_client_secret() {
+        return token.verify_by_client_secret(&provider.client_secret);
+    }
+    let place = provider.place_of_keys(metadata);
+    let keys = provider.keys.get(context, place).await?;
+    let refused = match token.verify(&keys) {
+        Ok(token) => return Ok(token),
+        Err(error) => error,
+    };
+    match provider.keys.newer(context, place, &keys).await {
+        Some(newer) => token.verify(&newer),
+        None => Err(refused),
+    }
+}
+
+fn expected<'a>(provider: &'a Oidc, context: Context<'_>, tokens: &'a Tokens, occasion: Occasion<'a>) -> Expected<'a> {
+    Expected {
+        issuer: &provider.issuer,
+        client_id: &provider.client_id,
+        trusted_audiences: &provider.trusted_audiences,
+        access_token: tokens.access_token(),
+        clock_skew: provider.clock_skew.as_secs(),
+        now: context.now(),
+        occasion,
+    }
+}
+
+/// What the UserInfo endpoint says of this person (Core section 5.3.2), and of nobody else.
+async fn user_info(
+    context: Context<'_>,
+    endpoint: &str,
+    tokens: &Tokens,
+    subject: &str,
+) -> Result<Map<String, Value>, Error> {
+    let answer = context.http().send(user_info_request(endpoint, tokens)?).await?;
+    let said = read_user_info(&answer)?;
+    if said.get("sub").and_then(Value::as_str) != Some(subject) {
+        return Err(unreadable("UserInfo is of another person than the ID token, or of nobody"));
+    }
+    Ok(said)
+}
