@@ -101,6 +101,7 @@ impl Certified {
 
 impl Drop for Certified {
     fn drop(&mut self) {
+        self.running = None;
         let _ = std::fs::remove_file(&self.store);
     }
 }

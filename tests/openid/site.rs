@@ -134,7 +134,7 @@ fn answer<B>(request: &Request<B>) -> Response<Full<Bytes>> {
     Response::new(Full::from(json!(who).to_string()))
 }
 
-/// The providers' clock, which nobody here can set, and a few seconds more.
+/// The providers' clock, which nobody here can set, and as much more as the test says.
 #[derive(Clone, Default)]
 pub(crate) struct Ahead(Arc<AtomicU64>);
 
