@@ -182,7 +182,10 @@ pub(crate) const ROWS: &[Row] = &[
         "C21",
         Must,
         "keep the query that the authorization endpoint has",
-        Held(&["tests/providers/oauth2/authorize.rs::c21_a_query_of_the_endpoint_is_kept"]),
+        Held(&[
+            "tests/providers/oauth2/authorize.rs::c21_a_query_of_the_endpoint_is_kept",
+            "tests/conformance/configuration.rs::rp15_every_endpoint_is_where_the_metadata_says",
+        ]),
     ),
     row(
         "C22",
@@ -191,6 +194,7 @@ pub(crate) const ROWS: &[Row] = &[
         Held(&[
             "tests/users/pages.rs::u15_every_page_says_what_happened_what_to_do_and_its_code",
             "tests/attack/fuzz.rs::fuzz_the_whole_layer",
+            "tests/users/guards.rs::a_code_and_its_state_never_become_a_return_target",
             "tests/forward.rs::the_handler_gets_who_signed_in_and_neither_code_nor_state",
         ]),
     ),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tower_signin::dev::openid::{Account, Misbehaviour as M, OpenIdProvider};
 
-use crate::elsewhere::Elsewhere;
+use crate::elsewhere::{Elsewhere, QUERY};
 use crate::log::Log;
 use crate::rows::Level::ConfigProfile;
 use crate::rows::Verdict::Held;
@@ -65,7 +65,7 @@ async fn stage_elsewhere(folder: &str) -> (Stage, Arc<Elsewhere>) {
 async fn signs_in_at(stage: &Stage, elsewhere: &Elsewhere, folder: &str) -> Vec<String> {
     let mut browser = Browser::new();
     let authorization_url = browser.start(&stage.app.origin, "/").await;
-    let place = format!("{}{folder}/authorize?", stage.openid.issuer());
+    let place = format!("{}{folder}/authorize?{QUERY}&response_type=code&", stage.openid.issuer());
     assert!(authorization_url.starts_with(&place), "{authorization_url}");
     let callback = stage.openid.approve(&authorization_url.replace(folder, ""), &Account::alice()).unwrap();
     assert_eq!(browser.get(&callback).await.status(), 303);

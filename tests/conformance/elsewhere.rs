@@ -11,12 +11,15 @@ use crate::stage::METADATA;
 use crate::support::send;
 
 /// What lies between the app and the provider on loopback: every endpoint but the metadata is in a folder of its own, which the
-/// metadata alone tells.
+/// metadata alone tells, and the authorization endpoint has a [query](QUERY).
 pub(crate) struct Elsewhere {
     issuer: String,
     folder: Mutex<String>,
     asked: Mutex<Vec<String>>,
 }
+
+/// Of the authorization endpoint.
+pub(crate) const QUERY: &str = "tenant=a%20b+c&x";
 
 impl Elsewhere {
     pub(crate) fn new(openid: &OpenIdProvider, folder: &str) -> Arc<Self> {
@@ -43,8 +46,10 @@ impl HttpClient for Elsewhere {
             let unreachable = |_| HttpError::new(HttpErrorKind::Unreachable);
             if path == METADATA {
                 let told = |body: &Bytes| {
-                    let body = std::str::from_utf8(body).unwrap();
-                    Bytes::from(body.replace(&format!("\"{}/", self.issuer), &format!("\"{}{folder}/", self.issuer)))
+                    let metadata = std::str::from_utf8(body).unwrap();
+                    let metadata = metadata.replace("/authorize\"", &format!("/authorize?{QUERY}\""));
+                    let (before, after) = (format!("\"{}/", self.issuer), format!("\"{}{folder}/", self.issuer));
+                    Bytes::from(metadata.replace(&before, &after))
                 };
                 let (mut parts, body) = send(request).await.map_err(unreachable)?.into_parts();
                 parts.headers.remove(http::header::CONTENT_LENGTH);

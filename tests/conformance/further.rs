@@ -42,7 +42,7 @@ pub(crate) const ROWS: &[Row] = &[
         FurtherModule,
         "show the access token to UserInfo in the header",
         Held(&[
-            "tests/conformance/refresh.rs::rp21_the_new_access_token_is_good_for_user_info",
+            "tests/providers/oauth2/sign_in.rs::two_requests_are_sent_and_the_token_is_in_a_header_alone",
             "src/oauth/user_info.rs::the_token_is_in_the_header_alone",
         ]),
     ),

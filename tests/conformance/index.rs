@@ -47,7 +47,7 @@ What is demanded of a client that signs people in with OpenID Connect and OAuth 
 are a checklist from the specifications: RFC 9700, the draft of OAuth 2.1, OpenID Connect and what they build on.
 
 The tests do not run the suite itself: a provider on loopback goes wrong in the ways of its modules, and a whole app signs in there
-over sockets. Where something must be refused, the same sign-in works before and after it. A signature that is wrong or `none` is
+over sockets. Where something must be refused, the same sign-in works beside it. A signature that is wrong or `none` is
 refused always, also where the suite would let a client go on. No certification is claimed.
 
 Tests named without a file are in the file of their section.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Method;
 use http::header::SET_COOKIE;
 use tower_signin::dev::openid::{CLIENT_ID, Misbehaviour as M};
 use url::Url;
@@ -11,7 +13,7 @@ use crate::rows::Level::{FurtherModule, LogoutProfile};
 use crate::rows::Verdict::{DoesNotApply, Held, Later};
 use crate::rows::{Row, row};
 use crate::stage::{Stage, alice};
-use crate::support::{Browser, location};
+use crate::support::{Browser, location, navigation};
 
 const NO_BACK_CHANNEL: &str =
     "no logout token is read yet, so none is taken; sessions end by themselves or by a repeated check";
@@ -59,9 +61,9 @@ async fn leave(stage: &Stage, browser: &mut Browser) -> String {
     location(&answer)
 }
 
-/// Where the browser ends that comes back so; it gets and loses no cookie there.
+/// Where the browser ends that comes back so from the provider; it gets and loses no cookie there.
 async fn end_of(browser: &mut Browser, back: &str) -> String {
-    let answer = browser.get(back).await;
+    let answer = browser.send(navigation(Method::GET, back, "cross-site").body(Bytes::new()).unwrap()).await;
     assert_eq!(answer.status(), 303, "{back}");
     assert!(!answer.headers().contains_key(SET_COOKIE), "{answer:?}");
     location(&answer)

@@ -231,6 +231,8 @@ async fn c33_a_bearer_token_in_any_case_and_no_other() {
     stage.openid.clear_requests();
     assert_eq!(stage.outcome().await, refused(502, "provider_answer_unreadable"));
     assert_eq!(stage.asked(), [TOKEN], "no token of the answer is used");
+    stage.openid.set_misbehaviour(None);
+    works(&stage, "mended").await;
 }
 
 #[tokio::test]
