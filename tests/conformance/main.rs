@@ -20,7 +20,7 @@ mod index;
 mod rows;
 mod trial;
 
-mod authorization;
+mod answers;
 mod basic;
 mod configuration;
 mod cookies;
@@ -29,5 +29,6 @@ mod further;
 mod id_token;
 mod logout;
 mod refresh;
+mod requests;
 mod sign_out;
 mod tokens;
