@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 
+use crate::named::{is_there, listed, root, tests_of};
 use crate::rows::{Row, Verdict};
 
 struct Section {
@@ -119,34 +119,6 @@ fn every_test_that_security_md_names_is_there() {
     named.into_iter().for_each(is_there);
 }
 
-/// Whether there is a test, named as `tests/browser/tabs.rs::name`.
-fn is_there(test: &str) {
-    let (file, name) = test.split_once("::").unwrap_or_default();
-    let source = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
-    assert!(tests_of(&source).contains(name), "no test {name} in {file}");
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The names of the functions below a `#[test]` or `#[tokio::test]`.
-fn tests_of(source: &str) -> BTreeSet<&str> {
-    let mut tests = BTreeSet::new();
-    let mut is_test = false;
-    for line in source.lines().map(str::trim_start) {
-        if line.starts_with("#[") {
-            is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
-        } else if let Some(signature) = line.strip_prefix("async fn ").or_else(|| line.strip_prefix("fn ")) {
-            if is_test {
-                tests.extend(signature.split('(').next());
-            }
-            is_test = false;
-        }
-    }
-    tests
-}
-
 fn counts() -> String {
     let rows = || SECTIONS.iter().flat_map(|section| section.rows);
     let cannot_apply = rows().filter(|row| matches!(row.verdict, Verdict::CannotApply(_))).count();
@@ -154,10 +126,6 @@ fn counts() -> String {
     let total = rows().count();
     let covered = total - cannot_apply - without;
     format!("{covered} covered by tests, {without} about ID tokens, {cannot_apply} can't apply, {total} in all.")
-}
-
-fn listed(tests: &[&str]) -> String {
-    tests.iter().map(|test| format!("`{test}`")).collect::<Vec<_>>().join("<br>")
 }
 
 fn index() -> String {

@@ -10,6 +10,8 @@ mod double;
 mod gzip;
 #[path = "../support/log.rs"]
 mod log;
+#[path = "../support/named.rs"]
+mod named;
 #[path = "../support/random.rs"]
 mod random;
 #[path = "../support/site.rs"]

@@ -9,5 +9,6 @@ mod oauth2;
 mod oidc;
 mod server;
 mod several;
+mod stage;
 #[path = "../support/mod.rs"]
 mod support;

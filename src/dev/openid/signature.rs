@@ -20,8 +20,10 @@ pub(super) fn sign(state: &mut State, payload: &str, client_secret: &[u8]) -> Re
         _ => signed(&state.keys, algorithm, &message(header)),
     };
     let unsigned = |header: &Value| Ok(format!("{}.", message(header)));
-    let hmac =
-        |key: &[u8], key_id: Value| hmac_signed(key, &message(&json!({ "typ": "JWT", "alg": "HS256", "kid": key_id })));
+    let hmac = |key: &[u8], key_id: Value| {
+        let header = altered(&json!({ "typ": "JWT", "alg": "HS256" }), "kid", key_id);
+        hmac_signed(key, &message(&header))
+    };
     match state.misbehaviour {
         Some(M::NoKeyIdSingleKey | M::NoKeyIdSeveralKeys) => ours(&with("kid", Value::Null)),
         Some(M::AlgorithmNone) => unsigned(&json!({ "alg": "none" })),

@@ -119,11 +119,12 @@ impl Said {
         self.id_token.rsplit('.').next().unwrap()
     }
 
-    /// Whether the HMAC with this key is the signature.
+    /// Whether the HMAC with this key is the signature, and the header one that is not refused for its shape.
     fn is_hmac(&self, key: &[u8]) -> bool {
         let message = self.id_token.rsplit_once('.').unwrap().0;
         let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-        self.header["alg"] == "HS256" && hmac::verify(&key, message.as_bytes(), &decoded(self.signature())).is_ok()
+        let is_header = self.header["alg"] == "HS256" && self.header.get("kid").is_none_or(Value::is_string);
+        is_header && hmac::verify(&key, message.as_bytes(), &decoded(self.signature())).is_ok()
     }
 
     /// The key that the header names.
