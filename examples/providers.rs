@@ -34,12 +34,9 @@ async fn main() -> Result<(), BoxError> {
 
     // The first comes back to the redirect URI itself, each further one to a path of its name below it.
     let redirect_uri = format!("http://localhost:{port}/auth/callback");
-    for (provider, uri) in [
-        ("BitBadges", redirect_uri.clone()),
-        ("Google", format!("{redirect_uri}/google")),
-        ("GitHub", format!("{redirect_uri}/github")),
-    ] {
-        say(&format!("To register at {provider}: {uri}"));
+    for (index, provider) in shown.iter().enumerate() {
+        let below = if index == 0 { String::new() } else { format!("/{}", provider.name) };
+        say(&format!("{} comes back to {redirect_uri}{below}", provider.label));
     }
     let sign_in = SignIn::builder(bitbadges)
         .and(google)

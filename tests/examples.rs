@@ -177,7 +177,7 @@ async fn providers_signs_a_person_in_by_each_of_three_and_out() {
             format!("{origin}/auth/callback/{name}")
         };
         assert!(callback.starts_with(&format!("{registered}?code=")), "{callback}");
-        assert!(said.contains(&format!(": {registered}\n")), "what to register is said: {said}");
+        assert!(said.contains(&format!("{label} comes back to {registered}\n")), "what to register is said: {said}");
         assert_eq!(location(&browser.get(&callback).await), "/google", "{name}");
 
         let home = browser.get(&format!("{origin}/")).await;
@@ -186,9 +186,15 @@ async fn providers_signs_a_person_in_by_each_of_three_and_out() {
         }
         let me = browser.get(&format!("{origin}/me")).await;
         let me: serde_json::Value = serde_json::from_slice(me.body()).unwrap();
-        assert_eq!((&me["issuer"], &me["subject"]), (&issuer.clone().into(), &subject.into()), "{name}");
-        let status = browser.get(&format!("{origin}/google")).await.status();
-        assert_eq!(status, if name == "google" { 200 } else { 403 }, "{name}");
+        assert_eq!((&me["issuer"], &me["subject"]), (&issuer.clone().into(), &subject.as_str().into()), "{name}");
+        let guarded = browser.get(&format!("{origin}/google")).await;
+        if name == "google" {
+            assert_eq!(text(&guarded), "Google says that you are 1002.\n");
+        } else {
+            assert_eq!(guarded.status(), 403, "{name}");
+            let words = format!("You are signed in as {subject} by {label}.");
+            assert!(text(&guarded).contains(&words), "{name}: {}", text(&guarded));
+        }
 
         let out = browser.post(&format!("{origin}/auth/logout"), "").await;
         assert!(browser.jar.is_empty(), "{name}: {:?}", browser.jar.keys());
