@@ -48,6 +48,54 @@
 //! * **Logout**, `POST /auth/logout` from a page of this site: every cookie of ours is deleted, and who waits at
 //!   [`Identity::ended`] in this process is told.
 //!
+//! # Several providers
+//!
+//! [`SignIn::builder`] takes the first provider and [`Builder::and`] each further one: [`Siwbb`], [`OAuth2`] for plain OAuth 2.0, `Oidc`
+//! for OpenID Connect, or a [`Provider`] of yours. Login then shows a page to choose on, and each has a login path of its own.
+//! The layer, and how it is mounted, stays the same:
+//!
+//! ```
+//! use http::{Request, Response};
+//! use hyper_util::service::TowerToHyperService;
+//! use tower::{Layer, ServiceExt, service_fn};
+//! use tower_signin::{Identity, Keys, OAuth2, SignIn, Siwbb, predicate};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let sign_in = SignIn::builder(Siwbb::new("client-id", "client-secret", "api-key"))
+//!     .and(OAuth2::github("client-id", "client-secret"))
+//!     .redirect_uri("https://app.example.com/auth/callback") // BitBadges; GitHub's is .../auth/callback/github
+//!     .keys(Keys::generate()?)
+//!     .build()?;
+//!
+//! let by_github = sign_in.require_where(predicate::issuer("https://github.com/login/oauth"));
+//! let who = by_github.layer(service_fn(|request: Request<String>| async move {
+//!     let who = request.extensions().get::<Identity>().map(|who| format!("{} of {}", who.subject(), who.issuer()));
+//!     Ok::<_, std::convert::Infallible>(Response::new(who.unwrap_or_default()))
+//! }));
+//! let service = sign_in.layer().layer(who);
+//!
+//! let to = async |path: &str| service.clone().oneshot(Request::get(path).body(String::new()).expect("a path")).await;
+//! assert_eq!(to("/auth/login").await?.status(), 200, "the page to choose on");
+//! let location = to("/auth/login/github").await?.headers()["location"].clone();
+//! assert!(location.to_str()?.starts_with("https://github.com/login/oauth/authorize?"));
+//! assert_eq!(to("/").await?.status(), 401, "for people of GitHub");
+//!
+//! // hyper: a clone of this serves each connection. tonic: any of its services goes behind the same layer.
+//! let hyper = TowerToHyperService::new(service);
+//! let tonic = tonic::transport::Server::builder().accept_http1(true).layer(sign_in.layer());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! * A person is [issuer](Identity::issuer) and [subject](Identity::subject) together. One with accounts at two providers is two
+//!   people, and an e-mail address is a claim, no key.
+//! * The first provider comes back to the [redirect URI](Builder::redirect_uri), each further one to a path of its
+//!   [name](Provider::name) below it. Each is registered at its own provider. The [guide to providers](provider_guide) says where, and what
+//!   each preset needs.
+//! * Signing out leads over an OpenID provider that has a page for it, and back to the [logout path](SignIn::logout_path), which is
+//!   registered there as well.
+//!
 //! # Where to mount it
 //!
 //! Outermost. The layer answers paths that the inner service need not know, so a router must not decide first; the
@@ -106,6 +154,10 @@ struct Readme;
 #[cfg(doc)]
 #[doc = include_str!("../docs/errors.md")]
 pub mod error_reference {}
+
+#[cfg(doc)]
+#[doc = include_str!("../docs/providers.md")]
+pub mod provider_guide {}
 
 mod after;
 mod body;

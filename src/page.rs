@@ -71,7 +71,10 @@ impl<'a> Page<'a> {
     /// What happened and what to do, a sentence or two each.
     #[must_use]
     pub fn paragraphs(&self) -> Vec<Cow<'a, str>> {
-        let who = self.signed_in_as().map(|subject| Cow::Owned(format!("You are signed in as {subject}.")));
+        let who = self.signed_in_as().map(|subject| match self.signed_in_by() {
+            Some(provider) => Cow::Owned(format!("You are signed in as {subject} by {provider}.")),
+            None => Cow::Owned(format!("You are signed in as {subject}.")),
+        });
         let (cause, remedy) = (self.kind().cause(), self.kind().remedy());
         let words = match &self.advice.remedy {
             Some(advice) => [Some(*advice), Some(cause), self.advice.likely_cause.as_deref()],
@@ -84,6 +87,12 @@ impl<'a> Page<'a> {
     #[must_use]
     pub fn signed_in_as(&self) -> Option<&'a str> {
         self.advice.signed_in_as.as_deref()
+    }
+
+    /// What people call the provider that says who is signed in, where the site has [several](crate::Builder::and).
+    #[must_use]
+    pub fn signed_in_by(&self) -> Option<&'a str> {
+        self.advice.signed_in_by.as_deref()
     }
 
     /// Where to go on, the most likely first.

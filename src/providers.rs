@@ -96,6 +96,12 @@ impl Providers {
         self.further.iter().find(|mounted| mounted.provider.issuer() == issuer)
     }
 
+    /// What people call it, where there are others that it could be mistaken for.
+    pub(crate) fn label_among_several(&self, issuer: &str) -> Option<String> {
+        let mounted = self.of_issuer(issuer).filter(|_| self.only().is_none())?;
+        Some(mounted.provider.label().to_owned())
+    }
+
     /// The only one, unless there are several.
     pub(crate) fn only(&self) -> Option<&Mounted> {
         self.further.is_empty().then_some(&self.first)

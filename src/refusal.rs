@@ -126,8 +126,10 @@ impl Refusal {
             ErrorKind::NotSignedIn => Advice::sign_in(login_link(inner, return_to)),
             ErrorKind::NotAllowed => {
                 let switch = switch_link(inner, return_to);
+                let who = self.who.as_ref();
                 Advice {
-                    signed_in_as: self.who.as_ref().map(|identity| identity.subject().to_owned()),
+                    signed_in_as: who.map(|identity| identity.subject().to_owned()),
+                    signed_in_by: who.and_then(|identity| inner.providers.label_among_several(identity.issuer())),
                     links: vec![
                         PageLink::new(PageAction::UseAnotherAccount, switch.as_str()),
                         PageLink::new(PageAction::Home, "/"),

@@ -30,6 +30,10 @@ use tower_signin::dev::Account;
 
 const CREDENTIALS: [&str; 3] = ["BITBADGES_CLIENT_ID", "BITBADGES_CLIENT_SECRET", "BITBADGES_API_KEY"];
 
+/// Of the other providers of the example `providers`.
+const PAIRS: [&str; 4] = ["GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET", "GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"];
+
+/// The examples with BitBadges alone.
 const NAMES: [&str; 5] = ["axum", "axum_forward", "hyper", "tonic", "websocket"];
 
 /// No example takes longer to start or to end.
@@ -121,7 +125,7 @@ async fn credentials_are_all_set_or_all_unset() {
         let cases: [&[&str]; 4] = [&CREDENTIALS[..1], &CREDENTIALS[1..2], &CREDENTIALS[2..], &CREDENTIALS[..2]];
         for set in cases {
             let environment: Vec<_> = set.iter().map(|variable| (*variable, "x")).collect();
-            let output = timeout(PATIENCE, command(name, free_pair(), &environment).output()).await;
+            let output = timeout(PATIENCE, command(name, free_ports(2), &environment).output()).await;
             let output = output.unwrap_or_else(|_| panic!("{name} with {set:?} goes on running")).unwrap();
             let errors = String::from_utf8(output.stderr).unwrap();
             assert!(!output.status.success(), "{name} with {set:?}: {}", output.status);
@@ -147,6 +151,88 @@ async fn with_credentials_people_go_to_bitbadges() {
 }
 
 #[tokio::test]
+async fn providers_signs_a_person_in_by_each_of_three_and_out() {
+    let example = Example::start("providers", &[]).await;
+    let Example { origin, port, said, .. } = &example;
+    let mut browser = Browser::new();
+    let home = browser.get(&format!("{origin}/")).await;
+    let chooser = browser.get(&format!("{origin}/auth/login?return_to=/google")).await;
+    for (name, label, distance, account, subject) in [
+        ("bitbadges", "BitBadges", 1, "alice", alice()),
+        ("google", "Google (stand-in)", 2, "1002", "1002".to_owned()),
+        ("github", "GitHub (stand-in)", 3, "1002", "1002".to_owned()),
+    ] {
+        let issuer = format!("http://localhost:{}", port + distance);
+        assert!(said.contains(&format!("a development stand-in, {issuer}\n")), "{name} is announced: {said}");
+        let link = format!("<a href=\"/auth/login/{name}\">With {label}</a>");
+        assert!(text(&home).contains(&link), "{name}: {}", text(&home));
+        let link = format!("<a href=\"/auth/login/{name}?return_to=%2Fgoogle\">Sign in with {label}</a>");
+        assert!(text(&chooser).contains(&link), "{name}: {}", text(&chooser));
+
+        let begun = browser.get(&format!("{origin}/auth/login/{name}?return_to=/google")).await;
+        let callback = browser.approve(&location(&begun), account).await;
+        let registered = if name == "bitbadges" {
+            format!("{origin}/auth/callback")
+        } else {
+            format!("{origin}/auth/callback/{name}")
+        };
+        assert!(callback.starts_with(&format!("{registered}?code=")), "{callback}");
+        assert!(said.contains(&format!("{label} comes back to {registered}\n")), "what to register is said: {said}");
+        assert_eq!(location(&browser.get(&callback).await), "/google", "{name}");
+
+        let home = browser.get(&format!("{origin}/")).await;
+        for said in [format!("<strong id=\"subject\">{subject}<"), format!("<strong id=\"provider\">{label}<")] {
+            assert!(text(&home).contains(&said), "{name}: {}", text(&home));
+        }
+        let me = browser.get(&format!("{origin}/me")).await;
+        let me: serde_json::Value = serde_json::from_slice(me.body()).unwrap();
+        assert_eq!((&me["issuer"], &me["subject"]), (&issuer.clone().into(), &subject.as_str().into()), "{name}");
+        let guarded = browser.get(&format!("{origin}/google")).await;
+        if name == "google" {
+            assert_eq!(text(&guarded), "Google says that you are 1002.\n");
+        } else {
+            assert_eq!(guarded.status(), 403, "{name}");
+            let words = format!("You are signed in as {subject} by {label}.");
+            assert!(text(&guarded).contains(&words), "{name}: {}", text(&guarded));
+        }
+
+        let out = browser.post(&format!("{origin}/auth/logout"), "").await;
+        assert!(browser.jar.is_empty(), "{name}: {:?}", browser.jar.keys());
+        if name == "google" {
+            assert!(location(&out).starts_with(&format!("{issuer}/end_session?id_token_hint=")), "{}", location(&out));
+            let back = location(&browser.get(&location(&out)).await);
+            assert!(back.starts_with(&format!("{origin}/auth/logout?state=")), "{back}");
+            assert_eq!(location(&browser.get(&back).await), "/");
+        } else {
+            assert_eq!(location(&out), "/", "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn providers_takes_real_ones_where_their_credentials_are() {
+    let real = CREDENTIALS.iter().chain(&PAIRS).map(|variable| (*variable, "demo"));
+    let example = Example::start("providers", &real.collect::<Vec<_>>()).await;
+    assert!(!example.said.contains("stand-in"), "{}", example.said);
+    for (name, target) in [
+        ("bitbadges", "https://bitbadges.io/siwbb/authorize?"),
+        ("github", "https://github.com/login/oauth/authorize?"),
+    ] {
+        let begun = Browser::new().get(&format!("{}/auth/login/{name}", example.origin)).await;
+        assert!(location(&begun).starts_with(target), "{}", location(&begun));
+    }
+    let home = Browser::new().get(&example.origin).await;
+    assert!(text(&home).contains(">With Google</a>"), "{}", text(&home));
+
+    for (name, missing) in PAIRS.iter().zip([PAIRS[1], PAIRS[0], PAIRS[3], PAIRS[2]]) {
+        let output = timeout(PATIENCE, command("providers", free_ports(4), &[(name, "x")]).output()).await;
+        let output = output.unwrap_or_else(|_| panic!("it goes on running with {name} alone")).unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && errors.contains(missing), "{name}: {errors}");
+    }
+}
+
+#[tokio::test]
 async fn given_keys_outlive_a_restart() {
     let keys = [("SIGNIN_KEYS", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8")];
     let mut example = Example::start("axum", &keys).await;
@@ -162,7 +248,7 @@ async fn given_keys_outlive_a_restart() {
 #[tokio::test]
 async fn the_doctor_says_what_is_well_and_what_is_not() {
     let run = async |environment: &[(&str, &str)], arguments: &[&str]| {
-        let output = command("doctor", free_pair(), environment).args(arguments).output();
+        let output = command("doctor", free_ports(2), environment).args(arguments).output();
         let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
     };
@@ -197,7 +283,7 @@ async fn the_doctor_says_what_is_well_and_what_is_not() {
 
 #[tokio::test]
 async fn the_doctor_finds_out_by_four_sign_ins() {
-    let port = free_pair();
+    let port = free_ports(2);
     let mut process = command("doctor", port, &[]).arg("--live").spawn().expect("the example has been built");
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let origin = format!("http://localhost:{port}");
@@ -350,7 +436,7 @@ impl Example {
     async fn start(name: &str, environment: &[(&str, &str)]) -> Self {
         let mut said = String::new();
         for _ in 0..5 {
-            match Self::start_at(name, free_pair(), environment).await {
+            match Self::start_at(name, free_ports(4), environment).await {
                 Ok(example) => return example,
                 Err(output) => said = output,
             }
@@ -387,7 +473,7 @@ impl Example {
 fn command(name: &str, port: u16, environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program(name));
     let others = ["SIGNIN_KEYS", "REDIRECT_URI", "BITBADGES_OTHER_CLIENT_ID", "BITBADGES_OTHER_CLIENT_SECRET"];
-    for variable in CREDENTIALS.iter().chain(&others) {
+    for variable in CREDENTIALS.iter().chain(&PAIRS).chain(&others) {
         command.env_remove(variable);
     }
     command.env("PORT", port.to_string()).envs(environment.iter().copied());
@@ -402,14 +488,14 @@ fn program(name: &str) -> PathBuf {
     folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
-/// Two free ports in a row, below those the system gives to clients, and another two at each call.
-fn free_pair() -> u16 {
+/// Free ports in a row, below those the system gives to clients, and others at each call.
+fn free_ports(count: u16) -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = 12_000 + u16::try_from(std::process::id() % 200).unwrap() * 100;
+    let start = 12_000 + u16::try_from(std::process::id() % 100).unwrap() * 200;
     let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     loop {
-        let port = start + 2 * NEXT.fetch_add(1, Ordering::Relaxed);
-        if is_free(port) && is_free(port + 1) {
+        let port = start + NEXT.fetch_add(count, Ordering::Relaxed);
+        if (port..port + count).all(is_free) {
             return port;
         }
     }

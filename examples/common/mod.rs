@@ -19,25 +19,38 @@ pub(crate) struct Setup {
     _dev: Option<DevProvider>,
 }
 
-/// With BitBadges credentials in the environment, BitBadges; with none of them, the dev provider one port above.
+/// BitBadges, or the dev provider one port above.
 pub(crate) async fn setup(configure: impl FnOnce(Builder) -> Builder) -> Result<Setup, BoxError> {
-    let port = env::var("PORT").map_or(Ok(3000), |port| port.parse::<u16>())?;
-    let names = ["BITBADGES_CLIENT_ID", "BITBADGES_CLIENT_SECRET", "BITBADGES_API_KEY"];
-    let (provider, dev) = if names.iter().all(|name| env::var_os(name).is_none()) {
-        let dev = DevProvider::start_on(port.checked_add(1).ok_or("PORT is too high")?).await?;
-        say(&format!("No BitBadges credentials: people are signed in by a development stand-in, {}", dev.origin()));
-        (dev.siwbb(), Some(dev))
-    } else {
-        (Siwbb::from_env()?, None)
-    };
-    let keys = if env::var_os("SIGNIN_KEYS").is_some() {
-        Keys::from_env("SIGNIN_KEYS")?
-    } else {
-        say("No SIGNIN_KEYS: a key was made up, and everybody is signed out when this program ends.");
-        Keys::generate()?
-    };
-    let builder = SignIn::builder(provider).redirect_uri(format!("http://localhost:{port}/auth/callback")).keys(keys);
+    let port = port(3000)?;
+    let (provider, dev) = bitbadges(port.checked_add(1).ok_or("PORT is too high")?).await?;
+    let builder =
+        SignIn::builder(provider).redirect_uri(format!("http://localhost:{port}/auth/callback")).keys(keys()?);
     Ok(Setup { sign_in: configure(builder).build()?, port, _dev: dev })
+}
+
+/// Where to listen: `PORT`, or this one.
+pub(crate) fn port(default: u16) -> Result<u16, BoxError> {
+    Ok(env::var("PORT").map_or(Ok(default), |port| port.parse())?)
+}
+
+/// With BitBadges credentials in the environment, BitBadges; with none of them, the dev provider on this port.
+pub(crate) async fn bitbadges(port: u16) -> Result<(Siwbb, Option<DevProvider>), BoxError> {
+    let names = ["BITBADGES_CLIENT_ID", "BITBADGES_CLIENT_SECRET", "BITBADGES_API_KEY"];
+    if names.iter().any(|name| env::var_os(name).is_some()) {
+        return Ok((Siwbb::from_env()?, None));
+    }
+    let dev = DevProvider::start_on(port).await?;
+    say(&format!("No BitBadges credentials: people are signed in by a development stand-in, {}", dev.origin()));
+    Ok((dev.siwbb(), Some(dev)))
+}
+
+/// The keys of `SIGNIN_KEYS`, or one made up.
+pub(crate) fn keys() -> Result<Keys, BoxError> {
+    if env::var_os("SIGNIN_KEYS").is_some() {
+        return Ok(Keys::from_env("SIGNIN_KEYS")?);
+    }
+    say("No SIGNIN_KEYS: a key was made up, and everybody is signed out when this program ends.");
+    Ok(Keys::generate()?)
 }
 
 /// Says where to go, once the server listens.
@@ -63,6 +76,11 @@ pub(crate) fn home_page(sign_in: &SignIn, identity: Option<&Identity>) -> String
             format!("<p>Nobody is signed in.</p><p><a id=\"signin\" href=\"{}\">Sign in</a></p>", sign_in.login_path())
         }
     };
+    page(&body)
+}
+
+/// A page of the example.
+pub(crate) fn page(body: &str) -> String {
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>tower-signin</title>\

@@ -236,6 +236,7 @@ fn flow_is_gone(
     let advice = Advice {
         remedy: Some("You can go on as you are."),
         signed_in_as: Some(session.subject().to_owned()),
+        signed_in_by: inner.providers.label_among_several(session.issuer()),
         links: vec![
             PageLink::new(PageAction::Continue, return_to.as_str()),
             PageLink::new(PageAction::SignInAgain, login.as_str()),

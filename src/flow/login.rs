@@ -256,6 +256,7 @@ fn already_signed_in(
     let other = link(login_path, Some(PROMPT), return_to);
     let advice = Advice {
         signed_in_as: Some(session.subject().to_owned()),
+        signed_in_by: inner.providers.label_among_several(session.issuer()),
         links: vec![
             PageLink::new(PageAction::Continue, return_to.as_str()),
             PageLink::new(PageAction::UseAnotherAccount, other),
@@ -288,6 +289,7 @@ fn stop(
             remedy: Some("Nothing is wrong with your account: the operators of this site have to mend it."),
             likely_cause,
             signed_in_as: Some(session.subject().to_owned()),
+            signed_in_by: inner.providers.label_among_several(session.issuer()),
             links: vec![PageLink::new(PageAction::Home, "/"), PageLink::new(PageAction::SignInAgain, again.as_str())],
             login: Some(again),
             ..Advice::default()

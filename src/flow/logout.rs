@@ -173,6 +173,7 @@ fn ask(inner: &Inner, uri: &Uri, headers: &HeaderMap, presented: &Presented) -> 
     let action = link(&inner.paths.logout, Some((TOKEN, &token)), &wanted_target(inner, uri));
     let advice = Advice {
         signed_in_as: Some(session.subject().to_owned()),
+        signed_in_by: inner.providers.label_among_several(session.issuer()),
         links: vec![PageLink::new(PageAction::Home, "/")],
         sign_out: Some(SignOut { action, token }),
         ..Advice::default()

@@ -36,6 +36,8 @@ pub(crate) struct Advice {
     pub(crate) likely_cause: Option<String>,
     /// The subject of who is signed in.
     pub(crate) signed_in_as: Option<String>,
+    /// What people call the provider that says so, where there are several.
+    pub(crate) signed_in_by: Option<String>,
     /// The buttons of a page, the most likely first.
     pub(crate) links: Vec<PageLink>,
     /// Where signing in starts over, for a program.

@@ -70,7 +70,7 @@ impl<'a> Chooser<'a> {
         }
         super::html::document(
             "Sign in",
-            &format!("<p>How do you want to sign in?</p><div class=\"links\">{links}</div>"),
+            &format!("<p>How do you want to sign in?</p><div class=\"choices\">{links}</div>"),
         )
     }
 }

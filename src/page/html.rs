@@ -122,9 +122,11 @@ main{width:100%;max-width:34rem;background:var(--card);border:1px solid var(--li
 h1{margin:0 0 1rem;font-size:1.5rem;line-height:1.25;text-wrap:balance}\
 p{margin:0 0 1rem;text-wrap:pretty}\
 .links{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.5rem 0}\
-.links a,.links button{display:inline-block;padding:.6rem 1.1rem;border:0;border-radius:.5rem;background:var(--act);color:#fff;font:inherit;font-weight:600;text-decoration:none;cursor:pointer}\
-.links a+a,.links form+a{background:none;color:inherit;box-shadow:inset 0 0 0 1px var(--soft)}\
-.links :focus-visible{outline:3px solid var(--act);outline-offset:2px}\
+.choices{display:grid;gap:.75rem;margin-top:1.5rem;text-align:center}\
+.links a,.links button,.choices a{display:inline-block;padding:.6rem 1.1rem;border:0;border-radius:.5rem;background:var(--act);color:#fff;font:inherit;font-weight:600;text-decoration:none;cursor:pointer}\
+.links a+a,.links form+a,.choices a{background:none;color:inherit;box-shadow:inset 0 0 0 1px var(--soft)}\
+.choices a:hover{box-shadow:inset 0 0 0 2px var(--act)}\
+:focus-visible{outline:3px solid var(--act);outline-offset:2px}\
 .code,.request{margin:0;color:var(--soft);font:.875rem/1.55 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}\
 .code{padding-top:1rem;border-top:1px solid var(--line)}";
 

@@ -1,4 +1,4 @@
-//! The example program `axum`, as a person runs it.
+//! An example program, as a person runs it.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -9,6 +9,18 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
+/// What of the environment an example reads, but for the port.
+const CONCERNED: [&str; 8] = [
+    "BITBADGES_CLIENT_ID",
+    "BITBADGES_CLIENT_SECRET",
+    "BITBADGES_API_KEY",
+    "GOOGLE_CLIENT_ID",
+    "GOOGLE_CLIENT_SECRET",
+    "GITHUB_CLIENT_ID",
+    "GITHUB_CLIENT_SECRET",
+    "SIGNIN_KEYS",
+];
+
 /// The running program; dropping it kills it.
 pub struct Example {
     pub port: u16,
@@ -17,10 +29,15 @@ pub struct Example {
 }
 
 impl Example {
-    /// Starts it on a port that was free a moment ago, and on another one where that was taken meanwhile.
+    /// `axum`.
     pub async fn start() -> Self {
+        Self::start_program("axum").await
+    }
+
+    /// Starts it on a port that was free a moment ago, and on another one where that was taken meanwhile.
+    pub async fn start_program(name: &str) -> Self {
         for _ in 0..5 {
-            if let Some(example) = Self::start_on(free_pair_of_ports()).await {
+            if let Some(example) = Self::start_on(name, free_ports_in_a_row()).await {
                 return example;
             }
         }
@@ -33,13 +50,18 @@ impl Example {
 
     /// Where the dev provider of the example listens.
     pub fn provider(&self) -> String {
-        format!("http://localhost:{}", self.port + 1)
+        self.provider_at(1)
     }
 
-    async fn start_on(port: u16) -> Option<Self> {
-        let mut command = Command::new(program());
-        for name in ["BITBADGES_CLIENT_ID", "BITBADGES_CLIENT_SECRET", "BITBADGES_API_KEY", "SIGNIN_KEYS"] {
-            command.env_remove(name);
+    /// Where the dev provider that many ports above listens.
+    pub fn provider_at(&self, distance: u16) -> String {
+        format!("http://localhost:{}", self.port + distance)
+    }
+
+    async fn start_on(name: &str, port: u16) -> Option<Self> {
+        let mut command = Command::new(program(name));
+        for variable in CONCERNED {
+            command.env_remove(variable);
         }
         command.env("PORT", port.to_string()).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut process = command.spawn().expect("the example starts");
@@ -59,22 +81,22 @@ impl Example {
 }
 
 /// `cargo test` builds the examples next to the tests: `target/debug/deps/browser-…` and `target/debug/examples/axum`.
-fn program() -> PathBuf {
+fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
-    let program = test.ancestors().nth(2).expect("a test lies in target/…/deps").join("examples/axum");
-    assert!(program.is_file(), "{} is missing: run `cargo build --example axum`", program.display());
+    let program = test.ancestors().nth(2).expect("a test lies in target/…/deps").join("examples").join(name);
+    assert!(program.is_file(), "{} is missing: run `cargo build --example {name}`", program.display());
     program
 }
 
-/// The example takes the port after its own for the dev provider.
-fn free_pair_of_ports() -> u16 {
+/// An example takes up to three ports after its own for dev providers.
+fn free_ports_in_a_row() -> u16 {
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     for _ in 0..1000 {
         let any = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-        let port = any.expect("a free port").port() & !1;
-        if is_free(port) && is_free(port + 1) {
+        let port = any.expect("a free port").port() & !3;
+        if (port..port + 4).all(is_free) {
             return port;
         }
     }
-    panic!("no two free ports side by side");
+    panic!("no four free ports side by side");
 }

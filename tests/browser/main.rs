@@ -1,7 +1,7 @@
-//! A person in a real Chromium: here with the example `axum` and its dev provider as real processes, in the modules with
-//! an app in this process.
+//! A person in a real Chromium: here and in `chooser` with the examples `axum` and `providers` and their dev providers as real
+//! processes, in the other modules with an app in this process.
 //!
-//! Needs chromium and chromedriver: `cargo build --example axum && cargo test --test browser -- --ignored`. Every page
+//! Needs chromium and chromedriver: `cargo build --examples && cargo test --test browser -- --ignored`. Every page
 //! met is left as a picture in `tests/output/browser`.
 
 #![allow(missing_docs, unreachable_pub, reason = "tests")]
@@ -9,6 +9,7 @@
 mod ahead;
 mod app;
 mod astray;
+mod chooser;
 mod chromium;
 mod chunks;
 mod corners;

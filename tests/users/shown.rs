@@ -20,7 +20,8 @@ use crate::support::{Browser, navigation, text};
 #[tokio::test]
 async fn what_an_application_makes_says_what_it_is() {
     let site = Site::new();
-    let sign_in = r#"SignIn { issuer: "https://bitbadges.io", redirect_uri: "https://example.com/api/callback", .. }"#;
+    let sign_in =
+        r#"SignIn { issuers: ["https://bitbadges.io"], redirect_uri: "https://example.com/api/callback", .. }"#;
     let builder = SignIn::builder(siwbb()).redirect_uri(CALLBACK);
     assert_eq!(format!("{:?}", site.sign_in), sign_in);
     assert_eq!(format!("{builder:?}"), r#"Builder { redirect_uri: Some("https://example.com/api/callback"), .. }"#);
@@ -128,7 +129,10 @@ async fn what_a_request_and_an_answer_hold_says_what_it_is() {
     assert!(signed_in.starts_with(&format!("SignedIn {{ identity: {identity}")), "{signed_in}");
     assert!(signed_in.ends_with(r#"return_to: "/here", .. }"#), "{signed_in}");
     assert!(who.starts_with(&identity), "{who}");
-    assert!(tokens.starts_with("Tokens { access_expires_at: None, refresh_expires_at: None, .. }"), "{tokens}");
+    assert!(
+        tokens.starts_with("Tokens { access_expires_at: None, refresh_expires_at: None, scope: None, .. }"),
+        "{tokens}"
+    );
 
     let mut guarded = site.sign_in.require().layer(service_fn(|_: Incoming| {
         ready(Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default())))

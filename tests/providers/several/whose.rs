@@ -1,11 +1,14 @@
 //! Each person is their own provider's, for as long as the session lasts.
 
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{Method, Request};
 use serde_json::json;
 use url::Url;
 
 use super::{Two, provider};
 use crate::app::App;
-use crate::support::{Browser, location};
+use crate::support::{Browser, location, navigation, text};
 
 #[tokio::test]
 async fn one_number_at_two_providers_is_two_people() {
@@ -63,4 +66,36 @@ async fn whose_provider_is_taken_away_is_nobody() {
     let north = App::start_at(&two.app, provider(&two.north, "north")).await;
     assert_eq!(north.says(&mut browser, "/").await, "nobody");
     assert_eq!(two.app.says(&mut browser, "/").await, "1", "nothing was deleted");
+}
+
+/// The number alone could be anybody's at either.
+#[tokio::test]
+async fn a_page_says_by_which_provider_somebody_is_signed_in() {
+    let two = Two::start().await;
+    for provider in ["north", "south"] {
+        let mut browser = Browser::new();
+        two.sign_in(&mut browser, provider).await;
+        let elsewhere = two.begin(&mut Browser::new(), provider).await;
+        let lost = two.server(provider).approve(&elsewhere, "ada");
+        let silent = Request::post(two.app.url("/auth/logout")).header(ACCEPT, "text/html");
+        for (name, request) in [
+            ("a callback whose flow is gone", navigation(Method::GET, &lost, "cross-site")),
+            (
+                "another site's wish for another account",
+                navigation(Method::GET, &two.app.url("/auth/login?prompt=select_account"), "cross-site"),
+            ),
+            ("a browser that does not say where from", silent),
+        ] {
+            let page = browser.send(request.body(Bytes::new()).unwrap()).await;
+            let words = format!("<p>You are signed in as 1 by The {provider}.</p>");
+            assert!(text(&page).contains(&words), "{name}: {}", text(&page));
+        }
+        let mut pages = Vec::new();
+        for _ in 0..10 {
+            let again = navigation(Method::GET, &two.app.url("/auth/login"), "cross-site").body(Bytes::new()).unwrap();
+            pages.push(browser.send(again).await);
+        }
+        let words = format!("<p>You are signed in as 1 by The {provider}.</p>");
+        assert!(pages.iter().any(|page| text(page).contains(&words)), "sent in circles: {pages:?}");
+    }
 }
