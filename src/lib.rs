@@ -3,7 +3,8 @@
 //! [`SignInLayer`] answers the login path and the redirect path itself, exchanges the authorization code, and puts the
 //! [`Identity`] of who is signed in into the extensions of every other request, for whatever service stands behind it:
 //! axum, hyper, tonic. [`RequireLayer`] turns away who is not signed in. The first provider is [`Siwbb`], Sign In With
-//! BitBadges; [`OAuth2`] speaks plain OAuth 2.0, with GitHub for one; [`Provider`] is the seam for others.
+//! BitBadges; [`OAuth2`] speaks plain OAuth 2.0, with GitHub for one, and `Oidc` OpenID Connect (feature `oidc`); [`Provider`] is
+//! the seam for others.
 //!
 //! ```
 //! use http::{Request, Response, StatusCode};
@@ -39,7 +40,7 @@
 //! * **Guarded**: a [`RequireLayer`] inside answers who must not pass, each caller in its own language. A router may have
 //!   shortened the address it sees, so [`SignInLayer`], which saw the whole, adds the page to come back to.
 //! * **Login**, `GET /auth/login?return_to=/path`: a fresh state and code verifier, sealed into a flow cookie; 303 to the
-//!   provider. No I/O, nothing kept on the server.
+//!   provider. Nothing is kept on the server, and no I/O done, but where what the provider publishes has to be fetched first.
 //! * **Callback**, on the configured redirect URI's path: method, shape of the query, flow cookie, freshness, state, issuer,
 //!   error; only then the *attempt*, in a task of its own: exchange, the provider's checks and gates, the application's
 //!   hook. Then a session, and 303 to the return target, or on to the application's own handler
@@ -90,8 +91,8 @@
 //!
 //! # Features
 //!
-//! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `dev`: a stand-in for
-//! BitBadges on loopback; with `oidc`, an OpenID provider there as well.
+//! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `oidc`: OpenID Connect. `dev`: a
+//! stand-in for BitBadges on loopback; with `oidc`, an OpenID provider there as well.
 //!
 //! Every error is in the [error reference](error_reference).
 

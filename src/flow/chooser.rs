@@ -14,12 +14,12 @@ use crate::return_to::ReturnTo;
 pub(super) fn page<'a>(
     inner: &Inner,
     headers: &HeaderMap,
-    parameters: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    parameters: &[(&'a str, &'a str)],
     return_to: &'a ReturnTo,
 ) -> Response<Bytes> {
     let choice = |mounted: &Mounted| {
         let provider = &mounted.provider;
-        let href = link_with(&mounted.login, parameters.clone(), return_to);
+        let href = link_with(&mounted.login, parameters.iter().copied(), return_to);
         Choice::new(provider.name().to_owned(), provider.label().to_owned(), href)
     };
     let choices: Vec<_> = inner.providers.iter().map(choice).collect();

@@ -154,8 +154,8 @@ fn check(
         Entry::Provider(place) => place,
         Entry::Choice => {
             let hint = login_hint.as_deref().map(|hint| (LOGIN_HINT, hint));
-            let parameters = hint.into_iter().chain(select_account.then_some(PROMPT));
-            return Err(Box::new(chooser::page(inner, headers, parameters, &return_to)));
+            let parameters: Vec<_> = hint.into_iter().chain(select_account.then_some(PROMPT)).collect();
+            return Err(Box::new(chooser::page(inner, headers, &parameters, &return_to)));
         }
     };
     let flows = inner.cookies.believed_flows(headers);

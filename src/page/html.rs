@@ -84,6 +84,7 @@ pub(super) fn shown_by(requester: &Requester, code: &'static str, page: impl FnO
 }
 
 /// Whose page it is, and so what a browser may do with it.
+#[derive(Clone, Copy)]
 pub(super) enum Look {
     Plain,
     WithForm,

@@ -122,7 +122,7 @@ impl Refreshes {
     /// The newest tokens of the same session; `None` where there are newer ones that only the browser has.
     pub(crate) fn newest_known(&self, held: Arc<KeptTokens>) -> Option<Arc<KeptTokens>> {
         match self.lock().entries.get(&held.session) {
-            Some(Entry::Fresh { tokens, .. }) if tokens.generation > held.generation => Some(Arc::clone(tokens)),
+            Some(Entry::Fresh { tokens, .. }) => Some(Arc::clone(tokens)),
             Some(entry) if entry.generation() > held.generation => None,
             _ => Some(held),
         }

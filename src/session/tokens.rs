@@ -224,6 +224,8 @@ mod tests {
         let short = kept(0, 1000, 1100);
         assert!(!short.is_refresh_due(1074) && short.is_refresh_due(1075), "a quarter of a hundred seconds");
         assert!(!short.have_ended(1099) && short.have_ended(1100));
+        let over_at_once = kept(0, 1000, 1000);
+        assert!(!over_at_once.have_ended(1000) && !over_at_once.is_refresh_due(1000), "a clock is wrong");
     }
 
     #[test]

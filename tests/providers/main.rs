@@ -3,6 +3,8 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod app;
+#[path = "../support/log.rs"]
+mod log;
 mod oauth2;
 mod oidc;
 mod server;

@@ -26,11 +26,18 @@ fn provider_at(server: &Server) -> OAuth2 {
 
 fn provider(server: &Server, id: &str, secret: &str) -> OAuth2 {
     let origin = &server.origin;
-    OAuth2::new(origin.as_str(), id, secret)
+    without_revocation(origin, id, secret).revocation_endpoint(format!("{origin}/revoke"))
+}
+
+fn provider_without_revocation(server: &Server) -> OAuth2 {
+    without_revocation(&server.origin, ID, SECRET)
+}
+
+fn without_revocation(origin: &str, id: &str, secret: &str) -> OAuth2 {
+    OAuth2::new(origin, id, secret)
         .authorization_endpoint(format!("{origin}/authorize"))
         .token_endpoint(format!("{origin}/token"))
         .user_info_endpoint(format!("{origin}/me"))
-        .revocation_endpoint(format!("{origin}/revoke"))
         .client_authentication(ClientAuthentication::Basic)
         .subject_pointer("/id")
 }

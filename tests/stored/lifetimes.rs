@@ -11,7 +11,7 @@ use crate::Visit::{Kept, Over};
 use crate::double::{Fault, KINDS, Kind, STEPS, Step};
 use crate::site::set_cookies;
 use crate::support::text;
-use crate::{Stored, Visit, at, identity, open, settle, sign_out};
+use crate::{Stored, Visit, at, identity, open, ring, settle, sign_out};
 
 /// The seconds of an absolute lifetime and of an idle timeout.
 #[derive(Clone, Copy, Debug)]
@@ -199,6 +199,19 @@ async fn an_identity_tells_the_end_that_was_moved() {
         }
         let (_, record) = stored.store.session();
         assert_eq!((record.expires_at(), record.generation()), (at(250), 0), "{kind:?}");
+    }
+}
+
+/// Where a newer key is there, the record is sealed anew for it.
+#[tokio::test]
+async fn an_identity_tells_the_end_that_was_moved_with_a_new_seal() {
+    for kind in KINDS {
+        let stored = Rules(250, Some(100)).stored(kind);
+        let browser = stored.signed_in().await;
+        let site = stored.node(|builder| Rules(250, Some(100)).configure(builder).keys(ring(&[2, 1])));
+        stored.clock.set(at(50));
+        assert_eq!(identity(&site, &browser).await.unwrap().expires_at(), at(150), "{kind:?}");
+        assert_eq!(stored.store.session().1.expires_at(), at(150), "{kind:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use http::Method;
 
 use crate::site::{deleted, set_cookies};
 use crate::support::{navigation, text};
-use crate::{LIFE, SESSION, Shop, TOKENS, failure, is_refresh, is_revoke, sets, settle};
+use crate::{LIFE, SESSION, Shop, TOKENS, failure, is_refresh, is_revoke, sets, settle, shared_keys};
 
 #[tokio::test]
 async fn revokes_the_pair_and_waits_for_nothing() {
@@ -45,6 +45,21 @@ async fn revokes_the_newest_pair_though_the_browser_has_an_older_one() {
     shop.sign_out(&mut browser).await;
     settle().await;
     assert_eq!(shop.sent(), ["refresh rt-1", "revoke at-2"]);
+}
+
+/// Here the second pair is known, and the third one came from another node.
+#[tokio::test]
+async fn revokes_a_pair_that_another_node_has_refreshed_since() {
+    let [here, there] = [(); 2].map(|()| Shop::with(|builder| builder.keys(shared_keys())));
+    let mut browser = here.due().await;
+    assert_eq!(here.who(&mut browser).await, "bob at-2");
+    here.advance(LIFE - 60);
+    there.advance(2 * (LIFE - 60));
+    there.bank.live.lock().unwrap().insert("rt-2".to_owned());
+    assert_eq!(there.who(&mut browser).await, "bob at-1", "the first that this one gives");
+    here.sign_out(&mut browser).await;
+    settle().await;
+    assert_eq!(here.sent(), ["refresh rt-1", "revoke at-1"]);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use http::{Method, Response};
 use tower_signin::HttpErrorKind;
 
 use crate::site::{Answer, set_cookies};
-use crate::support::{navigation, text};
+use crate::support::{location, navigation, text};
 use crate::{LIFE, SESSION, Shop, TOKENS, failure, fetch, is_refresh, sets, settle, told};
 
 fn outages() -> Vec<(&'static str, fn() -> Answer)> {
@@ -84,6 +84,17 @@ async fn each_caller_is_told_in_its_own_language() {
     let grpc = shop.visit(&mut browser, grpc).await;
     assert_eq!((grpc.status().as_u16(), &grpc.headers()["grpc-status"]), (200, &"14".parse().unwrap()));
     assert!(browser.jar.contains_key(SESSION) && browser.jar.contains_key(TOKENS));
+}
+
+/// Pages do as well, so going on to one is no circle.
+#[tokio::test]
+async fn login_recognises_whoever_waits_for_a_pair_to_be_refreshed() {
+    let shop = Shop::new();
+    let mut browser = shop.due().await;
+    shop.bank.fail(|| Err(HttpErrorKind::Unreachable));
+    assert_eq!(shop.who(&mut browser).await, "bob at-1");
+    let login = navigation(Method::GET, "/api/login?return_to=/guarded", "cross-site");
+    assert_eq!(location(&shop.visit(&mut browser, login).await), "/guarded");
 }
 
 #[tokio::test]

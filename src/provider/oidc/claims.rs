@@ -133,5 +133,11 @@ mod tests {
         assert_eq!(pick(&["name", "missing"]), json!({"name": "A"}));
         assert_eq!(pick(&["email", "sid"]), json!({"email": "a@x", "email_verified": true, "sid": "s"}));
         assert_eq!(pick(&["email_verified", "acr"]), json!({"acr": "1"}));
+        let by_user_info = merged(
+            object(json!({"sub": "a"})),
+            object(json!({"sid": "s", "amr": ["x"]})),
+            Some(&["sid".to_owned(), "amr".to_owned()]),
+        );
+        assert_eq!(by_user_info, Map::new(), "what UserInfo has no say in");
     }
 }

@@ -125,7 +125,7 @@ fn it_is_called_as_it_was_told() {
     assert_eq!(called(&provider()), ["oauth2", "oauth2"]);
     assert_eq!(called(&provider().name("example")), ["example", "example"]);
     assert_eq!(called(&provider().label("The Example").name("example")), ["example", "The Example"]);
-    let error = build(provider().name("An Example")).err().expect("no part of a path");
+    let error = build(provider().name("An Example")).map(drop).unwrap_err();
     assert!(error.to_string().contains("\"An Example\""), "{error}");
 }
 

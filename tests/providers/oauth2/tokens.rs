@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{provider_at, server, sign_in};
+use super::{provider_at, provider_without_revocation, server, sign_in};
 use crate::app::App;
+use crate::log::Log;
 use crate::server::{Server, form};
 use crate::support::Browser;
 
@@ -16,6 +17,30 @@ async fn signed_in(server: &Server) -> (App, Browser) {
     assert_eq!(sign_in(&app, server, &mut browser, "ada").await.status(), 303);
     server.forget();
     (app, browser)
+}
+
+#[tokio::test]
+async fn operators_hear_of_tokens_that_were_not_revoked_unless_nothing_was_to_be_asked() {
+    const LINE: &str = "tokens could not be revoked";
+    for (name, has_endpoint, is_told) in [("no endpoint", false, false), ("one that fails", true, true)] {
+        let server = server().await;
+        let provider = if has_endpoint { provider_at(&server) } else { provider_without_revocation(&server) };
+        let app = App::start_with(provider, |builder| builder.keep_tokens()).await;
+        let mut browser = Browser::new();
+        sign_in(&app, &server, &mut browser, "ada").await;
+        server.answer("/revoke", 500, "");
+        server.forget();
+        Log::start();
+        assert_eq!(browser.post(&app.url("/auth/logout"), "").await.status(), 303, "{name}");
+        let told = async {
+            while !Log::text().contains(LINE) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        // Where nobody is asked nothing has to be waited for, but this may as well be seen not to come.
+        let patience = Duration::from_millis(if is_told { 10_000 } else { 100 });
+        assert_eq!(tokio::time::timeout(patience, told).await.is_ok(), is_told, "{name}: {}", Log::text());
+    }
 }
 
 #[tokio::test]
