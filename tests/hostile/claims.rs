@@ -24,23 +24,46 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H126",
         what: "people were known by a name they can change",
-        verdict: Held(&["h126_no_name_moves_the_subject", "h126_a_name_that_changes_hands_changes_nobody"]),
+        verdict: Held(&[
+            "h126_no_name_moves_the_subject",
+            "h126_a_name_that_changes_hands_changes_nobody",
+            "tests/hostile/persons.rs::h126_a_name_that_changes_hands_changes_nobody_there",
+        ]),
     },
     Row {
         id: "H127",
         what: "whoever had no claims got the privileges of a default",
-        verdict: Held(&["h127_who_has_no_claims_is_let_in_nowhere"]),
+        verdict: Held(&[
+            "h127_who_has_no_claims_is_let_in_nowhere",
+            "tests/hostile/persons.rs::h127_whoever_has_no_subject_is_nobody",
+            "tests/providers/oauth2/people.rs::h127_a_subject_is_a_text_or_a_whole_number_or_nobody_is_signed_in",
+        ]),
     },
-    Row { id: "H128", what: "everybody had the same user id", verdict: Held(&["h128_different_people_are_different"]) },
+    Row {
+        id: "H128",
+        what: "everybody had the same user id",
+        verdict: Held(&[
+            "h128_different_people_are_different",
+            "tests/providers/oidc/sign_in.rs::two_people_are_two_people",
+            "tests/providers/oauth2/people.rs::h128_two_people_are_two_identities",
+        ]),
+    },
     Row {
         id: "H129",
         what: "the scopes that were asked for counted as granted where the answer named none",
-        verdict: Held(&["h129_what_was_asked_for_is_not_what_was_given"]),
+        verdict: Held(&[
+            "h129_what_was_asked_for_is_not_what_was_given",
+            "tests/hostile/persons.rs::h129_a_scope_that_was_asked_for_is_told_by_nobody_as_granted",
+            "tests/providers/oauth2/tokens.rs::h129_the_scope_that_was_granted_is_the_applications_to_see",
+        ]),
     },
     Row {
         id: "H130",
         what: "the address of a person was taken from an unsigned field that the browser sends",
-        verdict: Held(&["h130_nothing_the_browser_brings_to_the_callback_is_a_claim"]),
+        verdict: Held(&[
+            "h130_nothing_the_browser_brings_to_the_callback_is_a_claim",
+            "tests/hostile/persons.rs::h130_nothing_unsigned_beside_the_id_token_is_a_claim",
+        ]),
     },
 ];
 

@@ -10,6 +10,9 @@ mod double;
 mod gzip;
 #[path = "../support/log.rs"]
 mod log;
+#[allow(dead_code, reason = "the tests of the providers use the rest")]
+#[path = "../providers/app.rs"]
+mod openid_app;
 #[path = "../support/random.rs"]
 mod random;
 #[path = "../support/site.rs"]
@@ -20,6 +23,7 @@ mod strict;
 mod support;
 
 mod anybody;
+mod between;
 mod guarded;
 mod index;
 mod landing;
@@ -41,14 +45,17 @@ mod floods;
 mod gates;
 mod hardening;
 mod headers;
+mod id_tokens;
 mod identity;
 mod keys;
 mod leaks;
 mod paths;
 mod peer_exchanges;
 mod peers;
+mod persons;
 mod redirects;
 mod sessions;
 mod set_cookies;
+mod signing_keys;
 mod state;
 mod tokens;
