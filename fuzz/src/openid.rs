@@ -215,7 +215,7 @@ enum Pair {
     Rsa(RsaKeyPair),
     P256(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 /// Those whose public halves the provider publishes.
@@ -244,7 +244,7 @@ pub static SIGNERS: LazyLock<HashMap<&'static str, Signer>> = LazyLock::new(|| {
         Signer { algorithm: "EdDSA", jwk: json!({ "kty": "OKP", "crv": "Ed25519", "x": x }), pair: Pair::Ed25519(pair) }
     };
     let secret = |secret: &str| {
-        let pair = Pair::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()));
+        let pair = Pair::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes())));
         Signer { algorithm: "HS256", jwk: json!({ "kty": "oct", "k": base64(secret) }), pair }
     };
     let published = rsa();
