@@ -28,7 +28,7 @@ impl Between {
     pub(crate) async fn signing(openid: &Arc<OpenIdProvider>, key: &Arc<Key>) -> Self {
         let between =
             Self::of(openid, |oidc| oidc.signing_algorithms([SigningAlgorithm::Es256]), |builder| builder).await;
-        between.publish(&[key.jwk.clone()]);
+        between.publish(std::slice::from_ref(&key.jwk));
         let key = Arc::clone(key);
         between.forge(move |claims| key.token(&key.header(), claims));
         between

@@ -156,7 +156,7 @@ async fn h112_what_is_critical_and_unknown_is_refused_though_it_is_signed_well()
         let (header, signer) = (with(&key.header(), &[member.clone(), ("crit", crit.clone())]), Arc::clone(&key));
         between.forge(move |claims| signer.token(&header, claims));
         between.assert_rejected(&format!("{crit} {}", member.0)).await;
-        let (header, signer) = (with(&key.header(), &[member.clone()]), Arc::clone(&key));
+        let (header, signer) = (with(&key.header(), std::slice::from_ref(&member)), Arc::clone(&key));
         between.forge(move |claims| signer.token(&header, claims));
         between.assert_taken(&format!("{} that is not critical", member.0)).await;
     }

@@ -69,7 +69,7 @@ async fn h118_a_key_that_was_withdrawn_signs_nothing_once_that_is_known() {
             let key = Arc::clone(key);
             between.forge(move |claims| key.token(&key.header(), claims));
         };
-        between.publish(&[new.jwk.clone()]);
+        between.publish(std::slice::from_ref(&new.jwk));
         by(&new);
         between.assert_taken("the new one, which has the keys fetched").await;
         by(&old);
@@ -77,7 +77,7 @@ async fn h118_a_key_that_was_withdrawn_signs_nothing_once_that_is_known() {
         // Nor where no token by the new one told of it.
         let between = Between::signing(&openid, &old).await;
         between.assert_taken("the old one").await;
-        between.publish(&[new.jwk.clone()]);
+        between.publish(std::slice::from_ref(&new.jwk));
         between.app.clock.advance(Duration::from_secs(3600));
         between.assert_rejected("the old one, after an hour").await;
     }
