@@ -56,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) hook: Option<Hook>,
     pub(crate) pages: Option<Pages>,
     pub(crate) chooser: Option<ChooserPage>,
+    /// Where forms on pages may lead.
+    pub(crate) form_targets: &'static str,
     pub(crate) keep_fragment: bool,
     pub(crate) clear_site_data: bool,
     pub(crate) lifetimes: Lifetimes,

@@ -27,6 +27,8 @@ pub struct Page<'a> {
     requester: &'a Requester,
     /// Scheme, host and port of this site.
     origin: &'a str,
+    /// Where a form on it may lead, as a content security policy has it.
+    form_targets: &'static str,
 }
 
 /// The application's own look, boxed once at build.
@@ -34,12 +36,18 @@ pub(crate) type Pages = Box<dyn Fn(&Page<'_>) -> String + Send + Sync>;
 
 impl<'a> Page<'a> {
     pub(crate) fn new(error: &'a Error, advice: &'a Advice, requester: &'a Requester) -> Self {
-        Self { error, advice, requester, origin: "" }
+        Self { error, advice, requester, origin: "", form_targets: "'self'" }
     }
 
     /// For a program, which may run on another site.
     pub(crate) fn with_origin(mut self, origin: &'a str) -> Self {
         self.origin = origin;
+        self
+    }
+
+    /// Where signing out leads over a provider: a browser applies `form-action` to the redirect behind the form, too.
+    pub(crate) fn with_form_targets(mut self, targets: &'static str) -> Self {
+        self.form_targets = targets;
         self
     }
 

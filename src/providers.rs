@@ -1,7 +1,6 @@
 //! The providers that one layer signs people in with, each at its own addresses.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::Uri;
 use url::Url;
@@ -107,18 +106,24 @@ impl Providers {
         self.further.is_empty().then_some(&self.first)
     }
 
+    /// Where forms on pages of this site may lead, as a content security policy has it: here, and over a provider that ends its
+    /// sessions. Where that is, its metadata will tell.
+    pub(crate) fn form_targets(&self, redirect: &RedirectUri) -> &'static str {
+        match redirect.loopback_port {
+            _ if !self.iter().any(|mounted| mounted.provider.ends_sessions()) => "'self'",
+            None => "'self' https:",
+            Some(_) => "'self' https: http:",
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Mounted> {
         std::iter::once(&self.first).chain(&self.further)
     }
 }
 
 impl Mounted {
-    pub(crate) fn context<'a>(&'a self, http: &'a Arc<dyn HttpClient>, clock: &dyn Clock) -> Context<'a> {
-        self.context_at(http, clock.now())
-    }
-
-    pub(crate) fn context_at<'a>(&'a self, http: &'a Arc<dyn HttpClient>, now: SystemTime) -> Context<'a> {
-        Context::new(&**http, now, &self.redirect_uri).sharing(http)
+    pub(crate) fn context<'a>(&'a self, http: &'a Arc<dyn HttpClient>, clock: &'a dyn Clock) -> Context<'a> {
+        Context::of_layer(http, clock, &self.redirect_uri)
     }
 }
 

@@ -84,7 +84,7 @@ impl Refusal {
     }
 
     fn answer(&self, inner: Option<&Inner>, page: Option<&PathAndQuery>, pages: Option<&Pages>) -> Response<Bytes> {
-        let Some(inner) = inner else { return self.failure(&Advice::default(), "", None) };
+        let Some(inner) = inner else { return self.failure(&Advice::default(), None, None) };
         let return_to = match page {
             Some(page) if !is_callback(page) => ReturnTo::new(page.as_str(), inner.paths.all()),
             _ => ReturnTo::root(),
@@ -94,15 +94,19 @@ impl Refusal {
             response.extensions_mut().insert(self.kind);
             return response;
         }
-        self.failure(&self.advice(inner, &return_to), &inner.redirect.origin, pages)
+        self.failure(&self.advice(inner, &return_to), Some(inner), pages)
     }
 
-    fn failure(&self, advice: &Advice, origin: &str, pages: Option<&Pages>) -> Response<Bytes> {
+    fn failure(&self, advice: &Advice, inner: Option<&Inner>, pages: Option<&Pages>) -> Response<Bytes> {
         let mut error = Error::from(self.kind);
         if self.kind == ErrorKind::SessionUnavailable {
             error = error.with_retry_after(RETRY_AFTER);
         }
-        let page = Page::new(&error, advice, &self.requester).with_origin(origin);
+        let page = Page::new(&error, advice, &self.requester);
+        let page = match inner {
+            Some(inner) => page.with_origin(&inner.redirect.origin).with_form_targets(inner.form_targets),
+            None => page,
+        };
         respond::without_body_for_head(&self.method, respond::failure(self.audience, &page, pages))
     }
 

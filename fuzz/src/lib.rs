@@ -10,12 +10,17 @@ pub mod callback_query;
 pub mod chunks;
 pub mod claims;
 pub mod cookies;
+pub mod discovery;
 pub mod error_response;
+pub mod id_token;
+pub mod key_set;
 pub mod layer;
+pub mod openid;
 pub mod refusal;
 pub mod return_target;
 pub mod sealed;
 pub mod token_response;
+pub mod user_info;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -63,8 +68,8 @@ pub fn site_with(ring: &str, configure: impl FnOnce(Builder) -> Builder) -> Site
 }
 
 /// The sign-in of a fresh browser with this answer of the provider, asked for by a person or by a program.
-pub async fn exchange(site: &Site, status: u16, body: Bytes, asks: &[(&'static str, &'static str)]) -> Response<Bytes> {
-    site.upstream.answer(status, body);
+pub async fn exchange(site: &Site, answer: Response<Bytes>, asks: &[(&'static str, &'static str)]) -> Response<Bytes> {
+    site.upstream.answer_by(move |_| Ok(answer.clone()));
     let mut browser = Browser::new();
     let started = site.start(&mut browser, "/target").await;
     let mut request = Request::get(started.callback(CODE)).header("x-request-id", "fuzz");

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, Request, Response};
 use serde_json::{Value, json};
 use tower::Layer as _;
 use tower_signin::ErrorKind;
+use url::Url;
 
 use crate::cookies::{Expected, expected, fill_cookies};
 use crate::site::{ORIGIN, Site, set_cookies};
@@ -71,6 +72,32 @@ static SKELETONS: LazyLock<HashSet<Vec<u8>>> = LazyLock::new(|| {
     skeletons
 });
 
+/// Every address in a page is one of this site, wherever the page is.
+fn assert_leads_nowhere_else(html: &[u8], target: &str) {
+    let html = std::str::from_utf8(html).unwrap();
+    let here = Url::parse(ORIGIN).unwrap().join(target).unwrap();
+    let tags = html.split('<').skip(1).map(|rest| rest.split('>').next().unwrap());
+    for attribute in
+        tags.flat_map(|tag| ["href", "action", "src", "data-next", "content=\"0;url"].map(|name| (tag, name)))
+    {
+        let (tag, name) = attribute;
+        let Some((_, value)) = tag.split_once(&format!(" {name}=")) else { continue };
+        let value = value.strip_prefix('"').unwrap_or(value).split('"').next().unwrap();
+        let resolved = here.join(&unescaped(value)).unwrap();
+        assert_eq!(resolved.origin().ascii_serialization(), ORIGIN, "{value} in {tag}");
+    }
+}
+
+/// What a browser makes of the text of an attribute.
+fn unescaped(text: &str) -> String {
+    const ENTITIES: [(&str, &str); 5] =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    let plain = ENTITIES.iter().fold(text.to_owned(), |text, (entity, character)| text.replace(entity, character));
+    let count = text.matches('&').count();
+    assert_eq!(count, ENTITIES.iter().map(|(entity, _)| text.matches(entity).count()).sum::<usize>(), "{text}");
+    plain
+}
+
 fn check_problem(kind: ErrorKind, body: &[u8], request_id: Option<&HeaderValue>) {
     let mut body: Value = serde_json::from_slice(body).unwrap();
     let members = body.as_object_mut().unwrap();
@@ -79,7 +106,7 @@ fn check_problem(kind: ErrorKind, body: &[u8], request_id: Option<&HeaderValue>)
     assert!(id.len() == 16 || request_id.is_some_and(|given| given == id), "{id}");
     assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)), "{id}");
     if let Some(login) = members.remove("login_url") {
-        let login = url::Url::parse(login.as_str().unwrap()).unwrap();
+        let login = Url::parse(login.as_str().unwrap()).unwrap();
         assert_eq!((login.origin().ascii_serialization().as_str(), login.path()), (ORIGIN, "/api/login"));
     }
     let expected = json!({
@@ -93,6 +120,7 @@ pub fn run(data: &[u8]) -> bool {
     let Ok(template) = std::str::from_utf8(data) else { return false };
     let Some(request) = parse(template) else { return false };
     let (headers, path) = (request.headers().clone(), request.uri().path().to_owned());
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let is_ours = ["/api/login", "/api/callback", "/api/logout"].contains(&&*path);
     let response = send(request);
     let kind = response.extensions().get::<ErrorKind>().copied();
@@ -110,6 +138,7 @@ pub fn run(data: &[u8]) -> bool {
             assert!(status == 200 && content_type.unwrap().to_ascii_lowercase().starts_with("application/grpc"));
         }
         (Some("text/html; charset=utf-8"), Some(_)) => {
+            assert_leads_nowhere_else(response.body(), &target);
             let is_empty = response.body().is_empty();
             assert!(is_empty || SKELETONS.contains(&skeleton(response.body())), "{:?}", response.body());
         }

@@ -2,6 +2,7 @@
 
 use bech32::{Bech32, Hrp};
 use bytes::Bytes;
+use http::Response;
 
 use crate::site::set_cookies;
 use crate::{SESSION, assert_no_foreign_location, assert_private, block_on, exchange, member, members, site};
@@ -24,7 +25,7 @@ fn vouched_for(body: &[u8]) -> Option<String> {
 
 pub fn run(data: &[u8]) -> bool {
     let site = site();
-    let response = block_on(exchange(&site, 200, Bytes::copy_from_slice(data), &[]));
+    let response = block_on(exchange(&site, Response::new(Bytes::copy_from_slice(data)), &[]));
     assert_private(&response);
     assert_no_foreign_location(&response);
     let session = set_cookies(&response).into_iter().find(|cookie| cookie.starts_with(&format!("{SESSION}=")));

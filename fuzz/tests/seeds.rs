@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use tower_signin_fuzz as targets;
 
 #[rustfmt::skip]
-const TARGETS: [(&str, fn(&[u8]) -> bool); 10] = [
+const TARGETS: [(&str, fn(&[u8]) -> bool); 14] = [
     ("cookies", targets::cookies::run),
     ("sealed", targets::sealed::run),
     ("chunks", targets::chunks::run),
@@ -20,6 +20,10 @@ const TARGETS: [(&str, fn(&[u8]) -> bool); 10] = [
     ("claims", targets::claims::run),
     ("refusal", targets::refusal::run),
     ("layer", targets::layer::run),
+    ("id_token", targets::id_token::run),
+    ("key_set", targets::key_set::run),
+    ("discovery", targets::discovery::run),
+    ("user_info", targets::user_info::run),
 ];
 
 #[test]

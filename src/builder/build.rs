@@ -47,13 +47,13 @@ impl Builder {
                 &providers.iter().flat_map(|mounted| mounted.provider.endpoints()).collect::<Vec<_>>(),
             )?,
         };
+        let form_targets = providers.form_targets(&redirect);
         telemetry::describe();
         Ok(SignIn(Arc::new(Inner {
             seal: Seal::new(&keys, &redirect.text)?,
             cookies: Cookies::new(&self.cookie_prefix, redirect.loopback_port),
             hide_cookies: self.hide_cookies,
             session_cookie_limit: self.session_cookie_limit,
-            providers,
             http,
             registry: Arc::new(Registry::new(Arc::clone(&self.clock), self.store.clone())),
             clock: self.clock,
@@ -63,6 +63,8 @@ impl Builder {
             hook: self.hook,
             pages: self.pages,
             chooser: self.chooser,
+            form_targets,
+            providers,
             keep_fragment: self.keep_fragment,
             clear_site_data: self.clear_site_data,
             lifetimes: self.lifetimes,

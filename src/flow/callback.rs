@@ -191,10 +191,20 @@ fn start_over(inner: &Inner, kind: ErrorKind, return_to: &ReturnTo) -> Advice {
     }
 }
 
-/// The errors of RFC 6749 section 4.1.2.1. Only the code is looked at: a description may say anything.
+/// The errors of RFC 6749 section 4.1.2.1, and of OpenID Connect Core section 3.1.2.6. Only the code is looked at: a description may say anything.
 fn authorization_error(code: &str) -> Error {
-    const KNOWN: [&str; 5] =
-        ["invalid_request", "unauthorized_client", "unsupported_response_type", "invalid_scope", "server_error"];
+    const KNOWN: [&str; 10] = [
+        "invalid_request",
+        "unauthorized_client",
+        "unsupported_response_type",
+        "invalid_scope",
+        "server_error",
+        "interaction_required",
+        "login_required",
+        "account_selection_required",
+        "consent_required",
+        "unmet_authentication_requirements",
+    ];
     match code {
         "access_denied" => ErrorKind::AccessDenied.into(),
         "temporarily_unavailable" => Error::new(ErrorKind::ProviderBusy).with_retry_after(30),
@@ -274,7 +284,9 @@ impl Aftermath {
                 tracing::info!(code = error.kind().code(), request_id = %self.requester, "sign-in not completed");
                 telemetry::refused(error.kind());
                 let advice = start_over(&self.inner, error.kind(), &self.return_to);
-                let page = Page::new(error, &advice, &self.requester).with_origin(&self.inner.redirect.origin);
+                let page = Page::new(error, &advice, &self.requester)
+                    .with_origin(&self.inner.redirect.origin)
+                    .with_form_targets(self.inner.form_targets);
                 let mut response = respond::failure(self.audience, &page, self.inner.pages.as_ref());
                 self.set_cookies(response.headers_mut(), None);
                 response

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::LOCATION;
-use http::{HeaderValue, Response, Uri};
+use http::{HeaderMap, HeaderValue, Response, Uri};
 use tokio::runtime::Handle;
 
 use super::wanted_target;
@@ -15,6 +15,7 @@ use crate::oauth::callback::single;
 use crate::oauth::end_session::EndSessionRequest;
 use crate::oauth::token::Tokens;
 use crate::providers::Mounted;
+use crate::respond::Audience;
 use crate::return_to::ReturnTo;
 use crate::seal::Purpose;
 use crate::session::calls::patiently;
@@ -42,8 +43,16 @@ const LIFETIME: u64 = 600;
 const LONGEST_TARGET: usize = 512;
 
 impl Leading {
-    pub(super) fn over(inner: &Inner, mounted: &Mounted, uri: &Uri, held: Option<&KeptTokens>) -> Option<Self> {
-        mounted.provider.ends_sessions().then(|| Self {
+    /// Only for a person in a window: a script can't follow to another site, and a program has no session there.
+    pub(super) fn over(
+        inner: &Inner,
+        mounted: &Mounted,
+        uri: &Uri,
+        headers: &HeaderMap,
+        held: Option<&KeptTokens>,
+    ) -> Option<Self> {
+        let leads = mounted.provider.ends_sessions() && Audience::of(headers) == Audience::Person;
+        leads.then(|| Self {
             issuer: mounted.provider.issuer().to_owned(),
             return_to: wanted_target(inner, uri),
             tokens: held.map(|held| held.tokens().clone()),
@@ -104,6 +113,7 @@ pub(super) fn target(inner: &Inner, uri: &Uri) -> ReturnTo {
             return None;
         }
         let (made_at, return_to) = (reader.u64()?, reader.prefixed_str()?);
+        reader.end()?;
         let now = unix_seconds(inner.clock.now());
         let is_fresh = made_at <= now.saturating_add(CLOCK_SKEW) && now < made_at.saturating_add(LIFETIME);
         is_fresh.then(|| ReturnTo::new(return_to, inner.paths.all()))

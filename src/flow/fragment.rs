@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 use url::form_urlencoded::Serializer;
 
-use super::PROMPT;
 use crate::page::{Page, respond_html, sha256};
 use crate::return_to::ReturnTo;
 use crate::route::Site;
@@ -30,13 +29,18 @@ pub(super) fn answered(mark: Option<&str>, site: Site) -> Option<Site> {
 }
 
 /// The page in between, which comes back to login with everything that came to it.
-pub(super) fn page(login_path: &str, select_account: bool, return_to: &ReturnTo, site: Site) -> Response<Bytes> {
+pub(super) fn page<'a>(
+    login_path: &str,
+    parameters: impl Iterator<Item = (&'a str, &'a str)>,
+    return_to: &ReturnTo,
+    site: Site,
+) -> Response<Bytes> {
     let mark = if site == Site::Foreign { FOREIGN } else { OURS };
     let mut next = format!("{login_path}?");
     let start = next.len();
     Serializer::for_suffix(&mut next, start)
         .append_pair(PARAMETER, mark)
-        .extend_pairs(select_account.then_some(PROMPT))
+        .extend_pairs(parameters)
         .append_pair("return_to", return_to.as_str());
     let next = Page::escape(&next);
     let html = format!(

@@ -2,7 +2,6 @@
 //! waited for but what a provider has to [prepare](crate::Provider::prepare).
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderName};
@@ -16,7 +15,7 @@ use super::{
     FLOW_LIFETIME, Flow, FlowId, FlowSecrets, PROMPT, append_cookies, chooser, expire_dead_flows, failure,
     failure_with, fragment,
 };
-use super::{RETURN_TO, link, refuse_method_or_prefetch, respond, target, unavailable};
+use super::{RETURN_TO, link, link_with, refuse_method_or_prefetch, respond, target, unavailable};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::cookies::{FlowCookie, Found};
@@ -63,9 +62,8 @@ pub(crate) fn login(
         Err(answer) => return Told::Now(*answer),
     };
     let mounted = inner.providers.at(start.provider);
-    let now = inner.clock.now();
-    if mounted.provider.prepare(mounted.context_at(&inner.http, now)).is_none() {
-        return Told::Now(start.answer(inner, headers, now));
+    if mounted.provider.prepare(mounted.context(&inner.http, &*inner.clock)).is_none() {
+        return Told::Now(start.answer(inner, headers));
     }
     if Handle::try_current().is_err() {
         let error = Error::new(ErrorKind::Internal).with_reason("there is no Tokio runtime to ask the provider in");
@@ -79,8 +77,7 @@ pub(crate) fn login(
         {
             return failure_with(&inner, &headers, &error, &Advice::sign_in(start.again(&inner)));
         }
-        let now = inner.clock.now();
-        start.answer(&inner, &headers, now)
+        start.answer(&inner, &headers)
     }))
 }
 
@@ -115,11 +112,16 @@ fn check(
     let [return_to, prompt, login_hint, fragment] = singles(uri.query().unwrap_or_default(), asked);
     let return_to = target(inner, return_to.as_deref());
     let select_account = prompt.as_deref() == Some(PROMPT.1);
+    let login_hint = login_hint.filter(|hint| is_hint(hint));
+    let parameters = || {
+        let hint = login_hint.as_deref().map(|hint| (LOGIN_HINT, hint));
+        hint.into_iter().chain(select_account.then_some(PROMPT))
+    };
     let login_path = match entry {
         Entry::Provider(place) => inner.providers.at(place).login.as_str(),
         Entry::Choice => inner.paths.login.as_str(),
     };
-    let again = || link(login_path, select_account.then_some(PROMPT), &return_to);
+    let again = || link_with(login_path, parameters(), &return_to);
     if is_other_loopback_name(inner, uri, headers) {
         return Err(Box::new(respond::see_other(&format!("{}{}", inner.redirect.origin, again()))));
     }
@@ -146,19 +148,17 @@ fn check(
     let site = fragment::answered(fragment.as_deref(), came_from);
     let is_person = Audience::of(headers) == Audience::Person;
     if inner.keep_fragment && site.is_none() && is_person && !return_to.has_fragment() {
-        return Err(Box::new(fragment::page(login_path, select_account, &return_to, came_from)));
+        return Err(Box::new(fragment::page(login_path, parameters(), &return_to, came_from)));
     }
     let site = site.unwrap_or(came_from);
     if let Some(session) = session.filter(|_| site == Site::Foreign) {
         // Signed in since the page in between was opened. From here a redirect would look like one of this site's own.
         return Err(already(session));
     }
-    let login_hint = login_hint.filter(|hint| is_hint(hint));
     let provider = match entry {
         Entry::Provider(place) => place,
         Entry::Choice => {
-            let hint = login_hint.as_deref().map(|hint| (LOGIN_HINT, hint));
-            let parameters: Vec<_> = hint.into_iter().chain(select_account.then_some(PROMPT)).collect();
+            let parameters: Vec<_> = parameters().collect();
             return Err(Box::new(chooser::page(inner, headers, &parameters, &return_to)));
         }
     };
@@ -189,11 +189,12 @@ fn check(
 impl Start {
     fn again(&self, inner: &Inner) -> String {
         let login_path = &inner.providers.at(self.provider).login;
-        link(login_path, self.select_account.then_some(PROMPT), &self.return_to)
+        let hint = self.login_hint.as_deref().map(|hint| (LOGIN_HINT, hint));
+        link_with(login_path, hint.into_iter().chain(self.select_account.then_some(PROMPT)), &self.return_to)
     }
 
-    fn answer(self, inner: &Inner, headers: &HeaderMap, now: SystemTime) -> Response<Bytes> {
-        match self.redirect(inner, unix_seconds(now)) {
+    fn answer(self, inner: &Inner, headers: &HeaderMap) -> Response<Bytes> {
+        match self.redirect(inner) {
             Ok((location, cookies)) => {
                 let mut response = respond::see_other(&location);
                 append_cookies(response.headers_mut(), cookies);
@@ -204,14 +205,11 @@ impl Start {
     }
 
     /// Draws what must not be guessed; gives the authorization URL and the cookies, that of the flow among them.
-    fn redirect(
-        self,
-        inner: &Inner,
-        now: u64,
-    ) -> Result<(Zeroizing<String>, impl Iterator<Item = HeaderValue>), Error> {
+    fn redirect(self, inner: &Inner) -> Result<(Zeroizing<String>, impl Iterator<Item = HeaderValue>), Error> {
         let Drawn { public, secrets } = Drawn::draw()?;
         let mounted = inner.providers.at(self.provider);
 
+        let now = unix_seconds(inner.clock.now());
         let state = State::new(now, public, secrets.state());
         let challenge = pkce::code_challenge(pkce::code_verifier(secrets.verifier()).expose_secret());
         let mut request = AuthorizationRequest::new(&mounted.redirect_uri, state.as_str(), &challenge);

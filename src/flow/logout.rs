@@ -78,7 +78,7 @@ pub(crate) fn logout(
             None => inner.providers.only(),
         };
         if let Some(mounted) = mounted {
-            leading = end_session::Leading::over(inner, mounted, uri, held.as_ref());
+            leading = end_session::Leading::over(inner, mounted, uri, headers, held.as_ref());
             if is_first && let Some(held) = held {
                 Refreshes::revoke(inner, mounted.provider.issuer(), held);
             }

@@ -186,6 +186,7 @@ fn failure_with(inner: &Inner, headers: &HeaderMap, error: &Error, advice: &Advi
     log(error, &requester);
     telemetry::refused(error.kind());
     let page = Page::new(error, advice, &requester).with_origin(&inner.redirect.origin);
+    let page = page.with_form_targets(inner.form_targets);
     respond::failure(Audience::of(headers), &page, inner.pages.as_ref())
 }
 

@@ -1,5 +1,6 @@
 //! Parameters for the query of an endpoint that a browser is sent to.
 
+use url::Url;
 use url::form_urlencoded::byte_serialize;
 
 /// The URL of an endpoint, to which parameters are added. A query that it has is kept (RFC 6749 section 3.1).
@@ -35,6 +36,12 @@ impl EndpointUrl {
     pub(crate) fn finish(self) -> String {
         self.url
     }
+}
+
+/// One of our parameters that the endpoint has in its query already, where it would come twice.
+pub(crate) fn reserved_in_query(endpoint: &str, ours: &[&'static str]) -> Option<&'static str> {
+    let url = Url::parse(endpoint).ok()?;
+    ours.iter().copied().find(|ours| url.query_pairs().any(|(name, _)| name == *ours))
 }
 
 /// Whether it is a `scope-token` (RFC 6749 section 3.3).

@@ -57,7 +57,7 @@ impl<'a> Chooser<'a> {
     pub(crate) fn respond(&self, page: Option<&ChooserPage>) -> Response<Bytes> {
         let own = page.and_then(|page| super::html::shown_by(self.requester, "chooser", || page(self)));
         match own {
-            Some(html) => respond_page(StatusCode::OK, html, Look::Custom),
+            Some(html) => respond_page(StatusCode::OK, html, Look::Custom("'self'")),
             None => respond_page(StatusCode::OK, self.html(), Look::Plain),
         }
     }

@@ -22,8 +22,8 @@ impl Page<'_> {
         // A template may escape the address; the token has nothing to escape.
         let is_whole = |html: &String| form.is_none_or(|form| html.contains(&form.token));
         match pages.and_then(|pages| self.by(pages)).filter(is_whole) {
-            Some(html) => respond_page(status, html, Look::Custom),
-            None if form.is_some() => respond_page(status, self.html(), Look::WithForm),
+            Some(html) => respond_page(status, html, Look::Custom(self.form_targets)),
+            None if form.is_some() => respond_page(status, self.html(), Look::WithForm(self.form_targets)),
             None => respond_page(status, self.html(), Look::Plain),
         }
     }
@@ -87,16 +87,17 @@ pub(super) fn shown_by(requester: &Requester, code: &'static str, page: impl FnO
 #[derive(Clone, Copy)]
 pub(super) enum Look {
     Plain,
-    WithForm,
-    /// The application's.
-    Custom,
+    /// With a form that leads there.
+    WithForm(&'static str),
+    /// The application's, with forms that lead there.
+    Custom(&'static str),
 }
 
 pub(super) fn respond_page(status: StatusCode, html: String, look: Look) -> Response<Bytes> {
     let policy = match look {
         Look::Plain => POLICY.clone(),
-        Look::WithForm => POLICY_WITH_FORM.clone(),
-        Look::Custom => HeaderValue::from_static(CUSTOM_POLICY),
+        Look::WithForm(targets) => policy(targets),
+        Look::Custom(targets) => or_nothing(format!("{CUSTOM_POLICY}; form-action {targets}")),
     };
     respond_html(status, html, policy)
 }
@@ -133,21 +134,21 @@ p{margin:0 0 1rem;text-wrap:pretty}\
 /// Nothing is loaded and nothing runs; the one style sheet is named by its hash.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy("'none'"));
 
-/// The same, with a form that goes to this site.
-static POLICY_WITH_FORM: LazyLock<HeaderValue> = LazyLock::new(|| policy("'self'"));
-
 fn policy(form_action: &str) -> HeaderValue {
     let hash = sha256(STYLE);
-    let policy = format!(
+    or_nothing(format!(
         "default-src 'none'; style-src '{hash}'; base-uri 'none'; form-action {form_action}; frame-ancestors 'none'"
-    );
-    HeaderValue::from_str(&policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+    ))
+}
+
+fn or_nothing(policy: String) -> HeaderValue {
+    HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
 }
 
 /// For pages of the application: its style sheets, pictures and fonts, forms to sign out, and no script, since the address of a callback's
 /// page holds code and state.
 const CUSTOM_POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-                             font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+                             font-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// How a content security policy names an inline script or style sheet.
 pub(crate) fn sha256(text: &str) -> String {

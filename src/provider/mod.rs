@@ -10,13 +10,17 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::check::Finding;
+use crate::clock::Clock;
 use crate::config_error::ConfigError;
 use crate::error::{Error, ErrorKind};
 use crate::http_client::{BoxFuture, HttpClient};
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::callback::ValidatedCode;
+use crate::oauth::client_authentication::Client;
 use crate::oauth::end_session::EndSessionRequest;
 use crate::oauth::token::Tokens;
+use crate::oauth::token_request::TokenTypeHint;
+use crate::oauth::token_response::check_revocation;
 use crate::session::Session;
 
 /// A provider that people sign in with: how to send them there, and what to make of the answer.
@@ -230,19 +234,30 @@ pub struct Context<'a> {
     http: &'a dyn HttpClient,
     /// The same, for work that goes on without whoever asked for it.
     shared: Option<&'a Arc<dyn HttpClient>>,
-    now: SystemTime,
+    time: Time<'a>,
     redirect_uri: &'a str,
+}
+
+#[derive(Clone, Copy)]
+enum Time<'a> {
+    At(SystemTime),
+    By(&'a dyn Clock),
 }
 
 impl<'a> Context<'a> {
     /// For tests of a provider of yours; the layer makes its own.
     #[must_use]
     pub fn new(http: &'a dyn HttpClient, now: SystemTime, redirect_uri: &'a str) -> Self {
-        Self { http, shared: None, now, redirect_uri }
+        Self { http, shared: None, time: Time::At(now), redirect_uri }
     }
 
+    #[cfg(all(test, feature = "oidc"))]
     pub(crate) fn sharing(self, http: &'a Arc<dyn HttpClient>) -> Self {
         Self { shared: Some(http), ..self }
+    }
+
+    pub(crate) fn of_layer(http: &'a Arc<dyn HttpClient>, clock: &'a dyn Clock, redirect_uri: &'a str) -> Self {
+        Self { shared: Some(http), time: Time::By(clock), ..Self::new(&**http, SystemTime::UNIX_EPOCH, redirect_uri) }
     }
 
     #[cfg_attr(not(feature = "oidc"), allow(dead_code, reason = "nothing else outlives a call"))]
@@ -256,10 +271,13 @@ impl<'a> Context<'a> {
         self.http
     }
 
-    /// The time when the call began.
+    /// The time, by the layer's [clock](crate::Builder::clock). Each call reads it anew: a request takes its time.
     #[must_use]
     pub fn now(&self) -> SystemTime {
-        self.now
+        match self.time {
+            Time::At(now) => now,
+            Time::By(clock) => clock.now(),
+        }
     }
 
     /// The configured redirect URI, byte for byte.
@@ -272,10 +290,22 @@ impl<'a> Context<'a> {
 impl fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
-            .field("now", &self.now)
+            .field("now", &self.now())
             .field("redirect_uri", &self.redirect_uri)
             .finish_non_exhaustive()
     }
+}
+
+/// Revokes the refresh token first, since the access token ends with it at most providers (RFC 7009 section 2.1), and then the
+/// access token, whatever became of the other.
+async fn revoke_both(context: Context<'_>, client: Client<'_>, endpoint: &str, tokens: &Tokens) -> Result<(), Error> {
+    let refresh_token = tokens.refresh_token().map(|token| (token, TokenTypeHint::RefreshToken));
+    let mut outcome = Ok(());
+    for (token, hint) in refresh_token.into_iter().chain([(tokens.access_token(), TokenTypeHint::AccessToken)]) {
+        let answer = context.http().send(client.revocation_request(endpoint, token, hint)?).await;
+        outcome = outcome.and(answer.map_err(Error::from).and_then(|answer| check_revocation(&answer)));
+    }
+    outcome
 }
 
 /// What a refresh brought: the new tokens, and who they are for where the answer says so.

@@ -10,7 +10,7 @@ use http::{Method, Request, Response};
 use serde_json::{Value, json};
 use tower_signin::dev::Account;
 use tower_signin::predicate::{claim_equals, claim_includes};
-use tower_signin::{Admission, Builder, Keys, SignedIn, siwbb};
+use tower_signin::{Admission, Builder, Keys, SignedIn, Tokens, siwbb};
 
 use crate::anybody::Anybody;
 use crate::identity::seen;
@@ -24,23 +24,46 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H126",
         what: "people were known by a name they can change",
-        verdict: Held(&["h126_no_name_moves_the_subject", "h126_a_name_that_changes_hands_changes_nobody"]),
+        verdict: Held(&[
+            "h126_no_name_moves_the_subject",
+            "h126_a_name_that_changes_hands_changes_nobody",
+            "tests/hostile/persons.rs::h126_a_name_that_changes_hands_changes_nobody_there",
+        ]),
     },
     Row {
         id: "H127",
         what: "whoever had no claims got the privileges of a default",
-        verdict: Held(&["h127_who_has_no_claims_is_let_in_nowhere"]),
+        verdict: Held(&[
+            "h127_who_has_no_claims_is_let_in_nowhere",
+            "tests/hostile/persons.rs::h127_whoever_has_no_subject_is_nobody",
+            "tests/providers/oauth2/people.rs::h127_a_subject_is_a_text_or_a_whole_number_or_nobody_is_signed_in",
+        ]),
     },
-    Row { id: "H128", what: "everybody had the same user id", verdict: Held(&["h128_different_people_are_different"]) },
+    Row {
+        id: "H128",
+        what: "everybody had the same user id",
+        verdict: Held(&[
+            "h128_different_people_are_different",
+            "tests/providers/oidc/sign_in.rs::two_people_are_two_people",
+            "tests/providers/oauth2/people.rs::h128_two_people_are_two_identities",
+        ]),
+    },
     Row {
         id: "H129",
         what: "the scopes that were asked for counted as granted where the answer named none",
-        verdict: Held(&["h129_what_was_asked_for_is_not_what_was_given"]),
+        verdict: Held(&[
+            "h129_what_was_asked_for_is_not_what_was_given",
+            "tests/hostile/persons.rs::h129_a_scope_that_was_asked_for_is_told_by_nobody_as_granted",
+            "tests/providers/oauth2/tokens.rs::h129_the_scope_that_was_granted_is_the_applications_to_see",
+        ]),
     },
     Row {
         id: "H130",
         what: "the address of a person was taken from an unsigned field that the browser sends",
-        verdict: Held(&["h130_nothing_the_browser_brings_to_the_callback_is_a_claim"]),
+        verdict: Held(&[
+            "h130_nothing_the_browser_brings_to_the_callback_is_a_claim",
+            "tests/hostile/persons.rs::h130_nothing_unsigned_beside_the_id_token_is_a_claim",
+        ]),
     },
 ];
 
@@ -189,8 +212,9 @@ async fn h129_what_was_asked_for_is_not_what_was_given() {
         let keep = Arc::clone(&told);
         let site = Site::of(crate::site::siwbb().scope(ASKED), CALLBACK, |builder| {
             builder.keep_tokens().on_sign_in(move |who: SignedIn| {
-                *keep.lock().unwrap() =
-                    format!("{who:?} {:?} {}", who.tokens(), who.identity().claims::<Value>().unwrap());
+                let granted = who.tokens().and_then(Tokens::scope);
+                let claims = who.identity().claims::<Value>().unwrap();
+                *keep.lock().unwrap() = format!("{who:?} {claims} granted: {granted:?}");
                 std::future::ready(Ok(Admission::new()))
             })
         });
@@ -205,7 +229,8 @@ async fn h129_what_was_asked_for_is_not_what_was_given() {
         assert!(started.authorization_url.contains(&query(&[("scope", ASKED)])), "{}", started.authorization_url);
         assert_eq!(site.get(&mut browser, &started.callback(CODE)).await.status(), 303);
         let told = told.lock().unwrap().clone();
-        assert!(told.contains(BOB) && !told.contains("Everything") && !told.contains("scope"), "{name}: {told}");
+        assert!(told.contains(BOB) && told.ends_with("granted: None"), "{name}: {told}");
+        assert!(!told.contains("Everything"), "{name}: {told}");
         for pointer in ["/scope", "/scopes", "/scopes/0"] {
             let guards = [
                 site.sign_in.require_where(claim_equals(pointer, ASKED)),

@@ -278,8 +278,13 @@ async fn k05_no_answer_to_a_check_refreshes_anything() {
 fn k07_every_setting_that_a_page_or_an_error_names_exists() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
-    let builder = read("src/builder.rs");
+    let builder = [read("src/builder.rs"), read("src/builder/looks.rs")].concat();
     let siwbb = read("src/provider/siwbb/mod.rs");
+    let of_provider = |name: &str| {
+        let file = |file: &str| read(&format!("src/provider/{name}/{file}.rs"));
+        [file("mod"), file("presets"), file("settings")].concat()
+    };
+    let (oauth2, oidc) = (of_provider("oauth2"), of_provider("oidc"));
     let sign_in = [read("src/config.rs"), read("src/check.rs")].concat();
     let methods = |source: &str| -> Vec<String> {
         let public = source.lines().filter_map(|line| line.trim_start().strip_prefix("pub "));
@@ -290,8 +295,7 @@ fn k07_every_setting_that_a_page_or_an_error_names_exists() {
     let pages: String = pages.map(read).join("\n");
 
     // Whoever is told of a wrong setting finds it by that name.
-    let mut settings = methods(&builder);
-    settings.extend(methods(&siwbb));
+    let mut settings: Vec<String> = [&builder, &siwbb, &oauth2, &oidc].into_iter().flat_map(|it| methods(it)).collect();
     settings.extend(["client_id", "client_secret", "api_key", "provider", "addresses"].map(str::to_owned));
     let mut named = 0;
     for source in sources(&root.join("src")) {
@@ -305,7 +309,14 @@ fn k07_every_setting_that_a_page_or_an_error_names_exists() {
     }
     assert!(named > 15, "{named}");
 
-    for (of, source) in [("Builder::", &builder), ("Siwbb::", &siwbb), ("SignIn::", &sign_in)] {
+    let documented = [
+        ("Builder::", &builder),
+        ("Siwbb::", &siwbb),
+        ("OAuth2::", &oauth2),
+        ("Oidc::", &oidc),
+        ("SignIn::", &sign_in),
+    ];
+    for (of, source) in documented {
         let known = methods(source);
         for (at, _) in pages.match_indices(of) {
             if pages[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == ':') {
@@ -317,7 +328,8 @@ fn k07_every_setting_that_a_page_or_an_error_names_exists() {
     }
 }
 
-fn sources(folder: &std::path::Path) -> Vec<String> {
+/// The text of every source below this folder.
+pub(crate) fn sources(folder: &std::path::Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -23,22 +23,33 @@ pub(crate) const ROWS: &[Row] = &[
         verdict: Held(&[
             "h122_a_person_is_issuer_and_subject_and_no_claim",
             "h122_one_person_has_one_subject_however_the_address_is_written",
+            "tests/hostile/persons.rs::h122_the_same_address_is_not_the_same_person",
         ]),
     },
     Row {
         id: "H123",
         what: "`email_verified` counted as true where it was the text \"false\", or missing",
-        verdict: Held(&["h123_only_true_is_true"]),
+        verdict: Held(&[
+            "h123_only_true_is_true",
+            "tests/hostile/persons.rs::h123_only_true_is_true_wherever_it_is_said",
+            "tests/providers/oauth2/people.rs::h123_an_address_is_verified_where_the_provider_said_so_in_a_boolean",
+        ]),
     },
     Row {
         id: "H124",
         what: "a sign-in was joined to an account that was there already and not proven to be the same person's",
-        verdict: Held(&["h124_a_second_sign_in_inherits_nothing"]),
+        verdict: Held(&[
+            "h124_a_second_sign_in_inherits_nothing",
+            "tests/hostile/persons.rs::h124_whoever_claims_an_address_inherits_nothing_of_who_has_it",
+        ]),
     },
     Row {
         id: "H125",
         what: "an address with two `@`, a look-alike or a comma passed the list of who may come in",
-        verdict: Held(&["h125_nobody_passes_a_list_by_looking_like_who_is_on_it"]),
+        verdict: Held(&[
+            "h125_nobody_passes_a_list_by_looking_like_who_is_on_it",
+            "tests/hostile/persons.rs::h125_an_address_is_what_the_provider_said_byte_for_byte",
+        ]),
     },
 ];
 

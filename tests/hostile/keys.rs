@@ -16,32 +16,54 @@ use tower_signin::{Identity, Keys, Tokens};
 
 use crate::people::{LIFE, code, know_everybody, sign_in_as, subject};
 use crate::rows::Row;
-use crate::rows::Verdict::{Held, WithoutIdTokens};
+use crate::rows::Verdict::Held;
 use crate::site::{BOB, BOB_ANSWER, CALLBACK, NOW, SESSION, Site, deleted, set_cookies, siwbb};
 use crate::support::{Browser, block_on, navigation, text};
 use crate::tokens::counts_for_nothing;
 
 pub(crate) const ROWS: &[Row] = &[
-    Row { id: "H117", what: "an empty key was a key", verdict: Held(&["h117_no_key_is_empty_short_or_uniform"]) },
+    Row {
+        id: "H117",
+        what: "an empty key was a key",
+        verdict: Held(&[
+            "h117_no_key_is_empty_short_or_uniform",
+            "tests/hostile/id_tokens.rs::h117_an_empty_key_signs_nothing",
+        ]),
+    },
     Row {
         id: "H118",
         what: "the key id of a token chose a key of another kind, or a stale one",
-        verdict: WithoutIdTokens(&["h118_a_key_id_chooses_no_other_key", "h118_a_key_that_was_dropped_opens_nothing"]),
+        verdict: Held(&[
+            "h118_a_key_id_chooses_no_other_key",
+            "h118_a_key_that_was_dropped_opens_nothing",
+            "tests/hostile/signing_keys.rs::h118_a_key_id_chooses_among_keys_that_fit_and_no_others",
+            "tests/hostile/signing_keys.rs::h118_a_key_that_was_withdrawn_signs_nothing_once_that_is_known",
+        ]),
     },
     Row {
         id: "H119",
         what: "an encrypted token passed where a signed one was due",
-        verdict: WithoutIdTokens(&["h119_an_encrypted_token_is_nobody"]),
+        verdict: Held(&[
+            "h119_an_encrypted_token_is_nobody",
+            "tests/hostile/signing_keys.rs::h119_nothing_that_is_encrypted_is_an_id_token",
+        ]),
     },
     Row {
         id: "H120",
         what: "requests at the same time got the tokens of another person",
-        verdict: Held(&["h120_everybody_gets_their_own_tokens", "h120_tokens_beside_another_session_are_nobodys"]),
+        verdict: Held(&[
+            "h120_everybody_gets_their_own_tokens",
+            "h120_tokens_beside_another_session_are_nobodys",
+            "tests/hostile/signing_keys.rs::h120_everybody_has_tokens_of_their_own",
+        ]),
     },
     Row {
         id: "H121",
         what: "an answer of the provider that was remembered skipped the checks of claims",
-        verdict: Held(&["h121_what_is_remembered_of_a_check_skips_no_guard"]),
+        verdict: Held(&[
+            "h121_what_is_remembered_of_a_check_skips_no_guard",
+            "tests/hostile/signing_keys.rs::h121_what_is_known_of_a_provider_skips_no_check",
+        ]),
     },
 ];
 

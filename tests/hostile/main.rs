@@ -12,6 +12,9 @@ mod gzip;
 mod log;
 #[path = "../support/named.rs"]
 mod named;
+#[allow(dead_code, reason = "the tests of the providers use the rest")]
+#[path = "../providers/app.rs"]
+mod openid_app;
 #[path = "../support/random.rs"]
 mod random;
 #[path = "../support/site.rs"]
@@ -22,6 +25,7 @@ mod strict;
 mod support;
 
 mod anybody;
+mod between;
 mod guarded;
 mod index;
 mod landing;
@@ -43,14 +47,17 @@ mod floods;
 mod gates;
 mod hardening;
 mod headers;
+mod id_tokens;
 mod identity;
 mod keys;
 mod leaks;
 mod paths;
 mod peer_exchanges;
 mod peers;
+mod persons;
 mod redirects;
 mod sessions;
 mod set_cookies;
+mod signing_keys;
 mod state;
 mod tokens;

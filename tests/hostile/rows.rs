@@ -12,9 +12,6 @@ pub(crate) struct Row {
 pub(crate) enum Verdict {
     /// The tests that show it cannot happen: those of the section's own file by name, others as `tests/browser/tabs.rs::name`.
     Held(&'static [&'static str]),
-    /// It is about ID tokens and the keys of a provider, which nothing here reads. Tests that this is so, or of what comes
-    /// nearest to it here.
-    WithoutIdTokens(&'static [&'static str]),
     /// Why the row can't apply.
     CannotApply(&'static str),
 }

@@ -16,7 +16,7 @@ use crate::support::{Browser, text, who};
 pub const NOW: Duration = Duration::from_secs(1_788_739_200);
 
 /// `/` answers the subject or `nobody`, `/whose` issuer and subject, `/claims` the claims, `/tokens` the access token and the
-/// seconds it has left, and `/scope` what was granted.
+/// seconds it has left, `/scope` what was granted, and `/data` what the app's hook said.
 pub struct App {
     pub origin: String,
     pub clock: Arc<ManualClock>,
@@ -61,7 +61,8 @@ impl App {
             .route("/whose", get(whose))
             .route("/claims", get(claims))
             .route("/tokens", get(tokens))
-            .route("/scope", get(|tokens: Tokens| async move { format!("{:?}", tokens.scope()) }));
+            .route("/scope", get(|tokens: Tokens| async move { format!("{:?}", tokens.scope()) }))
+            .route("/data", get(|who: Identity| async move { format!("{:?}", who.data::<String>()) }));
         let router = router.layer(sign_in.layer());
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { origin: format!("http://localhost:{port}"), clock, keys, server }

@@ -1,7 +1,5 @@
 //! The authorization URL (RFC 6749 section 4.1.1).
 
-use url::Url;
-
 use super::OAuth2;
 use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::query::EndpointUrl;
@@ -45,10 +43,4 @@ pub(super) fn url(provider: &OAuth2, request: &AuthorizationRequest<'_>) -> Stri
         }
     }
     url.finish()
-}
-
-/// A parameter of ours that the endpoint has in its query already, where it would come twice.
-pub(super) fn reserved_in_query(endpoint: &str) -> Option<&'static str> {
-    let url = Url::parse(endpoint).ok()?;
-    OURS.iter().copied().find(|ours| url.query_pairs().any(|(name, _)| name == *ours))
 }

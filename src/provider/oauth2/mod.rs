@@ -13,7 +13,7 @@ use std::fmt;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::{Context, Grant, Provider, Refreshed};
+use super::{Context, Grant, Provider, Refreshed, revoke_both};
 use crate::config_error::ConfigError;
 use crate::error::{Error, ErrorKind};
 use crate::http_client::BoxFuture;
@@ -21,8 +21,7 @@ use crate::oauth::authorize::AuthorizationRequest;
 use crate::oauth::callback::ValidatedCode;
 use crate::oauth::client_authentication::{Client, ClientAuthentication};
 use crate::oauth::token::Tokens;
-use crate::oauth::token_request::TokenTypeHint;
-use crate::oauth::token_response::{TokenResponse, check_revocation};
+use crate::oauth::token_response::TokenResponse;
 use crate::oauth::user_info::{read_user_info, user_info_request};
 use crate::secret::secret_text;
 
@@ -115,7 +114,7 @@ impl Provider for OAuth2 {
     }
 
     fn endpoints(&self) -> Vec<&str> {
-        let always = [self.token_endpoint.as_str(), &self.user_info_endpoint];
+        let always = [self.authorization_endpoint.as_str(), &self.token_endpoint, &self.user_info_endpoint];
         always.into_iter().chain(self.revocation_endpoint.as_deref()).collect()
     }
 
@@ -157,13 +156,7 @@ impl Provider for OAuth2 {
     fn revoke<'a>(&'a self, context: Context<'a>, tokens: &'a Tokens) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let endpoint = self.revocation_endpoint.as_deref().ok_or(ErrorKind::Unsupported)?;
-            let refresh_token = tokens.refresh_token().map(|token| (token, TokenTypeHint::RefreshToken));
-            for (token, hint) in refresh_token.into_iter().chain([(tokens.access_token(), TokenTypeHint::AccessToken)])
-            {
-                let answer = context.http().send(self.client().revocation_request(endpoint, token, hint)?).await?;
-                check_revocation(&answer)?;
-            }
-            Ok(())
+            revoke_both(context, self.client(), endpoint, tokens).await
         })
     }
 }

@@ -1,8 +1,8 @@
 //! What can be set, and what of it can't work.
 
-use super::authorize::{OURS, reserved_in_query};
+use super::authorize::OURS;
 use super::*;
-use crate::oauth::query::is_scope;
+use crate::oauth::query::{is_scope, reserved_in_query};
 use crate::redirect_uri::is_endpoint;
 
 impl OAuth2 {
@@ -143,7 +143,7 @@ pub(super) fn validate(provider: &OAuth2) -> Result<(), ConfigError> {
     if let Some(url) = &provider.revocation_endpoint {
         is_endpoint("revocation_endpoint", url)?;
     }
-    if let Some(name) = reserved_in_query(&provider.authorization_endpoint) {
+    if let Some(name) = reserved_in_query(&provider.authorization_endpoint, OURS) {
         let problem = format!("`{name}` in its query is set by the provider itself");
         return Err(ConfigError::new("authorization_endpoint", problem, "leave it out of the URL"));
     }

@@ -33,6 +33,9 @@ pub(super) const OURS: &[&str] = &[
     "code_verifier",
 ];
 
+/// Those of signing out.
+pub(super) const END_SESSION: &[&str] = &["id_token_hint", "client_id", "post_logout_redirect_uri", "state"];
+
 const OPENID: &str = "openid";
 const SELECT_ACCOUNT: &str = "select_account";
 

@@ -11,7 +11,7 @@ use http::header::ACCEPT;
 use http::{Request, Response, StatusCode};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
 use crate::clock::unix_seconds;
@@ -161,8 +161,14 @@ impl<T: Send + Sync + 'static> Cached<T> {
         let (sender, receiver) = watch::channel(false);
         state.running = Some(receiver.clone());
         let interrupted = Err(Error::new(ErrorKind::ProviderUnreachable).with_reason(self.not_fetched));
-        let end =
-            End { cached: Arc::clone(self), url: place.url.to_owned(), began_at: now, sender, outcome: interrupted };
+        let end = End {
+            cached: Arc::clone(self),
+            url: place.url.to_owned(),
+            began_at: now,
+            started: Instant::now(),
+            sender,
+            outcome: interrupted,
+        };
         Step::Fetch(end, receiver)
     }
 
@@ -231,6 +237,7 @@ struct End<T: Send + Sync + 'static> {
     cached: Arc<Cached<T>>,
     url: String,
     began_at: u64,
+    started: Instant,
     sender: watch::Sender<bool>,
     outcome: Result<T, Error>,
 }
@@ -267,7 +274,9 @@ impl<T: Send + Sync + 'static> Drop for End<T> {
             Err(error) => {
                 let error = if error.reason().is_none() { error.with_reason(self.cached.not_fetched) } else { error };
                 let (code, reason) = (error.kind().code(), error.reason());
-                state.failure = Some((self.began_at, Arc::new(error)));
+                // From its end: one that was long in coming would else be followed by the next at once.
+                let ended_at = self.began_at.saturating_add(self.started.elapsed().as_secs());
+                state.failure = Some((ended_at, Arc::new(error)));
                 drop(state);
                 tracing::warn!(url = self.url, code, reason, "what the provider publishes could not be fetched");
             }

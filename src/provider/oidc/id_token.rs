@@ -1,7 +1,8 @@
 //! ID tokens (OpenID Connect Core section 2): taken apart, and their signature. What they claim is checked in `expected.rs`.
 
 use base64_simd::URL_SAFE_NO_PAD;
-use jsonwebtoken::{DecodingKey, crypto};
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::crypto::aws_lc;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
@@ -84,8 +85,11 @@ impl<'a> Unverified<'a> {
     }
 
     fn is_signed_by(&self, key: &DecodingKey) -> bool {
-        let algorithm = self.algorithm.of_jsonwebtoken();
-        crypto::verify(self.signature, self.signed.as_bytes(), key, algorithm).unwrap_or(false)
+        // Not by the process's default: that is another crate's to choose, and without a choice jsonwebtoken panics.
+        let verifier = (aws_lc::DEFAULT_PROVIDER.verifier_factory)(&self.algorithm.of_jsonwebtoken(), key);
+        let signature = URL_SAFE_NO_PAD.decode_to_vec(self.signature);
+        let (Ok(verifier), Ok(signature)) = (verifier, signature) else { return false };
+        verifier.verify(self.signed.as_bytes(), &signature).is_ok()
     }
 
     fn claims(&self) -> Result<Signed, Error> {

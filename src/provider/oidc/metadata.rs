@@ -5,8 +5,10 @@ use http::{Response, Uri};
 use serde::Deserialize;
 use url::Url;
 
+use super::authorize::{END_SESSION, OURS};
 use crate::error::Error;
 use crate::oauth::answer::{json, unreadable};
+use crate::oauth::query::reserved_in_query;
 use crate::redirect_uri::is_loopback_host;
 
 /// What is used of the metadata. Members that are unknown are ignored, and one that is there twice makes the whole unreadable.
@@ -49,6 +51,12 @@ impl Metadata {
         for (name, endpoint) in metadata.endpoints() {
             if !is_as_secure(endpoint, is_plain) {
                 return Err(unreadable("an endpoint is not as secure as the issuer, or no URL").with_source(name));
+            }
+        }
+        let end_session = metadata.end_session_endpoint.as_deref().unwrap_or_default();
+        for (endpoint, ours) in [(metadata.authorization_endpoint.as_str(), OURS), (end_session, END_SESSION)] {
+            if let Some(name) = reserved_in_query(endpoint, ours) {
+                return Err(unreadable("an endpoint has a parameter that is set here").with_source(name));
             }
         }
         Ok(metadata)
@@ -183,6 +191,25 @@ mod tests {
                     assert_eq!(found, if is_taken { "" } else { &refused }, "{url:?} by {issuer}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn no_parameter_of_ours_is_there_before() {
+        let issuer = "https://id.example.com";
+        for (endpoint, query, refused) in [
+            ("authorization_endpoint", "tenant=a&policy=b", ""),
+            ("authorization_endpoint", "redirect_uri=https://evil.example/", "redirect_uri"),
+            ("authorization_endpoint", "a=b&%73tate=x", "state"),
+            ("authorization_endpoint", "nonce", "nonce"),
+            ("authorization_endpoint", "post_logout_redirect_uri=x", ""),
+            ("end_session_endpoint", "tenant=a", ""),
+            ("end_session_endpoint", "post_logout_redirect_uri=https://evil.example/", "post_logout_redirect_uri"),
+            ("end_session_endpoint", "id_token_hint=", "id_token_hint"),
+        ] {
+            let found = refusal(issuer, &json!({ endpoint: format!("{issuer}/x?{query}") }));
+            let expected = format!("an endpoint has a parameter that is set here: {refused}");
+            assert_eq!(found, if refused.is_empty() { "" } else { &expected }, "{endpoint}?{query}");
         }
     }
 

@@ -1,7 +1,5 @@
 //! What can be set, and what of it can't work.
 
-use jsonwebtoken::crypto::aws_lc;
-
 use super::authorize::OURS;
 use super::*;
 use crate::oauth::query::is_scope;
@@ -185,8 +183,6 @@ impl Oidc {
 
 pub(super) fn validate(provider: &Oidc) -> Result<(), ConfigError> {
     provider.client().validate()?;
-    // With two backends linked by other crates, jsonwebtoken would panic for want of a choice. An earlier one stands.
-    let _ = aws_lc::DEFAULT_PROVIDER.install_default();
     let issuer = provider.issuer.as_str();
     is_secure_or_loopback("discover", issuer.strip_suffix('/').unwrap_or(issuer))?;
     if provider.signing_algorithms.is_empty() {
@@ -210,6 +206,10 @@ pub(super) fn validate(provider: &Oidc) -> Result<(), ConfigError> {
             let problem = format!("{text:?} is empty, or has characters that none of them has");
             return Err(ConfigError::new(setting, problem, "give each as the provider spells it"));
         }
+    }
+    if provider.prompt.as_deref().is_some_and(|prompt| prompt != "none" && prompt.split(' ').any(|word| word == "none"))
+    {
+        return Err(ConfigError::new("prompt", "`none` stands beside others", "give `none` alone, or the others"));
     }
     if provider.requires_acr && provider.acr_values.is_empty() {
         return Err(ConfigError::new("require_acr", "there are no values, so nobody could sign in", "name some"));

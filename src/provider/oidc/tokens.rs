@@ -6,15 +6,14 @@ use serde_json::{Map, Value};
 use super::expected::{Expected, Occasion};
 use super::id_token::{Signed, Unverified, claims_of_verified};
 use super::metadata::Metadata;
-use super::{Oidc, claims};
+use super::{Oidc, SigningAlgorithm, claims};
 use crate::error::{Error, ErrorKind};
 use crate::oauth::answer::unreadable;
 use crate::oauth::callback::ValidatedCode;
 use crate::oauth::token::Tokens;
-use crate::oauth::token_request::TokenTypeHint;
-use crate::oauth::token_response::{TokenResponse, check_revocation};
+use crate::oauth::token_response::TokenResponse;
 use crate::oauth::user_info::{read_user_info, user_info_request};
-use crate::provider::{Context, Grant, Refreshed};
+use crate::provider::{Context, Grant, Refreshed, revoke_both};
 
 pub(super) async fn redeem(provider: &Oidc, context: Context<'_>, code: ValidatedCode) -> Result<Grant, Error> {
     let metadata = provider.metadata(context).await?;
@@ -22,6 +21,7 @@ pub(super) async fn redeem(provider: &Oidc, context: Context<'_>, code: Validate
     if metadata.names_issuer() && !code.came_with_issuer() {
         return Err(Error::new(ErrorKind::IssuerMismatch).with_reason("the answer does not name its issuer"));
     }
+    have_keys(provider, context, &metadata).await?;
     let answer = context.http().send(provider.client().code_request(&metadata.token_endpoint, &code)?).await?;
     let TokenResponse { tokens, id_token } = TokenResponse::to_code(&answer, context.now())?;
     let id_token = id_token.ok_or_else(|| unreadable("there is no ID token"))?;
@@ -46,6 +46,7 @@ pub(super) async fn refresh(
 ) -> Result<Refreshed, Error> {
     let refresh_token = held.refresh_token().ok_or(ErrorKind::Unsupported)?;
     let metadata = provider.metadata(context).await?;
+    have_keys(provider, context, &metadata).await?;
     let request = provider.client().refresh_request(&metadata.token_endpoint, refresh_token)?;
     let answer = context.http().send(request).await?;
     let TokenResponse { mut tokens, id_token } = TokenResponse::to_refresh(&answer, context.now())?;
@@ -61,16 +62,20 @@ pub(super) async fn refresh(
     Ok(Refreshed::new(tokens))
 }
 
+/// A code and a refresh token are spent once they are sent, so what the answer is judged by has to be at hand before.
+async fn have_keys(provider: &Oidc, context: Context<'_>, metadata: &Metadata) -> Result<(), Error> {
+    let needs_keys = provider.signing_algorithms.iter().any(|algorithm| *algorithm != SigningAlgorithm::Hs256);
+    if needs_keys {
+        provider.keys.get(context, provider.place_of_keys(metadata)).await?;
+    }
+    Ok(())
+}
+
 /// The access token may have ended with the refresh token; providers say so of no token (RFC 7009 section 2.2).
 pub(super) async fn revoke(provider: &Oidc, context: Context<'_>, tokens: &Tokens) -> Result<(), Error> {
     let metadata = provider.metadata(context).await?;
     let endpoint = metadata.revocation_endpoint.as_deref().ok_or(ErrorKind::Unsupported)?;
-    let refresh_token = tokens.refresh_token().map(|token| (token, TokenTypeHint::RefreshToken));
-    for (token, hint) in refresh_token.into_iter().chain([(tokens.access_token(), TokenTypeHint::AccessToken)]) {
-        let answer = context.http().send(provider.client().revocation_request(endpoint, token, hint)?).await?;
-        check_revocation(&answer)?;
-    }
-    Ok(())
+    revoke_both(context, provider.client(), endpoint, tokens).await
 }
 
 /// A token whose signature is right. Where none of the keys at hand says so, there may be newer ones: the provider has changed
