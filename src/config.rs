@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::builder::Builder;
 use crate::check::{self, Report};
 use crate::clock::Clock;
@@ -69,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) recheck: Option<Rules>,
     pub(crate) rechecks: Rechecks,
     pub(crate) attempts: Attempts,
+    pub(crate) waiting_logins: Semaphore,
 }
 
 impl SignIn {

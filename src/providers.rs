@@ -128,7 +128,6 @@ impl Mounted {
 }
 
 fn check(provider: &dyn Provider, redirect: &RedirectUri) -> Result<(), ConfigError> {
-    provider.validate()?;
     let name = provider.name();
     let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() || name.len() > 64 || !name.bytes().all(is_letter) {

@@ -3,11 +3,14 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::Builder;
 use crate::config::{Inner, SignIn};
 use crate::config_error::ConfigError;
 use crate::cookies::{COOKIE_LIMIT, Cookies, MOST_CHUNKS};
 use crate::flow::attempt::Attempts;
+use crate::flow::login::MOST_WAITING;
 use crate::http_client::HttpClient;
 use crate::providers::Providers;
 use crate::redirect_uri::RedirectUri;
@@ -25,6 +28,9 @@ impl Builder {
     ///
     /// Names the wrong setting, what is wrong with it and the remedy.
     pub fn build(self) -> Result<SignIn, ConfigError> {
+        for provider in std::iter::once(&self.provider).chain(&self.further) {
+            provider.validate()?;
+        }
         let redirect = RedirectUri::parse(self.redirect_uri.as_deref())?;
         let mut paths = Paths::new(&redirect.path, self.login_path, self.logout_path)?;
         let providers = Providers::new(self.provider, self.further, &redirect, &mut paths)?;
@@ -74,6 +80,7 @@ impl Builder {
             recheck,
             rechecks: Rechecks::default(),
             attempts: Attempts::default(),
+            waiting_logins: Semaphore::new(MOST_WAITING),
         })))
     }
 }

@@ -37,6 +37,9 @@ use crate::session::presented::{Presented, Told};
 use crate::session::{Session, SessionId};
 use crate::wire::Reader;
 
+/// At most this many logins wait at once for what their provider has to prepare.
+pub(crate) const MOST_WAITING: usize = 1024;
+
 /// More flow cookies than this push the oldest out.
 const MOST_FLOWS: usize = 4;
 
@@ -71,6 +74,10 @@ pub(crate) fn login(
     }
     let (inner, headers) = (Arc::clone(inner), headers.clone());
     Told::Later(Box::pin(async move {
+        let Ok(_permit) = inner.waiting_logins.try_acquire() else {
+            let error = Error::new(ErrorKind::TooManyAttempts).with_retry_after(2);
+            return failure_with(&inner, &headers, &error, &Advice::reload(start.again(&inner)));
+        };
         let mounted = inner.providers.at(start.provider);
         if let Some(preparing) = mounted.provider.prepare(mounted.context(&inner.http, &*inner.clock))
             && let Err(error) = within_time(preparing).await
@@ -112,7 +119,8 @@ fn check(
     let [return_to, prompt, login_hint, fragment] = singles(uri.query().unwrap_or_default(), asked);
     let return_to = target(inner, return_to.as_deref());
     let select_account = prompt.as_deref() == Some(PROMPT.1);
-    let login_hint = login_hint.filter(|hint| is_hint(hint));
+    // A provider may choose where people sign in by their address, which is not for another site to say.
+    let login_hint = login_hint.filter(|hint| Site::of(headers) != Site::Foreign && is_hint(hint));
     let parameters = || {
         let hint = login_hint.as_deref().map(|hint| (LOGIN_HINT, hint));
         hint.into_iter().chain(select_account.then_some(PROMPT))

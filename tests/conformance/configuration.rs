@@ -77,7 +77,7 @@ async fn signs_in_at(stage: &Stage, elsewhere: &Elsewhere, folder: &str) -> Vec<
 async fn rp15_every_endpoint_is_where_the_metadata_says() {
     let (stage, elsewhere) = stage_elsewhere("/realms/one").await;
     let asked = signs_in_at(&stage, &elsewhere, "/realms/one").await;
-    assert_eq!(asked, [METADATA, "/realms/one/token", "/realms/one/jwks", "/realms/one/userinfo"]);
+    assert_eq!(asked, [METADATA, "/realms/one/jwks", "/realms/one/token", "/realms/one/userinfo"]);
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn rp16_keys_are_fetched_where_the_metadata_says_now() {
     stage.openid.rotate_keys().unwrap();
     stage.app.clock.advance(Duration::from_secs(3600));
     let asked = signs_in_at(&stage, &elsewhere, "/run-2").await;
-    assert_eq!(asked, [METADATA, "/run-2/token", "/run-2/jwks", "/run-2/userinfo"]);
+    assert_eq!(asked, [METADATA, "/run-2/jwks", "/run-2/token", "/run-2/userinfo"]);
 }
 
 #[tokio::test]

@@ -120,7 +120,9 @@ async fn c07_s256_where_the_metadata_has_plain_alone() {
     let query = query_of(&Browser::new().start(&stage.app.origin, "/").await);
     assert_eq!((query["code_challenge_method"].as_str(), query["code_challenge"].len()), ("S256", 43));
     works(&stage, "with S256").await;
-    let verifier = &parameters(&stage.openid.requests()[0].body)["code_verifier"];
+    let requests = stage.openid.requests();
+    let to_token = requests.iter().find(|request| request.path == TOKEN).unwrap();
+    let verifier = &parameters(&to_token.body)["code_verifier"];
     assert!(!query.values().any(|value| value == verifier));
 }
 

@@ -38,8 +38,16 @@ impl App {
 
     /// Another deployment of `app`, which shares its address in cookies, and its keys.
     pub async fn start_at(app: &Self, provider: impl Provider) -> Self {
+        Self::start_at_with(app, provider, |builder| builder).await
+    }
+
+    pub async fn start_at_with(
+        app: &Self,
+        provider: impl Provider,
+        configure: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        Self::start_on(listener, &app.origin, app.keys.clone(), provider, |builder| builder)
+        Self::start_on(listener, &app.origin, app.keys.clone(), provider, configure)
     }
 
     fn start_on(

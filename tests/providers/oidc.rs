@@ -5,5 +5,6 @@ mod misbehaviours;
 mod settings;
 mod sign_in;
 mod tokens;
+mod waiting;
 
 use crate::stage::{KEYS, METADATA, Stage, TOKEN, USER_INFO, alice, refused};

@@ -1,6 +1,7 @@
 //! Several providers in one layer.
 
 mod chooser;
+mod hints;
 mod mix_up;
 mod settings;
 mod whose;

@@ -114,7 +114,7 @@ impl Provider for OAuth2 {
     }
 
     fn endpoints(&self) -> Vec<&str> {
-        let always = [self.authorization_endpoint.as_str(), &self.token_endpoint, &self.user_info_endpoint];
+        let always = [self.token_endpoint.as_str(), &self.user_info_endpoint];
         always.into_iter().chain(self.revocation_endpoint.as_deref()).collect()
     }
 

@@ -87,7 +87,7 @@ async fn a_code_without_issuer_is_not_sent_where_the_metadata_comes_only_now() {
         let grant = provider.redeem(fake.context(), code).await;
         let kind = grant.as_ref().err().map(Error::kind);
         assert_eq!(kind, (!is_redeemed).then_some(ErrorKind::IssuerMismatch), "{name}: {grant:?}");
-        let expected: &[&str] = if is_redeemed { &["/token", "/jwks"] } else { &[] };
+        let expected: &[&str] = if is_redeemed { &["/jwks", "/token"] } else { &[] };
         assert_eq!(fake.asked()[1..], *expected, "{name}");
         assert_eq!(provider.names_issuer(), name != "neither", "{name}");
     }

@@ -65,8 +65,8 @@ fn expected(misbehaviour: Misbehaviour) -> Ends {
         M::MetadataInvalidIssuer | M::MetadataInsecureEndpoints => AtLogin(502, "provider_answer_unreadable"),
         M::MetadataPlainChallenges => Well,
         M::DiscoveryDown => AtLogin(502, "provider_answer_unreadable"),
-        M::KeysDown | M::KeysHtml => UNREADABLE,
-        M::KeysServerError => AtIdToken(502, "provider_failed"),
+        M::KeysDown | M::KeysHtml => AtCallback(502, "provider_answer_unreadable"),
+        M::KeysServerError => AtCallback(502, "provider_failed"),
         M::KeysEmpty => REJECTED,
 
         M::ResponseIssuerMissing | M::ResponseIssuerInvalid => AtCallback(400, "issuer_mismatch"),

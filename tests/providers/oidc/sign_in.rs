@@ -17,12 +17,12 @@ use crate::support::Browser;
 async fn four_requests_are_sent_and_the_second_time_two() {
     let stage = Stage::start().await;
     assert_eq!(stage.outcome().await, alice());
-    assert_eq!(stage.asked(), [METADATA, TOKEN, KEYS, USER_INFO]);
+    assert_eq!(stage.asked(), [METADATA, KEYS, TOKEN, USER_INFO], "the code is sent once its answer can be judged");
 
     let requests = stage.openid.requests();
-    let sent: HashMap<String, String> = form_urlencoded::parse(&requests[1].body).into_owned().collect();
+    let sent: HashMap<String, String> = form_urlencoded::parse(&requests[2].body).into_owned().collect();
     assert_eq!(sent["redirect_uri"], stage.app.url("/auth/callback"));
-    assert!(!sent.contains_key("client_secret") && requests[1].headers.contains_key(AUTHORIZATION), "Basic by default");
+    assert!(!sent.contains_key("client_secret") && requests[2].headers.contains_key(AUTHORIZATION), "Basic by default");
     for request in &requests {
         assert_eq!(request.query, None, "{}", request.path);
     }

@@ -7,6 +7,7 @@ use tower_signin::dev::openid::{Misbehaviour, OpenIdProvider};
 use url::Url;
 
 use super::{Stage, TOKEN};
+use crate::app::App;
 use crate::support::{Browser, location};
 
 /// A stage whose app keeps tokens, and a browser in which alice is signed in.
@@ -83,4 +84,61 @@ async fn who_signs_out_stays_here_where_that_is_set() {
     assert_eq!(stage.sign_in(&mut browser).await.status(), 303);
     let answer = browser.post(&stage.app.url("/auth/logout"), "").await;
     assert_eq!((answer.status().as_u16(), location(&answer).as_str()), (303, "/"));
+}
+
+/// A process that was started anew has no keys, and a refresh token is spent once it is sent.
+#[tokio::test]
+async fn c43_an_outage_of_the_keys_ends_no_session() {
+    let openid = Arc::new(OpenIdProvider::start().await.unwrap());
+    let (stage, mut browser) = signed_in(&openid).await;
+    let oidc = openid.oidc().scope("offline_access");
+    let app = App::start_at_with(&stage.app, oidc, |builder| builder.keep_tokens()).await;
+    let advance = |seconds| [&stage.app, &app].map(|app| app.clock.advance(Duration::from_secs(seconds)));
+    advance(3600 - 30);
+    openid.set_misbehaviour(Some(Misbehaviour::KeysDown));
+    assert_eq!(app.says(&mut browser, "/").await, "1001");
+    assert_eq!(stage.count(TOKEN), 0, "it was not sent");
+    advance(6);
+    openid.set_misbehaviour(None);
+    assert_eq!(app.says(&mut browser, "/").await, "1001");
+    assert_eq!(stage.count(TOKEN), 1);
+}
+
+/// A script can't follow to another site, so the session ends here alone.
+#[tokio::test]
+async fn only_a_window_is_led_over_the_provider() {
+    let openid = Arc::new(OpenIdProvider::start().await.unwrap());
+    for (mode, dest, accept, is_led) in [
+        ("navigate", "document", "text/html", true),
+        ("cors", "empty", "*/*", false),
+        ("cors", "empty", "application/json", false),
+    ] {
+        let (stage, mut browser) = signed_in(&openid).await;
+        let request = http::Request::post(stage.app.url("/auth/logout?return_to=/claims"))
+            .header("sec-fetch-site", "same-origin")
+            .header("sec-fetch-mode", mode)
+            .header("sec-fetch-dest", dest)
+            .header("accept", accept);
+        let answer = browser.send(request.body(Default::default()).unwrap()).await;
+        let expected = if is_led { format!("{}/end_session?", openid.issuer()) } else { "/claims".to_owned() };
+        assert!(location(&answer).starts_with(&expected), "{mode} {accept}: {}", location(&answer));
+        assert_eq!(stage.app.says(&mut browser, "/").await, "nobody", "{mode} {accept}");
+    }
+}
+
+/// A browser applies it to the redirect behind the form, too.
+#[tokio::test]
+async fn forms_on_pages_may_lead_over_the_provider() {
+    let openid = Arc::new(OpenIdProvider::start().await.unwrap());
+    for (ends_sessions, policy) in [(true, "form-action 'self' https: http:;"), (false, "form-action 'self';")] {
+        let stage = Stage::at(&openid, |oidc| oidc.end_session(ends_sessions), |builder| builder).await;
+        let mut browser = Browser::new();
+        stage.sign_in(&mut browser).await;
+        // A browser that tells nothing of where the form was.
+        let request = http::Request::post(stage.app.url("/auth/logout")).header("accept", "text/html");
+        let page = browser.send(request.body(Default::default()).unwrap()).await;
+        assert!(crate::support::text(&page).contains("<form method=\"post\""), "{}", crate::support::text(&page));
+        let found = page.headers()["content-security-policy"].to_str().unwrap();
+        assert!(found.contains(policy), "{found}");
+    }
 }

@@ -209,8 +209,9 @@ async fn a_lent_client_works_and_leaves_nothing_running() {
     stage.fake.gate.forget_permits(Semaphore::MAX_PERMITS);
     assert!(timeout(Duration::from_secs(1), stage.cached.get(lent(NOW), HERE)).await.is_err());
     stage.fake.gate.add_permits(9);
-    assert_eq!(stage.cached.get(lent(NOW), HERE).await.unwrap_err().kind(), ErrorKind::ProviderUnreachable);
-    assert_eq!(*stage.cached.get(lent(NOW + FLOOR), HERE).await.unwrap(), "2");
+    assert_eq!(stage.cached.get(lent(NOW + 1), HERE).await.unwrap_err().kind(), ErrorKind::ProviderUnreachable);
+    assert_eq!(stage.cached.get(lent(NOW + FLOOR), HERE).await.unwrap_err().kind(), ErrorKind::ProviderUnreachable);
+    assert_eq!(*stage.cached.get(lent(NOW + 1 + FLOOR), HERE).await.unwrap(), "2", "from its end, after a second");
 }
 
 #[tokio::test(start_paused = true)]
