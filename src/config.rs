@@ -124,7 +124,8 @@ impl SignIn {
         &self.0.paths.login
     }
 
-    /// The address of login with a page to come back to.
+    /// The address of login with a page to come back to. `&login_hint=` may be added to tell a provider of OpenID Connect who the
+    /// person probably is: an address or name of up to 256 bytes, which counts in links of this site alone.
     ///
     /// ```
     /// # fn example(sign_in: tower_signin::SignIn) {
@@ -160,13 +161,15 @@ impl SignIn {
         switch_link(&self.0, &ReturnTo::new(return_to, self.0.paths.all()))
     }
 
-    /// Where the provider sends the browser back.
+    /// Where the provider sends the browser back: the first of [several](crate::Builder::and), whose others have a path of
+    /// their name below it.
     #[must_use]
     pub fn callback_path(&self) -> &str {
         &self.0.paths.callback
     }
 
-    /// Where signing out happens, for forms: `POST`, with an optional query `return_to=/path`. The request must come from
+    /// Where signing out happens, and where a provider that [ends its own session](crate::Provider::ends_sessions) sends the
+    /// browser back to. For forms: `POST`, with an optional query `return_to=/path`. The request must come from
     /// this site, which a browser tells in `Sec-Fetch-Site` or `Origin`; a test has to send one of them. A person whose
     /// browser tells neither is asked once more, by a page with a button.
     #[must_use]
@@ -197,7 +200,8 @@ impl SignIn {
         check::run(&self.0).await
     }
 
-    /// The configured redirect URI.
+    /// The configured redirect URI, which is that of the first provider; a further one has `/` and its
+    /// [name](crate::Provider::name) behind it.
     #[must_use]
     pub fn redirect_uri(&self) -> &str {
         &self.0.redirect.text

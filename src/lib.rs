@@ -46,7 +46,8 @@
 //!   hook. Then a session, and 303 to the return target, or on to the application's own handler
 //!   ([`Builder::forward_callback`]).
 //! * **Logout**, `POST /auth/logout` from a page of this site: every cookie of ours is deleted, and who waits at
-//!   [`Identity::ended`] in this process is told.
+//!   [`Identity::ended`] in this process is told. Where the provider [ends its own session](Provider::ends_sessions), a
+//!   person is led over it, and comes back with `GET`.
 //!
 //! # Several providers
 //!
@@ -104,7 +105,7 @@
 //!
 //! # What holds always
 //!
-//! 1. A token request is built from a [`ValidatedCode`] alone; nothing goes to the network before state has passed, and a
+//! 1. A token request is built from a [`ValidatedCode`] alone; nothing is sent on behalf of a callback before state has passed, and a
 //!    [`SignIn`] redeems a state at most once. Only [`SignIn::check`], which operators call, redeems a made-up code.
 //! 2. The protocol code does no I/O, reads no clock and draws no randomness. Time comes from [`Clock`].
 //! 3. Nothing from a header, query or body becomes an [`Identity`]; a forwarded request carries ours or none.
