@@ -36,8 +36,8 @@ LISTED = ROOT / "mutants/listed.tsv"
 # The stand-in for BitBadges and the counters see to development and operation; neither decides who is signed in. The fuzz
 # targets alone are compiled with fuzzing.rs.
 LEFT_OUT = ("src/dev/", "src/telemetry.rs", "src/fuzzing.rs")
-# Programs whose tests open fixed ports, need a browser, or only compare documents with the source.
-NOT_RUN = {"examples", "browser", "sdk", "error_reference", "allocations"}
+# Programs whose tests open fixed ports, need a browser or Node, or only compare documents with the source.
+NOT_RUN = {"examples", "browser", "sdk", "openid", "error_reference", "allocations"}
 SWITCH = "TOWER_SIGNIN_MUTANT"
 TRACE = "TOWER_SIGNIN_MUTANT_TRACE"
 

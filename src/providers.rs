@@ -1,6 +1,7 @@
 //! The providers that one layer signs people in with, each at its own addresses.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::Uri;
 use url::Url;
@@ -89,7 +90,10 @@ impl Providers {
 
     /// The one that names its people by this issuer.
     pub(crate) fn of_issuer(&self, issuer: &str) -> Option<&Mounted> {
-        self.iter().find(|mounted| mounted.provider.issuer() == issuer)
+        if self.first.provider.issuer() == issuer {
+            return Some(&self.first);
+        }
+        self.further.iter().find(|mounted| mounted.provider.issuer() == issuer)
     }
 
     /// The only one, unless there are several.
@@ -104,7 +108,11 @@ impl Providers {
 
 impl Mounted {
     pub(crate) fn context<'a>(&'a self, http: &'a Arc<dyn HttpClient>, clock: &dyn Clock) -> Context<'a> {
-        Context::new(&**http, clock.now(), &self.redirect_uri).sharing(http)
+        self.context_at(http, clock.now())
+    }
+
+    pub(crate) fn context_at<'a>(&'a self, http: &'a Arc<dyn HttpClient>, now: SystemTime) -> Context<'a> {
+        Context::new(&**http, now, &self.redirect_uri).sharing(http)
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Paths {
     /// Login and callback of each, where there are several providers.
     further: Vec<(String, Route)>,
     at_login: Route,
+    /// The length of the shortest of them: a shorter path is none of ours, nor ends with one.
+    shortest: usize,
     all: Vec<String>,
 }
 
@@ -54,7 +56,16 @@ impl Paths {
             }
         }
         let all = vec![login.clone(), callback.to_owned(), logout.clone()];
-        Ok(Self { login, callback: callback.to_owned(), logout, further: Vec::new(), at_login: Route::Login(0), all })
+        let shortest = all.iter().map(String::len).min().unwrap_or_default();
+        Ok(Self {
+            login,
+            callback: callback.to_owned(),
+            logout,
+            further: Vec::new(),
+            at_login: Route::Login(0),
+            shortest,
+            all,
+        })
     }
 
     /// Adds the addresses of a further provider.
@@ -77,6 +88,7 @@ impl Paths {
                 "give the provider another name, or login and logout other paths",
             ));
         }
+        self.shortest = self.shortest.min(path.len());
         self.all.push(path.to_owned());
         self.further.push((path.to_owned(), route));
         Ok(())
@@ -85,6 +97,9 @@ impl Paths {
     /// OPTIONS is never ours: this layer guards nothing, and a CORS layer may want it.
     pub(crate) fn route(&self, method: &Method, uri: &Uri) -> Route {
         let path = uri.path();
+        if path.len() < self.shortest {
+            return Route::Other;
+        }
         let route = if path == self.login {
             self.at_login
         } else if path == self.callback {
@@ -101,7 +116,7 @@ impl Paths {
 
     /// Whether a router that takes away the beginning of a path can make one of ours of it.
     pub(crate) fn can_be_shortened_to(&self, path: &str) -> bool {
-        self.all.iter().any(|ours| path.ends_with(ours.as_str()))
+        path.len() >= self.shortest && self.all.iter().any(|ours| path.ends_with(ours.as_str()))
     }
 
     pub(crate) fn all(&self) -> &[String] {

@@ -10,7 +10,6 @@ use http::{HeaderValue, Response, StatusCode};
 use url::form_urlencoded::Serializer;
 
 use super::PROMPT;
-use crate::oauth::callback::single;
 use crate::page::{Page, respond_html, sha256};
 use crate::return_to::ReturnTo;
 use crate::route::Site;
@@ -22,8 +21,8 @@ const OURS: &str = "read";
 const FOREIGN: &str = "read-from-elsewhere";
 
 /// Where the login came from, if it comes from the page in between.
-pub(super) fn answered(query: &str, site: Site) -> Option<Site> {
-    match single(query, PARAMETER).as_deref() {
+pub(super) fn answered(mark: Option<&str>, site: Site) -> Option<Site> {
+    match mark {
         Some(OURS) => Some(site),
         Some(FOREIGN) => Some(Site::Foreign),
         _ => None,

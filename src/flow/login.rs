@@ -2,6 +2,7 @@
 //! waited for but what a provider has to [prepare](crate::Provider::prepare).
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderName};
@@ -15,13 +16,13 @@ use super::{
     FLOW_LIFETIME, Flow, FlowId, FlowSecrets, PROMPT, append_cookies, chooser, expire_dead_flows, failure,
     failure_with, fragment,
 };
-use super::{link, refuse_method_or_prefetch, respond, unavailable, wanted_target};
+use super::{RETURN_TO, link, refuse_method_or_prefetch, respond, target, unavailable};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::cookies::{FlowCookie, Found};
 use crate::error::{Error, ErrorKind};
 use crate::oauth::authorize::AuthorizationRequest;
-use crate::oauth::callback::single;
+use crate::oauth::callback::singles;
 use crate::oauth::pkce;
 use crate::oauth::state::State;
 use crate::page::{Advice, PageAction, PageLink};
@@ -62,8 +63,9 @@ pub(crate) fn login(
         Err(answer) => return Told::Now(*answer),
     };
     let mounted = inner.providers.at(start.provider);
-    if mounted.provider.prepare(mounted.context(&inner.http, &*inner.clock)).is_none() {
-        return Told::Now(start.answer(inner, headers));
+    let now = inner.clock.now();
+    if mounted.provider.prepare(mounted.context_at(&inner.http, now)).is_none() {
+        return Told::Now(start.answer(inner, headers, now));
     }
     if Handle::try_current().is_err() {
         let error = Error::new(ErrorKind::Internal).with_reason("there is no Tokio runtime to ask the provider in");
@@ -77,7 +79,8 @@ pub(crate) fn login(
         {
             return failure_with(&inner, &headers, &error, &Advice::sign_in(start.again(&inner)));
         }
-        start.answer(&inner, &headers)
+        let now = inner.clock.now();
+        start.answer(&inner, &headers, now)
     }))
 }
 
@@ -108,9 +111,10 @@ fn check(
     if !is_navigation(headers) {
         return Err(Box::new(failure(inner, headers, &ErrorKind::LoginNotNavigation.into())));
     }
-    let query = uri.query().unwrap_or_default();
-    let return_to = wanted_target(inner, uri);
-    let select_account = single(query, PROMPT.0).as_deref() == Some(PROMPT.1);
+    let asked = [RETURN_TO, PROMPT.0, LOGIN_HINT, fragment::PARAMETER];
+    let [return_to, prompt, login_hint, fragment] = singles(uri.query().unwrap_or_default(), asked);
+    let return_to = target(inner, return_to.as_deref());
+    let select_account = prompt.as_deref() == Some(PROMPT.1);
     let login_path = match entry {
         Entry::Provider(place) => inner.providers.at(place).login.as_str(),
         Entry::Choice => inner.paths.login.as_str(),
@@ -139,7 +143,7 @@ fn check(
             }));
         }
     }
-    let site = fragment::answered(query, came_from);
+    let site = fragment::answered(fragment.as_deref(), came_from);
     let is_person = Audience::of(headers) == Audience::Person;
     if inner.keep_fragment && site.is_none() && is_person && !return_to.has_fragment() {
         return Err(Box::new(fragment::page(login_path, select_account, &return_to, came_from)));
@@ -149,7 +153,7 @@ fn check(
         // Signed in since the page in between was opened. From here a redirect would look like one of this site's own.
         return Err(already(session));
     }
-    let login_hint = single(query, LOGIN_HINT).filter(|hint| is_hint(hint));
+    let login_hint = login_hint.filter(|hint| is_hint(hint));
     let provider = match entry {
         Entry::Provider(place) => place,
         Entry::Choice => {
@@ -188,8 +192,8 @@ impl Start {
         link(login_path, self.select_account.then_some(PROMPT), &self.return_to)
     }
 
-    fn answer(self, inner: &Inner, headers: &HeaderMap) -> Response<Bytes> {
-        match self.redirect(inner) {
+    fn answer(self, inner: &Inner, headers: &HeaderMap, now: SystemTime) -> Response<Bytes> {
+        match self.redirect(inner, unix_seconds(now)) {
             Ok((location, cookies)) => {
                 let mut response = respond::see_other(&location);
                 append_cookies(response.headers_mut(), cookies);
@@ -200,11 +204,14 @@ impl Start {
     }
 
     /// Draws what must not be guessed; gives the authorization URL and the cookies, that of the flow among them.
-    fn redirect(self, inner: &Inner) -> Result<(Zeroizing<String>, impl Iterator<Item = HeaderValue>), Error> {
+    fn redirect(
+        self,
+        inner: &Inner,
+        now: u64,
+    ) -> Result<(Zeroizing<String>, impl Iterator<Item = HeaderValue>), Error> {
         let Drawn { public, secrets } = Drawn::draw()?;
         let mounted = inner.providers.at(self.provider);
 
-        let now = unix_seconds(inner.clock.now());
         let state = State::new(now, public, secrets.state());
         let challenge = pkce::code_challenge(pkce::code_verifier(secrets.verifier()).expose_secret());
         let mut request = AuthorizationRequest::new(&mounted.redirect_uri, state.as_str(), &challenge);

@@ -199,6 +199,9 @@ fn unavailable(inner: &Inner, headers: &HeaderMap, login: String) -> Response<By
 /// 3.1.2.1).
 const PROMPT: (&str, &str) = ("prompt", "select_account");
 
+/// The query parameter of login and logout that tells where to go on to.
+const RETURN_TO: &str = "return_to";
+
 /// The address of login with a return target.
 pub(crate) fn login_link(inner: &Inner, return_to: &ReturnTo) -> String {
     link(&inner.paths.login, None, return_to)
@@ -214,7 +217,7 @@ pub(crate) fn link(path: &str, first: Option<(&str, &str)>, return_to: &ReturnTo
 }
 
 fn link_with<'a>(path: &str, first: impl Iterator<Item = (&'a str, &'a str)>, return_to: &'a ReturnTo) -> String {
-    let return_to = Some(("return_to", return_to.as_str())).filter(|(_, target)| *target != "/");
+    let return_to = Some((RETURN_TO, return_to.as_str())).filter(|(_, target)| *target != "/");
     let mut link = path.to_owned();
     let parameters: Vec<_> = first.chain(return_to).collect();
     if !parameters.is_empty() {
@@ -227,8 +230,11 @@ fn link_with<'a>(path: &str, first: impl Iterator<Item = (&'a str, &'a str)>, re
 
 /// The return target a login or logout asks for; `/` where it is missing, repeated or not a path on this site.
 fn wanted_target(inner: &Inner, uri: &Uri) -> ReturnTo {
-    let wanted = single(uri.query().unwrap_or_default(), "return_to");
-    wanted.map_or_else(ReturnTo::root, |wanted| ReturnTo::new(&wanted, inner.paths.all()))
+    target(inner, single(uri.query().unwrap_or_default(), RETURN_TO).as_deref())
+}
+
+fn target(inner: &Inner, wanted: Option<&str>) -> ReturnTo {
+    wanted.map_or_else(ReturnTo::root, |wanted| ReturnTo::new(wanted, inner.paths.all()))
 }
 
 /// Names a flow in the log, on its way out and back, without telling any of its state.

@@ -141,12 +141,23 @@ fn decode(part: &str) -> Option<Text<'_>> {
 
 /// The value of the only parameter `name`; `None` if it is missing, repeated or not UTF-8.
 pub(crate) fn single<'a>(query: &'a str, name: &str) -> Option<Text<'a>> {
-    let mut values = query
-        .split('&')
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .filter(|(other, _)| decode(other).as_deref() == Some(name));
-    let (_, value) = values.next()?;
-    if values.next().is_some() { None } else { decode(value) }
+    let [value] = singles(query, [name]);
+    value
+}
+
+/// The same of several parameters, in one pass.
+pub(crate) fn singles<'a, const N: usize>(query: &'a str, names: [&str; N]) -> [Option<Text<'a>>; N] {
+    // How often it came, and its last value.
+    let mut found = [(0_usize, ""); N];
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let Some(name) = decode(name) else { continue };
+        let place = names.iter().zip(&mut found).find(|(wanted, _)| **wanted == &*name);
+        if let Some((_, (count, last))) = place {
+            (*count, *last) = (*count + 1, value);
+        }
+    }
+    found.map(|(count, value)| if count == 1 { decode(value) } else { None })
 }
 
 #[cfg(test)]
@@ -214,5 +225,7 @@ mod tests {
         assert_eq!(single("a=1&a=1", "a").as_deref(), None);
         assert_eq!(single("a=%ff", "a").as_deref(), None);
         assert_eq!(single("x", "x").as_deref(), Some(""));
+        let several = singles("b=2&a=1&c=%ff&d=4&%64=5&e%ff=1", ["a", "b", "c", "d", "e"]);
+        assert_eq!(several.each_ref().map(Option::as_deref), [Some("1"), Some("2"), None, None, None]);
     }
 }

@@ -19,6 +19,7 @@ pub(crate) struct TokenResponse {
     /// With the scope that was granted, where it was told.
     pub(crate) tokens: Tokens,
     /// Unread, and so nothing to go by yet.
+    #[cfg_attr(not(feature = "oidc"), allow(dead_code, reason = "OpenID Connect alone has one"))]
     pub(crate) id_token: Option<SecretString>,
 }
 

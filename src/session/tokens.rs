@@ -11,6 +11,7 @@ use crate::cookies::{COOKIE_LIMIT, Found};
 use crate::error::{Error, ErrorKind};
 use crate::oauth::token::Tokens;
 use crate::seal::Purpose;
+use crate::secret::secret_text;
 use crate::wire::{Reader, Writer};
 
 /// A pair of tokens of one session. Each refresh makes the next generation.
@@ -102,7 +103,14 @@ impl KeptTokens {
     /// The `Set-Cookie` header that keeps them until the session's end.
     pub(crate) fn set_cookie(&self, inner: &Inner, session_ends_at: u64) -> Result<HeaderValue, Error> {
         let name = inner.cookies.tokens_name();
-        let sealed = inner.seal.seal(Purpose::Tokens, name, &self.encode()).map_err(|_| ErrorKind::Internal)?;
+        let seal =
+            |id_token| inner.seal.seal(Purpose::Tokens, name, &self.encode(id_token)).map_err(|_| ErrorKind::Internal);
+        let id_token = self.tokens.id_token();
+        let mut sealed = seal(id_token)?;
+        if id_token.is_some() && name.len() + sealed.len() > COOKIE_LIMIT {
+            // It only serves as a hint when somebody signs out, which goes without.
+            sealed = seal(None)?;
+        }
         let size = name.len() + sealed.len();
         if size > COOKIE_LIMIT {
             let source = format!("the tokens would take a cookie of {size} bytes");
@@ -112,7 +120,7 @@ impl KeptTokens {
         inner.cookies.set(name, &sealed, max_age).ok_or_else(|| ErrorKind::Internal.into())
     }
 
-    fn encode(&self) -> Zeroizing<Vec<u8>> {
+    fn encode(&self, id_token: Option<&str>) -> Zeroizing<Vec<u8>> {
         let seconds = |time: Option<_>| time.map(unix_seconds).unwrap_or_default();
         let mut writer = Writer::default();
         writer
@@ -125,9 +133,9 @@ impl KeptTokens {
             .prefixed(self.tokens.access_token())
             .prefixed(self.tokens.refresh_token().unwrap_or_default());
         // Left out where there is neither, so that a node which does not know them yet reads the rest.
-        if self.tokens.id_token().or(self.tokens.scope()).is_some() {
+        if id_token.or(self.tokens.scope()).is_some() {
             writer
-                .prefixed(self.tokens.id_token().unwrap_or_default())
+                .prefixed(id_token.unwrap_or_default())
                 // An empty scope is one: nothing was granted.
                 .fixed(&[u8::from(self.tokens.scope().is_some())])
                 .prefixed(self.tokens.scope().unwrap_or_default());
@@ -144,11 +152,10 @@ impl KeptTokens {
         let (generation, received_at) = (reader.u64()?, reader.u64()?);
         let mut time = || reader.u64().map(|seconds| Some(seconds).filter(|at| *at > 0).map(from_unix_seconds));
         let (access_expires_at, refresh_expires_at) = (time()?, time()?);
-        let mut tokens = Tokens::new(reader.prefixed_str()?).with_expiries(access_expires_at, refresh_expires_at);
-        let refresh_token = reader.prefixed_str()?;
-        if !refresh_token.is_empty() {
-            tokens = tokens.with_refresh_token(refresh_token);
-        }
+        let (access_token, refresh_token) = (reader.prefixed_str()?, reader.prefixed_str()?);
+        let refresh_token = Some(refresh_token).filter(|token| !token.is_empty()).map(secret_text);
+        let mut tokens =
+            Tokens::of(secret_text(access_token), refresh_token).with_expiries(access_expires_at, refresh_expires_at);
         if !reader.is_at_end() {
             let (id_token, [has_scope], scope) = (reader.prefixed_str()?, reader.fixed()?, reader.prefixed_str()?);
             if !id_token.is_empty() {
@@ -194,7 +201,7 @@ mod tests {
             of_openid(Tokens::new("a").with_scope("openid")),
             of_openid(Tokens::new("a").with_scope("")),
         ] {
-            let bytes = before.encode();
+            let bytes = before.encode(before.tokens.id_token());
             assert_wiped(&bytes);
             let after = KeptTokens::decode(&bytes).unwrap();
             assert_eq!((after.session, after.generation, after.received_at), (before.session, 1, before.received_at));
@@ -205,7 +212,7 @@ mod tests {
             assert_eq!(after.tokens.id_token(), before.tokens.id_token());
             assert_eq!(after.tokens.scope(), before.tokens.scope());
             let without_trailer =
-                KeptTokens::first(before.session, bare(&before.tokens), before.received_at).encode().len();
+                KeptTokens::first(before.session, bare(&before.tokens), before.received_at).encode(None).len();
             for length in (0..bytes.len()).filter(|length| *length != without_trailer) {
                 assert!(KeptTokens::decode(&bytes[..length]).is_none(), "length {length}");
             }

@@ -19,6 +19,9 @@ mod guards;
 mod logout;
 mod look;
 mod loops;
+mod openid;
+#[path = "../openid/provider.rs"]
+mod openid_provider;
 mod pages;
 mod providers;
 #[path = "../support/random.rs"]

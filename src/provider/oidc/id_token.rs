@@ -112,6 +112,8 @@ fn is_another_type(typ: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use serde_json::json;
 
     use super::SigningAlgorithm::{EdDsa, Es256, Hs256, Ps256, Rs256};
@@ -272,7 +274,7 @@ mod tests {
         {
             let token = tokens(&Signer::new(Hs256, &secret));
             for accepted in [&[Rs256][..], &[Rs256, Hs256], &[Hs256]] {
-                assert!(verified(&token, accepted, &[rsa.jwk.clone()]).is_err(), "{name}, {accepted:?}");
+                assert!(verified(&token, accepted, from_ref(&rsa.jwk)).is_err(), "{name}, {accepted:?}");
             }
         }
         // A key that is published is none, whatever it is for.
@@ -296,7 +298,7 @@ mod tests {
             ("nothing", "", false),
         ] {
             let token = signer.sign(&signer.header().to_string(), payload);
-            let found = verified(&token, &[EdDsa], &[signer.jwk.clone()]);
+            let found = verified(&token, &[EdDsa], from_ref(&signer.jwk));
             assert_eq!(found.is_ok(), is_read, "{name}");
         }
     }

@@ -67,7 +67,7 @@ pub use self::algorithm::SigningAlgorithm;
 /// The provider's [metadata](https://openid.net/specs/openid-connect-discovery-1_0.html) and its keys are fetched when the first
 /// person signs in, so a provider that is down keeps no process from starting. They are kept for an hour, and for longer while
 /// the provider does not answer. Keys are fetched anew at once where an ID token is signed by one that is not known. However
-/// many people sign in, one fetch runs at a time, and at most two begin within five seconds.
+/// many people sign in, one fetch of each runs at a time, and at most two begin within five seconds.
 ///
 /// # What is checked
 ///

@@ -44,7 +44,8 @@ impl Oidc {
     }
 
     /// Asks for a scope besides `openid`; once for each. `profile`, `email`, `address` and `phone` ask for claims,
-    /// `offline_access` for a refresh token (Core sections 5.4 and 11).
+    /// `offline_access` for a refresh token (Core sections 5.4 and 11). A strict provider gives that only where it is told to ask the
+    /// person, too: `.scope("offline_access").prompt("consent")`.
     #[must_use]
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scopes.push(scope.into());
@@ -140,7 +141,8 @@ impl Oidc {
 
     /// Whether signing out here leads over the provider, where its metadata has an `end_session_endpoint`, to end the person's
     /// session there, too. It does by default, and [`SignIn::logout_path`](crate::SignIn::logout_path) has to be registered there
-    /// for it. Where tokens are [kept](crate::Builder::keep_tokens), the ID token goes along, and the provider need not ask.
+    /// for it. Where tokens are [kept](crate::Builder::keep_tokens), the ID token goes along, and the provider need not ask. One
+    /// that has done away with the keys it was signed by may show an error instead; here the session is over in any case.
     #[must_use]
     pub fn end_session(mut self, ends: bool) -> Self {
         self.ends_sessions = ends;

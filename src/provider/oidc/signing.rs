@@ -24,7 +24,7 @@ enum Pair {
     Rsa(RsaKeyPair),
     Ec(EcdsaKeyPair),
     Ed(Ed25519KeyPair),
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
 }
 
 impl Signer {
@@ -47,9 +47,10 @@ impl Signer {
                 let x = base64(pair.public_key().as_ref());
                 (Pair::Ed(pair), json!({"kty": "OKP", "crv": "Ed25519", "kid": id, "x": x}))
             }
-            SigningAlgorithm::Hs256 => {
-                (Pair::Secret(hmac::Key::new(hmac::HMAC_SHA256, id.as_bytes())), json!({"kty": "oct", "kid": id}))
-            }
+            SigningAlgorithm::Hs256 => (
+                Pair::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, id.as_bytes()))),
+                json!({"kty": "oct", "kid": id}),
+            ),
         };
         Self { algorithm, jwk, pair }
     }

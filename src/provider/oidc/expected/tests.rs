@@ -37,7 +37,7 @@ fn sign_in() -> Expected<'static> {
 }
 
 /// Why the token is refused, and what was measured; both empty where it is taken.
-fn refusal(expected: &Expected<'_>, members: Value) -> (String, String) {
+fn refusal(expected: &Expected<'_>, members: &Value) -> (String, String) {
     let Value::Object(mut claims) = good() else { unreachable!() };
     claims.extend(members.as_object().unwrap().clone());
     claims.retain(|_, value| !value.is_null());
@@ -58,7 +58,7 @@ fn refusal(expected: &Expected<'_>, members: Value) -> (String, String) {
 #[track_caller]
 fn check(expected: &Expected<'_>, rows: &[(&str, Value, &str)]) {
     for (name, members, reason) in rows {
-        assert_eq!(refusal(expected, members.clone()).0, *reason, "{name}");
+        assert_eq!(refusal(expected, members).0, *reason, "{name}");
     }
 }
 
@@ -158,11 +158,11 @@ fn when_it_is_good() {
 
 #[test]
 fn how_far_off_a_clock_is_told() {
-    let exp = refusal(&sign_in(), json!({"exp": NOW - 312}));
+    let exp = refusal(&sign_in(), &json!({"exp": NOW - 312}));
     assert_eq!(exp.1, "exp is 312 seconds in the past by this machine's clock; clock_skew is 60");
-    let iat = refusal(&sign_in(), json!({"iat": NOW + 90}));
+    let iat = refusal(&sign_in(), &json!({"iat": NOW + 90}));
     assert_eq!(iat.1, "iat is 90 seconds in the future by this machine's clock; clock_skew is 60");
-    assert_eq!(refusal(&sign_in(), json!({"exp": "soon"})).1, "exp");
+    assert_eq!(refusal(&sign_in(), &json!({"exp": "soon"})).1, "exp");
 }
 
 #[test]
