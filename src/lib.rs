@@ -133,7 +133,7 @@
 //! | responses to somebody signed in | `Vary: Cookie`, and `private` where they say nothing | no shared cache shows one person's page to another |
 //! | pending sign-in | 10 minutes, one cookie each, at most 4 | several tabs work to the end, and the header stays small |
 //! | cookies | `__Host-`, `Secure`, `HttpOnly`, `SameSite=Lax` | no other host can plant them; `Strict` would lose the callback |
-//! | attempts | 64 at once, 30 seconds each, 10 of them the hook's | a flood does not pile up |
+//! | attempts | 64 at once at each provider, 30 seconds each, 10 of them the hook's | a flood does not pile up |
 //! | provider's answer | 256 KiB, 5 seconds to connect, 15 in all, no redirects | the request carries secrets |
 //!
 //! A Tokio runtime with timers must run the service. Changing the cookie prefix or the redirect URI ends all sessions.

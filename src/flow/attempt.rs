@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
-use self::table::{Entry, MOST_RUNNING, Progress, Table};
+use self::table::{Entry, Progress, Table};
 use super::handlers::Handlers;
 use super::signed_in::SignedIn;
 use crate::clock::unix_seconds;
@@ -95,7 +95,7 @@ impl Attempts {
                 Progress::Spent => Err(ErrorKind::StateSpent.into()),
             };
         }
-        if table.running >= MOST_RUNNING {
+        if table.is_full(ticket.provider) {
             return Err(Error::new(ErrorKind::TooManyAttempts).with_retry_after(2));
         }
         table.make_room();
@@ -105,10 +105,10 @@ impl Attempts {
         let entry = Entry { presented: ticket.presented, return_to: ticket.return_to.clone(), progress };
         table.entries.insert(state, entry);
         table.order.push_back((state, now));
-        table.running += 1;
+        table.begun(ticket.provider);
         drop(table);
 
-        let end = End { inner: Arc::clone(inner), state, sender, outcome: None };
+        let end = End { inner: Arc::clone(inner), provider: ticket.provider, state, sender, outcome: None };
         runtime.spawn(supervise(end, ticket).in_current_span());
         Ok(Waiter(receiver))
     }
@@ -136,6 +136,7 @@ impl Waiter {
 /// Records the end of an attempt when dropped, so that none runs for ever in the table, whatever becomes of its task.
 struct End {
     inner: Arc<Inner>,
+    provider: usize,
     state: StateHash,
     sender: watch::Sender<Option<Outcome>>,
     outcome: Option<Outcome>,
@@ -146,10 +147,10 @@ impl Drop for End {
         let now = unix_seconds(self.inner.clock.now());
         let outcome = self.outcome.take().unwrap_or_else(interrupted);
         let mut table = self.inner.attempts.lock();
-        table.running = table.running.saturating_sub(1);
+        table.ended(self.provider);
         if let Some(entry) = table.entries.get_mut(&self.state) {
             entry.progress = Progress::Ended(outcome.clone());
-            table.ended.push_back((self.state, now));
+            table.outcomes.push_back((self.state, now));
         }
         drop(table);
         self.sender.send_replace(Some(outcome));

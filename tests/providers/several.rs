@@ -1,6 +1,7 @@
 //! Several providers in one layer.
 
 mod chooser;
+mod hanging;
 mod hints;
 mod mix_up;
 mod settings;

@@ -16,8 +16,9 @@ pub(super) struct Table {
     /// Every entry, oldest first, with the time it came.
     pub(super) order: VecDeque<(StateHash, u64)>,
     /// The entries that still hold an outcome, oldest first, with the time they ended.
-    pub(super) ended: VecDeque<(StateHash, u64)>,
-    pub(super) running: usize,
+    pub(super) outcomes: VecDeque<(StateHash, u64)>,
+    /// How many run, by the place of their provider: one that hangs takes no other's along.
+    running: HashMap<usize, usize>,
 }
 
 pub(super) struct Entry {
@@ -32,7 +33,7 @@ pub(super) enum Progress {
     Spent,
 }
 
-/// At most this many attempts run at once.
+/// At most this many attempts run at once at one provider.
 pub(super) const MOST_RUNNING: usize = 64;
 /// At most this many states are remembered.
 pub(super) const MOST_ENTRIES: usize = 65_536;
@@ -42,14 +43,28 @@ pub(super) const OUTCOME_KEPT: u64 = 30;
 pub(super) const REMEMBERED: u64 = FLOW_LIFETIME + CLOCK_SKEW;
 
 impl Table {
+    pub(super) fn is_full(&self, provider: usize) -> bool {
+        self.running.get(&provider).is_some_and(|running| *running >= MOST_RUNNING)
+    }
+
+    pub(super) fn begun(&mut self, provider: usize) {
+        *self.running.entry(provider).or_default() += 1;
+    }
+
+    pub(super) fn ended(&mut self, provider: usize) {
+        if let Some(running) = self.running.get_mut(&provider) {
+            *running = running.saturating_sub(1);
+        }
+    }
+
     /// Drops outcomes that have been kept long enough, and states whose flows are over.
     pub(super) fn forget_old(&mut self, now: u64) {
-        while let Some(&(state, ended)) = self.ended.front() {
+        while let Some(&(state, ended)) = self.outcomes.front() {
             let is_kept = ended <= now && now < ended.saturating_add(OUTCOME_KEPT);
-            if is_kept && self.ended.len() < MOST_ENTRIES {
+            if is_kept && self.outcomes.len() < MOST_ENTRIES {
                 break;
             }
-            self.ended.pop_front();
+            self.outcomes.pop_front();
             if let Some(entry) =
                 self.entries.get_mut(&state).filter(|entry| matches!(entry.progress, Progress::Ended(_)))
             {
@@ -65,12 +80,12 @@ impl Table {
         }
     }
 
-    /// Drops the oldest ended state when the table is full; at most 64 running ones stand before it.
+    /// Drops the oldest ended state when the table is full; only running ones stand before it.
     pub(super) fn make_room(&mut self) {
         if self.entries.len() < MOST_ENTRIES {
             return;
         }
-        for _ in 0..=MOST_RUNNING {
+        for _ in 0..=self.running.values().sum() {
             let Some((state, came)) = self.order.pop_front() else { return };
             if self.is_running(&state) {
                 self.order.push_back((state, came));
@@ -109,6 +124,7 @@ mod tests {
     fn a_full_table_drops_the_oldest_that_ended_and_never_a_running_one() {
         let mut table = Table::default();
         insert(&mut table, 0, 0, running());
+        table.begun(0);
         for number in 1..MOST_ENTRIES as u64 {
             insert(&mut table, number, 0, Progress::Spent);
         }
@@ -117,6 +133,19 @@ mod tests {
         assert!(table.entries.contains_key(&state(0)), "it runs");
         assert!(!table.entries.contains_key(&state(1)), "the oldest that ended");
         assert!(table.entries.contains_key(&state(2)));
+    }
+
+    #[test]
+    fn each_provider_has_room_of_its_own() {
+        let mut table = Table::default();
+        for _ in 0..MOST_RUNNING {
+            assert!(!table.is_full(1));
+            table.begun(1);
+        }
+        assert!(table.is_full(1) && !table.is_full(0));
+        table.ended(1);
+        table.ended(0);
+        assert!(!table.is_full(1) && !table.is_full(0));
     }
 
     #[test]
@@ -135,7 +164,7 @@ mod tests {
     fn an_outcome_is_dropped_after_half_a_minute() {
         let mut table = Table::default();
         insert(&mut table, 0, 100, Progress::Ended(interrupted()));
-        table.ended.push_back((state(0), 100));
+        table.outcomes.push_back((state(0), 100));
         table.forget_old(100 + OUTCOME_KEPT - 1);
         assert!(matches!(table.entries[&state(0)].progress, Progress::Ended(_)));
         table.forget_old(100 + OUTCOME_KEPT);
@@ -145,16 +174,16 @@ mod tests {
     #[test]
     fn fewer_outcomes_are_kept_than_states() {
         let mut table = Table::default();
-        table.ended.extend((0..MOST_ENTRIES as u64).map(|number| (state(number), 100)));
+        table.outcomes.extend((0..MOST_ENTRIES as u64).map(|number| (state(number), 100)));
         table.forget_old(100);
-        assert_eq!(table.ended.len(), MOST_ENTRIES - 1);
+        assert_eq!(table.outcomes.len(), MOST_ENTRIES - 1);
     }
 
     #[test]
     fn an_outcome_is_dropped_when_the_clock_steps_back() {
         let mut table = Table::default();
         insert(&mut table, 0, 100, Progress::Ended(interrupted()));
-        table.ended.push_back((state(0), 100));
+        table.outcomes.push_back((state(0), 100));
         table.forget_old(99);
         assert!(matches!(table.entries[&state(0)].progress, Progress::Spent));
     }

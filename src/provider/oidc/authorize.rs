@@ -53,11 +53,11 @@ pub(super) fn url(provider: &Oidc, metadata: &Metadata, request: &AuthorizationR
     if let Some(age) = provider.max_age {
         url.add("max_age", &age.as_secs().to_string());
     }
-    if !provider.acr_values.is_empty() {
+    // Not both at once: what that comes to is not specified (Core section 5.5.1.1).
+    if !provider.acr_values.is_empty() && !(provider.requires_acr && metadata.knows_claims_parameter()) {
         url.add("acr_values", &provider.acr_values.join(" "));
-    }
-    if provider.requires_acr {
-        // A provider that knows this parameter says so itself where it can't do it (Core section 5.5.1.1).
+    } else if provider.requires_acr {
+        // A provider that knows this parameter says so itself where it can't do it.
         let acr = json!({"id_token": {"acr": {"essential": true, "values": provider.acr_values}}});
         url.add("claims", &acr.to_string());
     }
@@ -97,6 +97,33 @@ pub(super) fn end_session_url(provider: &Oidc, metadata: &Metadata, request: &En
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::oidc::signing::answer;
+
+    #[test]
+    fn a_way_of_signing_in_is_asked_for_once() {
+        let wished = || Oidc::discover("https://id.example.com", "id", "secret").acr_values(["gold", "silver"]);
+        let required = || wished().require_acr(["gold"]);
+        for (provider, knows_claims, expected) in [
+            (wished(), false, ("gold silver", "")),
+            (wished(), true, ("gold silver", "")),
+            (required(), false, ("gold", "")),
+            (required(), true, ("", r#"{"id_token":{"acr":{"essential":true,"values":["gold"]}}}"#)),
+        ] {
+            let document = json!({
+                "issuer": "https://id.example.com",
+                "authorization_endpoint": "https://id.example.com/authorize",
+                "token_endpoint": "https://id.example.com/token",
+                "jwks_uri": "https://id.example.com/jwks",
+                "claims_parameter_supported": knows_claims,
+            });
+            let metadata = Metadata::read(&answer(&document.to_string()), "https://id.example.com").unwrap();
+            let request = AuthorizationRequest::new("https://app.example.com/cb", "state", "challenge");
+            let url = url::Url::parse(&url(&provider, &metadata, &request)).unwrap();
+            let asked = |name| url.query_pairs().find(|(asked, _)| asked == name).map(|(_, value)| value.into_owned());
+            let found = ["acr_values", "claims"].map(|name| asked(name).unwrap_or_default());
+            assert_eq!((found[0].as_str(), found[1].as_str()), expected, "{knows_claims}");
+        }
+    }
 
     #[test]
     fn what_the_provider_is_to_show() {

@@ -28,6 +28,8 @@ pub(super) struct Metadata {
     pub(super) signing_algorithms: Option<Vec<String>>,
     #[serde(rename = "token_endpoint_auth_methods_supported")]
     pub(super) client_authentication: Option<Vec<String>>,
+    #[serde(rename = "claims_parameter_supported")]
+    knows_claims_parameter: Option<bool>,
     #[serde(rename = "code_challenge_methods_supported")]
     pub(super) code_challenge_methods: Option<Vec<String>>,
 }
@@ -60,6 +62,11 @@ impl Metadata {
             }
         }
         Ok(metadata)
+    }
+
+    /// Whether single claims may be asked for (Core section 5.5). A provider that does not say so does not know how.
+    pub(super) fn knows_claims_parameter(&self) -> bool {
+        self.knows_claims_parameter == Some(true)
     }
 
     /// Whether each answer of the provider names it (RFC 9207 section 3).

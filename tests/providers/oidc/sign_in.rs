@@ -105,7 +105,6 @@ async fn what_the_browser_asks_for() {
         ("scope", "openid email profile"),
         ("max_age", "60"),
         ("acr_values", "gold silver"),
-        ("claims", r#"{"id_token":{"acr":{"essential":true,"values":["gold","silver"]}}}"#),
         ("prompt", "login select_account"),
         ("hd", "example.com"),
     ] {
