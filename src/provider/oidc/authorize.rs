@@ -54,12 +54,12 @@ pub(super) fn url(provider: &Oidc, metadata: &Metadata, request: &AuthorizationR
         url.add("max_age", &age.as_secs().to_string());
     }
     // Not both at once: what that comes to is not specified (Core section 5.5.1.1).
-    if !provider.acr_values.is_empty() && !(provider.requires_acr && metadata.knows_claims_parameter()) {
-        url.add("acr_values", &provider.acr_values.join(" "));
-    } else if provider.requires_acr {
+    if provider.requires_acr && metadata.knows_claims_parameter() {
         // A provider that knows this parameter says so itself where it can't do it.
         let acr = json!({"id_token": {"acr": {"essential": true, "values": provider.acr_values}}});
         url.add("claims", &acr.to_string());
+    } else if !provider.acr_values.is_empty() {
+        url.add("acr_values", &provider.acr_values.join(" "));
     }
     if let Some(prompt) = prompt(provider.prompt.as_deref(), request.select_account) {
         url.add("prompt", &prompt);
