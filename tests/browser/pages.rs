@@ -350,6 +350,7 @@ async fn providers(gallery: &mut Gallery) {
         (ErrorKind::CredentialsRejected, SIGN_IN),
         (ErrorKind::ProviderFailed, SIGN_IN),
         (ErrorKind::ProviderAnswer, SIGN_IN),
+        (ErrorKind::IdTokenRejected, SIGN_IN),
         (ErrorKind::ProviderBusy, SIGN_IN),
         (ErrorKind::ProviderUnreachable, SIGN_IN),
         (ErrorKind::ProviderTimeout, SIGN_IN),
