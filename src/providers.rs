@@ -88,10 +88,13 @@ impl Providers {
     }
 
     /// The one that names its people by this issuer.
+    #[inline]
     pub(crate) fn of_issuer(&self, issuer: &str) -> Option<&Mounted> {
-        if self.first.provider.issuer() == issuer {
-            return Some(&self.first);
-        }
+        if self.first.provider.issuer() == issuer { Some(&self.first) } else { self.further_of(issuer) }
+    }
+
+    #[cold]
+    fn further_of(&self, issuer: &str) -> Option<&Mounted> {
         self.further.iter().find(|mounted| mounted.provider.issuer() == issuer)
     }
 

@@ -18,7 +18,7 @@ pub(super) struct Table {
     /// The entries that still hold an outcome, oldest first, with the time they ended.
     pub(super) outcomes: VecDeque<(StateHash, u64)>,
     /// How many run, by the place of their provider: one that hangs takes no other's along.
-    running: HashMap<usize, usize>,
+    running: Vec<usize>,
 }
 
 pub(super) struct Entry {
@@ -44,15 +44,20 @@ pub(super) const REMEMBERED: u64 = FLOW_LIFETIME + CLOCK_SKEW;
 
 impl Table {
     pub(super) fn is_full(&self, provider: usize) -> bool {
-        self.running.get(&provider).is_some_and(|running| *running >= MOST_RUNNING)
+        self.running.get(provider).is_some_and(|running| *running >= MOST_RUNNING)
     }
 
     pub(super) fn begun(&mut self, provider: usize) {
-        *self.running.entry(provider).or_default() += 1;
+        if self.running.len() <= provider {
+            self.running.resize(provider + 1, 0);
+        }
+        if let Some(running) = self.running.get_mut(provider) {
+            *running += 1;
+        }
     }
 
     pub(super) fn ended(&mut self, provider: usize) {
-        if let Some(running) = self.running.get_mut(&provider) {
+        if let Some(running) = self.running.get_mut(provider) {
             *running = running.saturating_sub(1);
         }
     }
@@ -85,7 +90,7 @@ impl Table {
         if self.entries.len() < MOST_ENTRIES {
             return;
         }
-        for _ in 0..=self.running.values().sum() {
+        for _ in 0..=self.running.iter().sum() {
             let Some((state, came)) = self.order.pop_front() else { return };
             if self.is_running(&state) {
                 self.order.push_back((state, came));
