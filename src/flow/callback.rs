@@ -191,7 +191,8 @@ fn start_over(inner: &Inner, kind: ErrorKind, return_to: &ReturnTo) -> Advice {
     }
 }
 
-/// The errors of RFC 6749 section 4.1.2.1, and of OpenID Connect Core section 3.1.2.6. Only the code is looked at: a description may say anything.
+/// The errors of RFC 6749 section 4.1.2.1, and of OpenID Connect Core section 3.1.2.6. Only the code is looked at: a
+/// description may say anything.
 fn authorization_error(code: &str) -> Error {
     const KNOWN: [&str; 10] = [
         "invalid_request",

@@ -70,11 +70,9 @@ impl Leading {
         let inner = Arc::clone(inner);
         Told::Later(Box::pin(async move {
             let Some(mounted) = inner.providers.of_issuer(&self.issuer) else { return response };
-            if let Some(preparing) = mounted.provider.prepare(mounted.context(&inner.http, &*inner.clock))
-                && !matches!(patiently(preparing).await, Some(Ok(())))
-            {
-                tracing::warn!(issuer = %self.issuer, "the provider could not be told that somebody signed out");
-                return response;
+            if let Some(preparing) = mounted.provider.prepare(mounted.context(&inner.http, &*inner.clock)) {
+                // What it knew before tells the way as well.
+                let _ = patiently(preparing).await;
             }
             self.apply(&inner, mounted, &mut response);
             response
@@ -88,10 +86,12 @@ impl Leading {
                 mounted.provider.end_session_url(&EndSessionRequest::new(&back, &state, self.tokens.as_ref()))
             })
             .and_then(|url| HeaderValue::try_from(url).ok());
-        if let Some(mut location) = location {
-            location.set_sensitive(true);
-            response.headers_mut().insert(LOCATION, location);
-        }
+        let Some(mut location) = location else {
+            tracing::info!(issuer = self.issuer, "the provider has no way to sign out at, or can't tell it now");
+            return;
+        };
+        location.set_sensitive(true);
+        response.headers_mut().insert(LOCATION, location);
     }
 }
 

@@ -3,6 +3,7 @@
 mod chooser;
 mod hanging;
 mod hints;
+mod leading;
 mod mix_up;
 mod settings;
 mod whose;
