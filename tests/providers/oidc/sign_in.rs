@@ -198,5 +198,8 @@ async fn a_check_tells_what_is_wrong() {
             .collect();
         assert_eq!(found, expected, "{name}:\n{report}");
         assert!(!report.to_string().contains(CLIENT_SECRET));
+        let asks_for_keys = openid.requests().iter().any(|request| request.path == KEYS);
+        let needs_none = name == "another algorithm" || misbehaviour == Some(M::DiscoveryDown);
+        assert!(!needs_none || !asks_for_keys, "{name}: HS256 is by the client secret");
     }
 }
