@@ -32,8 +32,8 @@ use http::{Request, Response};
 use tower::{Layer as _, Service};
 use tower_signin::dev::{Account, DevProvider};
 use tower_signin::{
-    Admission, BoxFuture, Builder, Identity, Keys, MemoryStore, SessionKey, SessionRecord, SessionStore, SignIn,
-    SignInService, StoreError,
+    Admission, BoxFuture, Builder, Identity, Keys, MemoryStore, SessionGroup, SessionKey, SessionRecord, SessionStore,
+    SignIn, SignInService, StoreError,
 };
 
 use memory::resident;
@@ -260,6 +260,23 @@ impl SessionStore for Slot {
 
     fn delete(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
         self.store().delete(key)
+    }
+
+    fn join(
+        &self,
+        group: SessionGroup,
+        member: SessionKey,
+        until: SystemTime,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    fn leave(&self, group: SessionGroup, member: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.store().leave(group, member)
+    }
+
+    fn members(&self, group: SessionGroup) -> BoxFuture<'_, Result<Vec<SessionKey>, StoreError>> {
+        self.store().members(group)
     }
 }
 

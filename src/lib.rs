@@ -235,7 +235,7 @@ pub use self::service::SignInService;
 pub use self::session::memory::MemoryStore;
 pub use self::session::recheck::WhenUnchecked;
 pub use self::session::registry::SessionEnd;
-pub use self::session::store::{SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind};
+pub use self::session::store::{SessionGroup, SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind};
 
 /// The version of the `bytes` crate whose buffers an [`HttpClient`] takes and gives.
 pub use bytes;

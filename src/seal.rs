@@ -3,7 +3,7 @@
 use std::mem;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, Nonce, RandomizedNonceKey};
-use aws_lc_rs::hkdf;
+use aws_lc_rs::{hkdf, hmac};
 use base64_simd::URL_SAFE_NO_PAD;
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
@@ -59,6 +59,7 @@ struct RingKey {
     rounds: RandomizedNonceKey,
     logout: RandomizedNonceKey,
     record: RandomizedNonceKey,
+    names: hmac::Key,
 }
 
 impl Seal {
@@ -161,6 +162,22 @@ impl Seal {
         self.open_in_place(purpose, name, count, &mut bytes).map(|is_outdated| (bytes, is_outdated))
     }
 
+    /// Names something for the other nodes, which hold the same keys, and tells nobody else what it is: a name under each key,
+    /// the newest first. What was named under a former key is found while that is held.
+    pub(crate) fn names(&self, parts: &[&[u8]]) -> impl Iterator<Item = [u8; 32]> {
+        let mut writer = Writer::with_capacity(parts.iter().map(|part| Writer::PREFIX + part.len()).sum());
+        for part in parts {
+            writer.prefixed(part);
+        }
+        let what = writer.into_secret();
+        self.0.iter().map(move |key| hmac::sign(&key.names, &what).as_ref().first_chunk().copied().unwrap_or_default())
+    }
+
+    /// The one under the newest key.
+    pub(crate) fn name(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.names(parts).next().unwrap_or_default()
+    }
+
     fn open_in_place(
         &self,
         purpose: Purpose,
@@ -198,6 +215,7 @@ impl RingKey {
             rounds: purpose_key(&secret, "rounds", redirect_uri)?,
             logout: purpose_key(&secret, "logout", redirect_uri)?,
             record: purpose_key(&secret, "record", redirect_uri)?,
+            names: naming_key(&secret, redirect_uri)?,
         })
     }
 
@@ -217,6 +235,12 @@ fn purpose_key(secret: &hkdf::Prk, purpose: &str, redirect_uri: &str) -> Option<
     let mut key = Zeroizing::new([0; 32]);
     expand(secret, purpose, redirect_uri, &mut *key)?;
     RandomizedNonceKey::new(&AES_256_GCM_SIV, &*key).ok()
+}
+
+fn naming_key(secret: &hkdf::Prk, redirect_uri: &str) -> Option<hmac::Key> {
+    let mut key = Zeroizing::new([0; 32]);
+    expand(secret, "names", redirect_uri, &mut *key)?;
+    Some(hmac::Key::new(hmac::HMAC_SHA256, &*key))
 }
 
 fn expand(secret: &hkdf::Prk, purpose: &str, redirect_uri: &str, out: &mut [u8]) -> Option<()> {

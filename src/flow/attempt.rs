@@ -29,7 +29,7 @@ use crate::seal::random;
 use crate::session::sealed::new_cookies;
 use crate::session::stored::{self, StoredId};
 use crate::session::tokens::KeptTokens;
-use crate::session::{Fingerprint, NewSession, Session, SessionId};
+use crate::session::{Fingerprint, NewSession, ProviderSession, Session, SessionId};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::telemetry::{self, Call, timed};
 use crate::wire::Writer;
@@ -278,8 +278,14 @@ pub(crate) fn new_session(
         absolute_end,
         generation: u64::from(kept.is_some()),
         fingerprint,
+        provider_session: grant.session_id().map(|session_id| provider_session(issuer, session_id)),
     };
     Session::new(&new).ok_or_else(|| ErrorKind::Internal.into())
+}
+
+pub(crate) fn provider_session(issuer: &str, session_id: &str) -> ProviderSession {
+    let hash = hash(&[b"provider session", issuer.as_bytes(), session_id.as_bytes()]);
+    hash.first_chunk().copied().unwrap_or_default()
 }
 
 /// Hashes parts so that no two lists of parts collide by their borders.

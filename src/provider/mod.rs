@@ -343,11 +343,12 @@ impl Refreshed {
 }
 
 /// What an exchange brought: who, what is claimed of them, and the tokens if any.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Grant {
     subject: String,
     claims: String,
     tokens: Option<Tokens>,
+    session_id: Option<String>,
 }
 
 impl Grant {
@@ -363,12 +364,13 @@ impl Grant {
         }
         let claims = serde_json::to_string(claims)
             .map_err(|_| Error::new(ErrorKind::ProviderAnswer).with_reason("the claims are not JSON"))?;
-        Ok(Self { subject, claims, tokens: None })
+        Ok(Self { subject, claims, tokens: None, session_id: None })
     }
 
     /// Who a session is of, as the exchange said then.
     pub(crate) fn of_session(session: &Session) -> Self {
-        Self { subject: session.subject().to_owned(), claims: session.claims().to_owned(), tokens: None }
+        let (subject, claims) = (session.subject().to_owned(), session.claims().to_owned());
+        Self { subject, claims, tokens: None, session_id: None }
     }
 
     /// Adds the tokens.
@@ -378,10 +380,24 @@ impl Grant {
         self
     }
 
+    /// Adds the id of the session that the provider keeps for this browser, where it tells: `sid` in OpenID Connect. By that it
+    /// may end sessions here later.
+    #[must_use]
+    pub fn with_session_id(mut self, session_id: impl Into<String>) -> Self {
+        self.session_id = Some(session_id.into());
+        self
+    }
+
     /// The person's name at the issuer.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// The id of the provider's own session, if it told one.
+    #[must_use]
+    pub fn session_id(&self) -> Option<&str> {
+        self.session_id.as_deref()
     }
 
     /// The claims, as JSON.
@@ -394,6 +410,17 @@ impl Grant {
     #[must_use]
     pub fn tokens(&self) -> Option<&Tokens> {
         self.tokens.as_ref()
+    }
+}
+
+/// Does not show the id of the provider's session, by which it can be ended.
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grant")
+            .field("subject", &self.subject)
+            .field("claims", &self.claims)
+            .field("tokens", &self.tokens)
+            .finish_non_exhaustive()
     }
 }
 

@@ -31,6 +31,8 @@ const CHECKED_AT: Range<usize> = 57..65;
 
 /// How many bytes stand before the first text.
 const FIXED: usize = 81;
+/// And besides the texts.
+const LONGEST_FIXED: usize = FIXED + size_of::<ProviderSession>();
 
 /// Of the bytes inside the seal; another one is not read, and its cookie left alone.
 const LAYOUT: u8 = 1;
@@ -59,6 +61,9 @@ impl fmt::Display for LogId<'_> {
     }
 }
 
+/// Names a session that the provider keeps, of which sessions here are begun: a hash over the issuer and OpenID Connect's `sid`.
+pub(crate) type ProviderSession = [u8; 16];
+
 /// What a new session holds. Times are whole seconds since 1970.
 pub(crate) struct NewSession<'a> {
     pub(crate) id: SessionId,
@@ -74,6 +79,7 @@ pub(crate) struct NewSession<'a> {
     /// 1 where tokens are kept beside it, else 0.
     pub(crate) generation: u64,
     pub(crate) fingerprint: Fingerprint,
+    pub(crate) provider_session: Option<ProviderSession>,
 }
 
 /// A session in its encoded form, read in place.
@@ -85,6 +91,7 @@ pub(crate) struct Session {
     subject: Range<usize>,
     claims: Range<usize>,
     data: Range<usize>,
+    provider_session: Option<ProviderSession>,
 }
 
 /// The part of fixed length.
@@ -104,7 +111,7 @@ impl Session {
     pub(crate) fn new(new: &NewSession<'_>) -> Option<Self> {
         let texts = [new.issuer, new.subject, new.claims, new.data];
         let mut writer =
-            Writer::with_capacity(FIXED + texts.iter().map(|text| Writer::PREFIX + text.len()).sum::<usize>());
+            Writer::with_capacity(LONGEST_FIXED + texts.iter().map(|text| Writer::PREFIX + text.len()).sum::<usize>());
         writer
             .fixed(&[LAYOUT])
             .fixed(&new.id)
@@ -119,6 +126,9 @@ impl Session {
             .prefixed(new.subject)
             .prefixed(new.claims)
             .prefixed(new.data);
+        if let Some(provider_session) = &new.provider_session {
+            writer.fixed(provider_session);
+        }
         Self::decode(writer.into_bytes())
     }
 
@@ -139,15 +149,18 @@ impl Session {
         let subject = reader.prefixed()?.len();
         let claims = reader.prefixed()?.len();
         let data = reader.prefixed()?.len();
+        // Left out where there is none.
+        let provider_session = if reader.is_at_end() { None } else { Some(reader.fixed()?) };
         reader.end()?;
 
-        let data = bytes.len() - data..bytes.len();
-        let claims = data.start - Writer::PREFIX - claims..data.start - Writer::PREFIX;
-        let subject = claims.start - Writer::PREFIX - subject..claims.start - Writer::PREFIX;
-        let issuer = subject.start - Writer::PREFIX - issuer..subject.start - Writer::PREFIX;
+        let behind = |before: usize, length: usize| before + Writer::PREFIX..before + Writer::PREFIX + length;
+        let issuer = behind(FIXED, issuer);
+        let subject = behind(issuer.end, subject);
+        let claims = behind(subject.end, claims);
+        let data = behind(claims.end, data);
         let fixed =
             Fixed { id, authenticated_at, renewed_at, idle_end, absolute_end, generation, checked_at, fingerprint };
-        Some(Self { fixed, issuer, subject, claims, data, bytes })
+        Some(Self { fixed, issuer, subject, claims, data, provider_session, bytes })
     }
 
     /// The same session, used now.
@@ -235,6 +248,10 @@ impl Session {
         &self.fixed.fingerprint
     }
 
+    pub(crate) fn provider_session(&self) -> Option<&ProviderSession> {
+        self.provider_session.as_ref()
+    }
+
     /// What is sealed was text, so this is none only where a key leaked.
     fn text(&self, range: &Range<usize>) -> &str {
         self.bytes.get(range.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
@@ -257,6 +274,7 @@ mod tests {
             absolute_end: 30,
             generation: 0,
             fingerprint: Fingerprint([9; 16]),
+            provider_session: Some([3; 16]),
         })
         .unwrap()
     }
@@ -269,6 +287,7 @@ mod tests {
         assert_eq!(session.subject(), "bb1…");
         assert_eq!(session.claims(), r#"{"a":1}"#);
         assert_eq!(session.data(), "");
+        assert_eq!(session.provider_session(), Some(&[3; 16]));
         assert_eq!((session.authenticated_at(), session.ends_at()), (10, 20));
         assert!(session.fingerprint().is_same(&Fingerprint([9; 16])));
     }
@@ -297,9 +316,12 @@ mod tests {
     #[test]
     fn nothing_shorter_or_longer_decodes() {
         let whole = session().encoded().to_vec();
-        for length in 0..whole.len() {
+        let without_provider_session = whole.len() - size_of::<ProviderSession>();
+        for length in (0..whole.len()).filter(|length| *length != without_provider_session) {
             assert!(Session::decode(whole[..length].to_vec()).is_none(), "length {length}");
         }
+        let without = Session::decode(whole[..without_provider_session].to_vec()).unwrap();
+        assert_eq!((without.provider_session(), without.subject(), without.data()), (None, "bb1…", ""));
         assert!(Session::decode([whole, vec![0]].concat()).is_none());
     }
 

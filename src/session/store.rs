@@ -75,8 +75,22 @@ pub trait SessionStore: Send + Sync + 'static {
     /// or not.
     fn touch(&self, key: SessionKey, expires_at: SystemTime) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// Forgets a session. Where there is none, nothing is to do and that is no error.
+    /// Forgets a session. Where there is none, nothing is to do and that is no error. Groups are left as they are.
     fn delete(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Adds `member` to a group until `until`: the sessions of a person, say, so that all of them can be found and ended. Where
+    /// it is a member already, `until` moves if that is later; never earlier.
+    ///
+    /// A group is made by its first member. A member need not be the key of a session that is there, or of any; the store does
+    /// not look. Where `until` has come, nothing is to do.
+    fn join(&self, group: SessionGroup, member: SessionKey, until: SystemTime)
+    -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Takes a member out of a group. Where it is none, nothing is to do and that is no error.
+    fn leave(&self, group: SessionGroup, member: SessionKey) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// All members of a group whose time has not come, each once, in any order. None where there is no such group.
+    fn members(&self, group: SessionGroup) -> BoxFuture<'_, Result<Vec<SessionKey>, StoreError>>;
 
     /// Whether records never leave this process's memory. They are then kept in clear, which saves opening them at each
     /// request. Otherwise they come sealed under the [`Keys`](crate::Keys) of the `SignIn` and for their own key: who can read
@@ -109,15 +123,33 @@ impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
         (**self).delete(key)
     }
 
+    fn join(
+        &self,
+        group: SessionGroup,
+        member: SessionKey,
+        until: SystemTime,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        (**self).join(group, member, until)
+    }
+
+    fn leave(&self, group: SessionGroup, member: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        (**self).leave(group, member)
+    }
+
+    fn members(&self, group: SessionGroup) -> BoxFuture<'_, Result<Vec<SessionKey>, StoreError>> {
+        (**self).members(group)
+    }
+
     fn is_private(&self) -> bool {
         (**self).is_private()
     }
 }
 
-/// Names a session in a [`SessionStore`]: 32 random bytes.
+/// Names a record in a [`SessionStore`]: the SHA-256 of 32 random bytes that the layer draws at sign-in.
 ///
-/// The layer draws it at sign-in, and the browser's cookie holds it sealed: who reads a store can open no session with what
-/// is there. `Debug` shows none of it, so that logs do not tell sessions apart.
+/// The browser's cookie holds those bytes, sealed: who reads a store can open no session with what is there. The layer keeps
+/// other things under such keys as well, for a short time: that a state has been spent, or who refreshes a session's tokens.
+/// `Debug` shows none of it, so that logs do not tell sessions apart.
 ///
 /// ```
 /// use tower_signin::SessionKey;
@@ -152,6 +184,54 @@ impl SessionKey {
 impl fmt::Debug for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SessionKey(..)")
+    }
+}
+
+/// Names a group of sessions in a [`SessionStore`]: a hash of what they have in common, under a key of the layer's, so that who
+/// reads a store does not learn of whom they are. `Debug` shows none of it.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tower_signin::{MemoryStore, SessionGroup, SessionKey, SessionStore};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), tower_signin::StoreError> {
+/// let store = MemoryStore::new();
+/// let (alice, browser) = (SessionGroup::new([0xa1; 32]), SessionKey::new([7; 32]));
+///
+/// store.join(alice, browser, SystemTime::now() + Duration::from_secs(3600)).await?;
+/// assert_eq!(store.members(alice).await?, [browser]);
+/// store.leave(alice, browser).await?;
+/// assert!(store.members(alice).await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionGroup([u8; 32]);
+
+impl SessionGroup {
+    /// A group of these bytes. The layer makes groups; this is for tests of a store.
+    #[must_use]
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, for a store with binary keys.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// 64 lower-case hexadecimal digits, for a store with text keys.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+impl fmt::Debug for SessionGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionGroup(..)")
     }
 }
 
@@ -322,6 +402,18 @@ mod tests {
 
         fn delete(&self, _: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
             Box::pin(async { Ok(()) })
+        }
+
+        fn join(&self, _: SessionGroup, _: SessionKey, _: SystemTime) -> BoxFuture<'_, Result<(), StoreError>> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn leave(&self, _: SessionGroup, _: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn members(&self, _: SessionGroup) -> BoxFuture<'_, Result<Vec<SessionKey>, StoreError>> {
+            Box::pin(async { Ok(Vec::new()) })
         }
     }
 

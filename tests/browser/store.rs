@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use tower_signin::{BoxFuture, MemoryStore, SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind};
+use tower_signin::{
+    BoxFuture, MemoryStore, SessionGroup, SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind,
+};
 
 pub struct MayBeAway {
     is_away: Arc<AtomicBool>,
@@ -46,5 +48,22 @@ impl SessionStore for MayBeAway {
 
     fn delete(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
         self.unless_away(self.sessions.delete(key))
+    }
+
+    fn join(
+        &self,
+        group: SessionGroup,
+        member: SessionKey,
+        until: SystemTime,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.unless_away(self.sessions.join(group, member, until))
+    }
+
+    fn leave(&self, group: SessionGroup, member: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.unless_away(self.sessions.leave(group, member))
+    }
+
+    fn members(&self, group: SessionGroup) -> BoxFuture<'_, Result<Vec<SessionKey>, StoreError>> {
+        self.unless_away(self.sessions.members(group))
     }
 }

@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tower_signin::{
-    BoxFuture, ManualClock, MemoryStore, SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind,
+    BoxFuture, ManualClock, MemoryStore, SessionGroup, SessionKey, SessionRecord, SessionStore, StoreError,
+    StoreErrorKind,
 };
 
 use crate::{Secrets, Seen, as_shown};
@@ -66,6 +67,23 @@ impl SessionStore for Store {
 
     fn delete(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
         self.asked(key, |memory| memory.delete(key))
+    }
+
+    fn join(
+        &self,
+        group: SessionGroup,
+        member: SessionKey,
+        until: SystemTime,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.asked(member, |memory| memory.join(group, member, until))
+    }
+
+    fn leave(&self, group: SessionGroup, member: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.asked(member, |memory| memory.leave(group, member))
+    }
+
+    fn members(&self, group: SessionGroup) -> BoxFuture<'_, Result<Vec<SessionKey>, StoreError>> {
+        self.asked(SessionKey::new(*group.as_bytes()), |memory| memory.members(group))
     }
 }
 

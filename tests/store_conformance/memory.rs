@@ -5,7 +5,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tower_signin::{
-    BoxFuture, ManualClock, MemoryStore, SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind,
+    BoxFuture, ManualClock, MemoryStore, SessionGroup, SessionKey, SessionRecord, SessionStore, StoreError,
+    StoreErrorKind,
 };
 
 use crate::suite::{self, Fixture, store_conformance};
@@ -58,6 +59,23 @@ impl SessionStore for Down {
     }
 
     fn delete(&self, _: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        Self::answer()
+    }
+
+    fn join(
+        &self,
+        group: SessionGroup,
+        member: SessionKey,
+        until: SystemTime,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Self::answer()
+    }
+
+    fn leave(&self, _: SessionGroup, _: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        Self::answer()
+    }
+
+    fn members(&self, _: SessionGroup) -> BoxFuture<'_, Result<Vec<SessionKey>, StoreError>> {
         Self::answer()
     }
 }

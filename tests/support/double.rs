@@ -10,7 +10,8 @@ use std::time::SystemTime;
 
 use tokio::sync::Semaphore;
 use tower_signin::{
-    BoxFuture, ManualClock, MemoryStore, SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind,
+    BoxFuture, ManualClock, MemoryStore, SessionGroup, SessionKey, SessionRecord, SessionStore, StoreError,
+    StoreErrorKind,
 };
 
 /// How a store keeps records and answers.
@@ -34,6 +35,9 @@ pub enum Step {
     Update,
     Touch,
     Delete,
+    Join,
+    Leave,
+    Members,
 }
 
 pub const STEPS: [Step; 5] = [Step::Create, Step::Load, Step::Update, Step::Touch, Step::Delete];
@@ -228,6 +232,24 @@ impl SessionStore for Double {
 
     fn delete(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
         self.ask(Step::Delete, key, Box::pin(async move { self.0.memory.delete(key).await }))
+    }
+
+    fn join(
+        &self,
+        group: SessionGroup,
+        member: SessionKey,
+        until: SystemTime,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.ask(Step::Join, member, Box::pin(async move { self.0.memory.join(group, member, until).await }))
+    }
+
+    fn leave(&self, group: SessionGroup, member: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.ask(Step::Leave, member, Box::pin(async move { self.0.memory.leave(group, member).await }))
+    }
+
+    fn members(&self, group: SessionGroup) -> BoxFuture<'_, Result<Vec<SessionKey>, StoreError>> {
+        let key = SessionKey::new(*group.as_bytes());
+        self.ask(Step::Members, key, Box::pin(async move { self.0.memory.members(group).await }))
     }
 
     fn is_private(&self) -> bool {

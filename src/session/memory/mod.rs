@@ -1,13 +1,15 @@
 //! The store in this process's memory.
 
+mod groups;
 mod table;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use self::groups::Groups;
 use self::table::{Created, Table};
-use super::store::{SessionKey, SessionRecord, SessionStore, StoreError};
+use super::store::{SessionGroup, SessionKey, SessionRecord, SessionStore, StoreError};
 use super::throttle::Throttle;
 use crate::clock::{Clock, SystemClock, unix_seconds};
 use crate::http_client::BoxFuture;
@@ -34,10 +36,15 @@ pub struct MemoryStore {
     capacity: usize,
     /// One lock for all: it is held for some hundred instructions at a time.
     table: Mutex<Table>,
+    groups: Mutex<Groups>,
     warning: Throttle,
 }
 
 const DEFAULT_CAPACITY: usize = 100_000;
+
+/// How many places in groups there are for each session: those of its person and of the provider's session, and as many for
+/// sessions that were ended elsewhere.
+const GROUPS_PER_SESSION: usize = 4;
 
 /// Seconds between two warnings that the store is full.
 const BETWEEN_WARNINGS: u64 = 60;
@@ -54,7 +61,13 @@ impl MemoryStore {
     pub fn with_capacity(sessions: usize) -> Self {
         let capacity = sessions.clamp(1, table::MOST);
         let table = Mutex::new(Table::new(capacity));
-        Self { clock: Arc::new(SystemClock), capacity, table, warning: Throttle::new(BETWEEN_WARNINGS) }
+        Self {
+            clock: Arc::new(SystemClock),
+            capacity,
+            table,
+            groups: Mutex::default(),
+            warning: Throttle::new(BETWEEN_WARNINGS),
+        }
     }
 
     /// Where the time comes from; the system's clock by default. It should be the one of the
@@ -85,9 +98,24 @@ impl MemoryStore {
         );
     }
 
+    fn warn_of_full_groups(&self, now: u64) {
+        if self.warning.is_due(now) {
+            tracing::warn!(
+                capacity = self.capacity,
+                "the memory store holds no more groups of sessions: one that ends soonest can't be found by its person any more; \
+                 raise MemoryStore::with_capacity, shorten the sessions, or use a store outside this process"
+            );
+        }
+    }
+
     /// No code of anyone else's runs under this lock, so a poisoned table is still whole.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nor under this one.
+    fn lock_groups(&self) -> MutexGuard<'_, Groups> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -133,6 +161,33 @@ impl SessionStore for MemoryStore {
             self.lock().delete(&key);
             Ok(())
         })
+    }
+
+    fn join(
+        &self,
+        group: SessionGroup,
+        member: SessionKey,
+        until: SystemTime,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let (now, most) = (self.clock.now(), self.capacity.saturating_mul(GROUPS_PER_SESSION));
+            let is_full = self.lock_groups().join(group, member, until, now, most);
+            if is_full {
+                self.warn_of_full_groups(unix_seconds(now));
+            }
+            Ok(())
+        })
+    }
+
+    fn leave(&self, group: SessionGroup, member: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.lock_groups().leave(group, member);
+            Ok(())
+        })
+    }
+
+    fn members(&self, group: SessionGroup) -> BoxFuture<'_, Result<Vec<SessionKey>, StoreError>> {
+        Box::pin(async move { Ok(self.lock_groups().members(group, self.clock.now())) })
     }
 }
 
