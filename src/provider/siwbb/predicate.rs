@@ -101,6 +101,7 @@ mod tests {
             absolute_end: 1,
             generation: 0,
             fingerprint: crate::session::Fingerprint([0; 16]),
+            provider_session: None,
         });
         Identity::for_test(session.unwrap())
     }
