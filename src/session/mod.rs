@@ -1,5 +1,6 @@
 //! One signed-in browser.
 
+pub(crate) mod bounded;
 pub(crate) mod calls;
 pub(crate) mod chunks;
 pub(crate) mod entrance;
