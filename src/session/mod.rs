@@ -3,6 +3,7 @@
 pub(crate) mod bounded;
 pub(crate) mod calls;
 pub(crate) mod chunks;
+pub(crate) mod ending;
 pub(crate) mod entrance;
 mod lease;
 pub(crate) mod lifetime;
