@@ -3,4 +3,3 @@
 #![allow(missing_docs, unreachable_pub, reason = "tests")]
 
 mod memory;
-mod suite;
