@@ -2,4 +2,5 @@
 
 #![allow(missing_docs, unreachable_pub, reason = "tests")]
 
+mod broken;
 mod memory;

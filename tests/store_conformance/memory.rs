@@ -61,12 +61,7 @@ impl SessionStore for Down {
         Self::answer()
     }
 
-    fn join(
-        &self,
-        group: SessionGroup,
-        member: SessionKey,
-        until: SystemTime,
-    ) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn join(&self, _: SessionGroup, _: SessionKey, _: SystemTime) -> BoxFuture<'_, Result<(), StoreError>> {
         Self::answer()
     }
 
