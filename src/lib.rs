@@ -140,7 +140,7 @@
 //!
 //! # Features
 //!
-//! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `oidc`: OpenID Connect. `dev`: a
+//! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `oidc`: OpenID Connect. `redis`: sessions in Redis or Valkey. `dev`: a
 //! stand-in for BitBadges on loopback; with `oidc`, an OpenID provider there as well.
 //!
 //! Every error is in the [error reference](error_reference).
@@ -189,6 +189,8 @@ pub mod predicate;
 mod provider;
 mod providers;
 mod redirect_uri;
+#[cfg(feature = "redis")]
+mod redis;
 mod refusal;
 mod requester;
 mod require;
@@ -230,6 +232,8 @@ pub use self::provider::oauth2::OAuth2;
 pub use self::provider::oidc::{self, Oidc};
 pub use self::provider::siwbb::{self, Siwbb};
 pub use self::provider::{Context, Grant, Provider, Refreshed};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisStore, RedisStoreBuilder};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::service::SignInService;
 pub use self::session::memory::MemoryStore;
