@@ -140,7 +140,8 @@
 //!
 //! # Features
 //!
-//! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `oidc`: OpenID Connect. `redis`: sessions in Redis or Valkey. `dev`: a
+//! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `oidc`: OpenID Connect. `redis`:
+//! sessions in Redis or Valkey. `conformance`: the tests that every [`SessionStore`] must pass, for whoever writes one. `dev`: a
 //! stand-in for BitBadges on loopback; with `oidc`, an OpenID provider there as well.
 //!
 //! Every error is in the [error reference](error_reference).
@@ -168,6 +169,8 @@ mod check;
 mod clock;
 mod config;
 mod config_error;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod cookies;
 #[cfg(feature = "dev")]
 pub mod dev;

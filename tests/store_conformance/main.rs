@@ -2,5 +2,5 @@
 
 #![allow(missing_docs, unreachable_pub, reason = "tests")]
 
+mod broken;
 mod memory;
-mod suite;
