@@ -50,8 +50,7 @@ impl Line {
     /// The answers to these commands, errors among them. Nothing is sent a second time.
     pub(super) async fn send(&self, commands: &Pipeline, deadline: Instant) -> Result<Vec<Value>, Trouble> {
         let live = self.live(deadline).await?;
-        let answers = live.send(commands, deadline).await;
-        match answers {
+        match timeout_at(deadline, live.send(commands)).await {
             Ok(Ok(answers)) => {
                 if answers.iter().any(is_of_a_replica) {
                     self.let_go(&live);
@@ -71,9 +70,7 @@ impl Line {
 
     async fn live(&self, deadline: Instant) -> Result<Arc<Live>, Trouble> {
         if let Some(live) = self.current() {
-            if live.used.elapsed() < IDLE
-                || live.is_there(deadline.min(Instant::now() + self.settings.time_limit / 4)).await
-            {
+            if live.used.elapsed() < IDLE || self.is_there(&live, deadline).await {
                 return Ok(live);
             }
             self.let_go(&live);
@@ -98,6 +95,11 @@ impl Line {
                 Err(trouble)
             }
         }
+    }
+
+    async fn is_there(&self, live: &Live, deadline: Instant) -> bool {
+        let a_part = deadline.min(Instant::now() + self.settings.time_limit / 4);
+        matches!(timeout_at(a_part, live.ask_whether_it_is_there()).await, Ok(Ok(())))
     }
 
     fn current(&self) -> Option<Arc<Live>> {
@@ -126,7 +128,10 @@ impl Line {
                 self.shake_hands(tls.connect(name, stream).await.map_err(failed)?).await
             }
         };
-        live.map_err(|error| Trouble::of(&self.address, &error))
+        let live = live.map_err(|error| Trouble::of(&self.address, &error))?;
+        // What lies between may accept every connection and close it at once. Whatever is answered, somebody is there.
+        live.ask_whether_it_is_there().await.map_err(|error| Trouble::of(&self.address, &error))?;
+        Ok(live)
     }
 
     async fn shake_hands(
@@ -149,21 +154,16 @@ struct Live {
 }
 
 impl Live {
-    async fn send(
-        &self,
-        commands: &Pipeline,
-        deadline: Instant,
-    ) -> Result<Result<Vec<Value>, RedisError>, tokio::time::error::Elapsed> {
-        let mut connection = self.connection.clone();
-        let answers = timeout_at(deadline, connection.send_packed_commands(commands, 0, commands.len())).await?;
+    async fn send(&self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
+        let answers = self.connection.clone().send_packed_commands(commands, 0, commands.len()).await?;
         self.used.set_now();
         Ok(answers)
     }
 
-    async fn is_there(&self, deadline: Instant) -> bool {
+    async fn ask_whether_it_is_there(&self) -> Result<(), RedisError> {
         let mut ping = Pipeline::with_capacity(1);
         ping.add_command(cmd("PING"));
-        matches!(self.send(&ping, deadline).await, Ok(Ok(_)))
+        self.send(&ping).await.map(drop)
     }
 }
 
