@@ -71,14 +71,14 @@ pub(crate) fn logout(
         tracing::info!(request_id = %Requester::of(headers), session = %LogId(&id), "signed out");
         // A second click: there is nothing left to revoke. A refusal may have been of older tokens.
         let is_first = inner.registry.end(id, SessionEnd::SignedOut) != Some(SessionEnd::SignedOut);
-        let held = tokens::held(inner, headers, &id);
+        let held = presented.current().and_then(|current| tokens::held(inner, headers, current));
         let mounted = match presented.session() {
             Some(session) => inner.providers.of_issuer(session.issuer()),
             // The store did not say whose it is.
             None => inner.providers.only(),
         };
         if let Some(mounted) = mounted {
-            leading = end_session::Leading::over(inner, mounted, uri, headers, held.as_ref());
+            leading = end_session::Leading::over(inner, mounted, uri, headers, held.as_deref());
             if is_first && let Some(held) = held {
                 Refreshes::revoke(inner, mounted.provider.issuer(), held);
             }
@@ -90,7 +90,8 @@ pub(crate) fn logout(
         None => Told::Now(response),
     };
     let Some(stored) = presented.stored() else { return response };
-    match Told::poll(Box::pin(stored::delete(Arc::clone(inner), stored))) {
+    let whose = presented.current().map(|current| current.identity.clone());
+    match Told::poll(Box::pin(stored::delete(Arc::clone(inner), stored, whose))) {
         Told::Now(()) => response,
         Told::Later(deleting) => {
             let deleting = deleting_in_any_case(deleting);
