@@ -140,9 +140,10 @@
 //!
 //! # Features
 //!
-//! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `oidc`: OpenID Connect. `conformance`: the
-//! tests that every [`SessionStore`] must pass, for whoever writes one. `tower-sessions`: sessions in the stores of that crate. `dev`: a stand-in for BitBadges on loopback; with `oidc`, an
-//! OpenID provider there as well.
+//! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `oidc`: OpenID Connect. `redis`:
+//! sessions in Redis or Valkey. `tower-sessions`: sessions in the stores of that crate. `conformance`: the tests that every
+//! [`SessionStore`] must pass, for whoever writes one. `dev`: a stand-in for BitBadges on loopback; with `oidc`, an OpenID provider
+//! there as well.
 //!
 //! Every error is in the [error reference](error_reference).
 
@@ -192,6 +193,8 @@ pub mod predicate;
 mod provider;
 mod providers;
 mod redirect_uri;
+#[cfg(feature = "redis")]
+mod redis;
 mod refusal;
 mod requester;
 mod require;
@@ -235,6 +238,8 @@ pub use self::provider::oauth2::OAuth2;
 pub use self::provider::oidc::{self, Oidc};
 pub use self::provider::siwbb::{self, Siwbb};
 pub use self::provider::{Context, Grant, Provider, Refreshed};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisStore, RedisStoreBuilder};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::service::SignInService;
 pub use self::session::memory::MemoryStore;
