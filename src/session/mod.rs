@@ -10,6 +10,7 @@ pub(crate) mod presented;
 pub(crate) mod recheck;
 pub(crate) mod refresh;
 pub(crate) mod registry;
+pub(crate) mod revocations;
 pub(crate) mod sealed;
 pub(crate) mod store;
 pub(crate) mod stored;

@@ -14,7 +14,7 @@ use super::calls::{is_refusal, pause, within_time};
 use super::registry::SessionEnd;
 use super::stored::{self, StoredId};
 use super::tokens::KeptTokens;
-use super::{LogId, SessionId};
+use super::{LogId, SessionId, revocations};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::error::ErrorKind;
@@ -198,8 +198,9 @@ impl Drop for End {
         // Before anybody is told of the refusal: the registry lets one of them delete the cookies.
         if let Outcome::Refused = self.outcome {
             self.inner.registry.end(self.session, SessionEnd::Revoked);
-            if let Some(stored) = self.stored {
-                stored::delete_soon(&self.inner, stored);
+            match self.stored {
+                Some(stored) => stored::delete_soon(&self.inner, stored),
+                None => revocations::revoke_soon(&self.inner, self.session),
             }
         }
         let now = unix_seconds(self.inner.clock.now());

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use super::bounded::Store;
 use super::entrance::Deletion;
-use super::presented::{Current, Presented};
+use super::presented::{Current, Presented, Untold};
 use super::sealed::latest_end;
 use super::store::{SessionKey, SessionRecord, StoreError};
 use super::{LogId, Session, SessionId};
@@ -115,7 +115,7 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
         Ok(None) => return over,
         Err(error) => {
             store.warn(&inner, "load", &error);
-            return Presented::Unavailable(id);
+            return Presented::Unavailable(Untold::Stored(id));
         }
     };
     // Another version's, or not the record that was asked for: nothing says that the session is over.
