@@ -77,6 +77,13 @@ pub(crate) struct Inner {
     pub(crate) waiting_logins: Semaphore,
 }
 
+impl Inner {
+    /// The store that this process shares with others, if it has one.
+    pub(crate) fn fleet(&self) -> Option<&Arc<Store>> {
+        self.store.as_ref().filter(|store| !store.is_private())
+    }
+}
+
 impl SignIn {
     /// Starts with the provider people sign in with.
     pub fn builder(provider: impl Provider) -> Builder {

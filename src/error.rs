@@ -17,13 +17,14 @@ pub struct Error {
     reason: Option<&'static str>,
     source: Option<BoxError>,
     retry_after: Option<u32>,
+    leaves_flow: bool,
 }
 
 impl Error {
     /// An error of this kind.
     #[must_use]
     pub fn new(kind: ErrorKind) -> Self {
-        Self { kind, reason: None, source: None, retry_after: None }
+        Self { kind, reason: None, source: None, retry_after: None, leaves_flow: false }
     }
 
     /// Adds what was underneath. It is logged, so it must hold no secret.
@@ -45,6 +46,16 @@ impl Error {
     pub fn with_retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
+    }
+
+    /// Nothing has been sent, and the same callback may come again.
+    pub(crate) fn leaving_flow(mut self) -> Self {
+        self.leaves_flow = true;
+        self
+    }
+
+    pub(crate) fn leaves_flow(&self) -> bool {
+        self.leaves_flow
     }
 
     /// What went wrong.

@@ -22,7 +22,7 @@ use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
 use crate::route::{Site, is_prefetch};
 use crate::seal::Purpose;
-use crate::session::presented::{Presented, Told};
+use crate::session::presented::{Current, Presented, Told};
 use crate::session::refresh::Refreshes;
 use crate::session::registry::SessionEnd;
 use crate::session::{LogId, SessionId, revocations, stored, tokens};
@@ -71,14 +71,14 @@ pub(crate) fn logout(
         tracing::info!(request_id = %Requester::of(headers), session = %LogId(&id), "signed out");
         // A second click: there is nothing left to revoke. A refusal may have been of older tokens.
         let is_first = inner.registry.end(id, SessionEnd::SignedOut) != Some(SessionEnd::SignedOut);
-        let held = tokens::held(inner, headers, &id);
-        let mounted = match presented.opened() {
+        let held = presented.opened().and_then(|current| tokens::held(inner, headers, current));
+        let mounted = match presented.opened().map(Current::session) {
             Some(session) => inner.providers.of_issuer(session.issuer()),
             // The store did not say whose it is.
             None => inner.providers.only(),
         };
         if let Some(mounted) = mounted {
-            leading = end_session::Leading::over(inner, mounted, uri, headers, held.as_ref());
+            leading = end_session::Leading::over(inner, mounted, uri, headers, held.as_deref());
             if is_first && let Some(held) = held {
                 Refreshes::revoke(inner, mounted.provider.issuer(), held);
             }
@@ -89,8 +89,9 @@ pub(crate) fn logout(
         Some(leading) => leading.lead(inner, response),
         None => Told::Now(response),
     };
+    let whose = presented.current().map(|current| current.identity.clone());
     let telling: BoxFuture<'static, ()> = match (presented.stored(), presented.session_id()) {
-        (Some(stored), _) => Box::pin(stored::delete(Arc::clone(inner), stored)),
+        (Some(stored), _) => Box::pin(stored::delete(Arc::clone(inner), stored, whose)),
         (None, Some(id)) if inner.revocations.is_some() => Box::pin(revocations::revoke(Arc::clone(inner), id)),
         (None, _) => return response,
     };
@@ -168,7 +169,7 @@ impl Sender {
 
 /// The page that asks whether to sign out. No other site can read its token, nor click its button in a frame.
 fn ask(inner: &Inner, uri: &Uri, headers: &HeaderMap, presented: &Presented) -> Response<Bytes> {
-    let Some(session) = presented.opened() else {
+    let Some(session) = presented.opened().map(Current::session) else {
         return unavailable(inner, headers, login_link(inner, &ReturnTo::root()));
     };
     let Some(token) = new_token(inner, session.id()) else {

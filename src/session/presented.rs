@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use super::entrance::Deletion;
 use super::sealed::{self, Opened};
 use super::stored::{self, StoredId};
+use super::tokens::KeptTokens;
 use super::{Session, SessionId, revocations};
 use crate::config::Inner;
 use crate::cookies::SessionCookies;
@@ -44,6 +45,8 @@ pub(crate) struct Current {
     pub(crate) is_renewal_due: bool,
     /// Where it is in the store.
     pub(crate) stored: Option<StoredId>,
+    /// Those that are kept with it there.
+    pub(crate) tokens: Option<Arc<KeptTokens>>,
     /// How many had signed in when the request came.
     pub(crate) sign_ins: u64,
 }
@@ -74,18 +77,22 @@ impl Presented {
         }
     }
 
-    pub(crate) fn session(&self) -> Option<&Session> {
+    pub(crate) fn current(&self) -> Option<&Current> {
         match self {
-            Self::Session(current) => Some(current.session()),
+            Self::Session(current) => Some(current),
             Self::Nothing | Self::Refused { .. } | Self::Unavailable(_) => None,
         }
     }
 
+    pub(crate) fn session(&self) -> Option<&Session> {
+        self.current().map(Current::session)
+    }
+
     /// One that is there, or whose cookie opened though nobody can tell whether it still counts: enough to sign out of it.
-    pub(crate) fn opened(&self) -> Option<&Session> {
+    pub(crate) fn opened(&self) -> Option<&Current> {
         match self {
-            Self::Unavailable(Untold::Sealed(current)) => Some(current.session()),
-            _ => self.session(),
+            Self::Unavailable(Untold::Sealed(current)) => Some(current),
+            _ => self.current(),
         }
     }
 
@@ -93,7 +100,7 @@ impl Presented {
     pub(crate) fn session_id(&self) -> Option<SessionId> {
         match self {
             Self::Unavailable(Untold::Stored(stored)) => Some(stored.session_id()),
-            _ => self.opened().map(|session| *session.id()),
+            _ => self.opened().map(|current| *current.session().id()),
         }
     }
 

@@ -264,7 +264,7 @@ impl Drop for End {
         if self.verdict == Verdict::Ended {
             self.inner.registry.end(self.session, SessionEnd::Revoked);
             match self.stored {
-                Some(stored) => stored::delete_soon(&self.inner, stored),
+                Some(stored) => stored::delete_soon(&self.inner, stored, None),
                 None => revocations::revoke_soon(&self.inner, self.session),
             }
         }

@@ -7,16 +7,20 @@ use http::HeaderValue;
 use tokio::runtime::Handle;
 
 use super::bounded::Store;
+use super::ending;
 use super::entrance::Deletion;
 use super::presented::{Current, Presented, Untold};
+use super::record::{self, Loaded};
+use super::refresh::Left;
 use super::sealed::latest_end;
 use super::store::{SessionKey, SessionRecord, StoreError};
+use super::tokens::KeptTokens;
 use super::{LogId, Session, SessionId};
 use crate::clock::{from_unix_seconds, unix_seconds};
 use crate::config::Inner;
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
-use crate::seal::{Purpose, SealError, random};
+use crate::seal::{Purpose, random};
 use crate::telemetry;
 use crate::wire::Reader;
 
@@ -44,7 +48,7 @@ impl StoredId {
         Ok(Self::new(id))
     }
 
-    fn new(id: [u8; 32]) -> Self {
+    pub(crate) fn new(id: [u8; 32]) -> Self {
         let mut named = [0; HASHED_AS.len() + 32];
         let (name, rest) = named.split_at_mut(HASHED_AS.len());
         name.copy_from_slice(HASHED_AS);
@@ -68,6 +72,11 @@ impl StoredId {
         self.key
     }
 
+    /// What the cookie holds.
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.id
+    }
+
     /// What this process knows the session by, and its record holds.
     pub(crate) fn session_id(&self) -> SessionId {
         self.id.first_chunk().copied().unwrap_or_default()
@@ -84,15 +93,25 @@ impl StoredId {
 }
 
 /// Puts a new session into the store.
-pub(crate) async fn create(inner: &Inner, store: &Store, id: StoredId, session: &Session) -> Result<(), Error> {
-    let size = session.encoded().len();
+pub(crate) async fn create(
+    inner: &Inner,
+    store: &Store,
+    id: StoredId,
+    session: &Session,
+    tokens: Option<&KeptTokens>,
+) -> Result<(), Error> {
+    let size = record::size(session, tokens);
     if size > MOST_BYTES {
-        let source = format!("it takes {size} bytes, and a session in a store may take {MOST_BYTES}");
+        let source = format!("it takes {size} bytes with its tokens, and a session in a store may take {MOST_BYTES}");
         return Err(Error::new(ErrorKind::SessionTooLarge).with_source(source));
     }
-    let bytes = to_bytes(inner, store, &id.key(), session)?;
+    let bytes = record::to_bytes(inner, store, &id.key(), session, tokens)?;
     let record = SessionRecord::new(bytes, 0, from_unix_seconds(session.ends_at()));
-    match store.create(id.key(), record).await {
+    let created = async {
+        ending::join(inner, store, id.key(), session).await?;
+        store.create(id.key(), record).await
+    };
+    match created.await {
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::new(ErrorKind::Internal).with_reason("the session store says that a new id is taken")),
         Err(error) => Err(Error::new(ErrorKind::StoreFailed).with_retry_after(RETRY_AFTER).with_source(error)),
@@ -119,7 +138,8 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
         }
     };
     // Another version's, or not the record that was asked for: nothing says that the session is over.
-    let Some(found) = Loaded::read(&inner, store, id, &record) else { return ignored };
+    let found = Loaded::read(&inner, store, id.key(), &record);
+    let Some(found) = found.filter(|found| found.session.id() == &id.session_id()) else { return ignored };
     let ends_at = found.ends_at();
     let now = unix_seconds(inner.clock.now());
     let latest = latest_end(&inner, &found.session, now);
@@ -137,7 +157,8 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
         }
     };
     let identity = Identity::new(found.session.ending_at(ends_at), ends_at, &inner.registry, Some(id.key()));
-    Presented::Session(Current { identity, is_renewal_due: is_outdated, stored: Some(id), sign_ins })
+    let tokens = found.tokens;
+    Presented::Session(Current { identity, is_renewal_due: is_outdated, stored: Some(id), tokens, sign_ins })
 }
 
 /// Moves the end to `latest` where that is due, and gives the end that counts. `None` where the session is gone.
@@ -154,7 +175,7 @@ async fn renew(
     if found.is_outdated || are_settings_stricter {
         let end = if are_settings_stricter { latest } else { latest.max(ends_at) };
         let now = unix_seconds(inner.clock.now()).max(session.renewed_at());
-        let bytes = to_bytes(inner, store, &key, &session.renewed(now, end)).ok();
+        let bytes = record::to_bytes(inner, store, &key, &session.renewed(now, end), found.tokens.as_deref()).ok();
         let record = bytes.and_then(|bytes| found.record.successor(bytes, from_unix_seconds(end)));
         let Some(record) = record else { return Ok(Some(ends_at.min(latest))) };
         if !store.update(key, record).await? {
@@ -181,13 +202,9 @@ pub(crate) async fn set_checked(inner: &Inner, id: StoredId, at: u64) {
     let Some(store) = &inner.store else { return };
     let noted = async {
         let Some(record) = store.load(id.key()).await? else { return Ok(true) };
-        let Some(mut found) = Loaded::read(inner, store, id, &record) else { return Ok(true) };
+        let Some(mut found) = Loaded::read(inner, store, id.key(), &record) else { return Ok(true) };
         found.session.set_checked(at);
-        let bytes = to_bytes(inner, store, &id.key(), &found.session).ok();
-        // Another request may have moved the end since the record was loaded, as far as this, and an update can move it back.
-        let latest = latest_end(inner, &found.session, unix_seconds(inner.clock.now()));
-        let end = from_unix_seconds(latest.max(found.ends_at()));
-        match bytes.and_then(|bytes| record.successor(bytes, end)) {
+        match amended(inner, store, id, &found) {
             Some(next) => store.update(id.key(), next).await,
             None => Ok(true),
         }
@@ -197,8 +214,43 @@ pub(crate) async fn set_checked(inner: &Inner, id: StoredId, at: u64) {
     }
 }
 
-/// Has the store forget a session. Nothing more can be done where it fails than to say so.
-pub(crate) async fn delete(inner: Arc<Inner>, id: StoredId) {
+/// The tokens that are kept with a session, if any. `None` where the session is not there.
+pub(crate) async fn look_for_tokens(
+    inner: &Inner,
+    store: &Store,
+    id: StoredId,
+) -> Result<Option<Option<Arc<KeptTokens>>>, StoreError> {
+    let Some(record) = store.load(id.key()).await? else { return Ok(None) };
+    Ok(Some(Loaded::read(inner, store, id.key(), &record).and_then(|found| found.tokens)))
+}
+
+/// Keeps tokens with a session in the place of older ones. `None` where the record was changed in between.
+pub(crate) async fn leave_tokens(
+    inner: &Inner,
+    store: &Store,
+    id: StoredId,
+    fresh: &Arc<KeptTokens>,
+) -> Result<Option<Left>, StoreError> {
+    let Some(record) = store.load(id.key()).await? else { return Ok(Some(Left::Gone)) };
+    let Some(mut found) = Loaded::read(inner, store, id.key(), &record) else { return Ok(Some(Left::Here)) };
+    if let Some(there) = found.tokens.take_if(|there| there.generation >= fresh.generation) {
+        return Ok(Some(Left::Later(there)));
+    }
+    found.tokens = Some(Arc::clone(fresh));
+    let Some(next) = amended(inner, store, id, &found) else { return Ok(Some(Left::Here)) };
+    Ok(store.update(id.key(), next).await?.then_some(Left::Here))
+}
+
+/// What is to be written in the place of a record. Another request may have moved the end since that was loaded, as far as now,
+/// and an update can move it back.
+fn amended(inner: &Inner, store: &Store, id: StoredId, found: &Loaded<'_>) -> Option<SessionRecord> {
+    let bytes = record::to_bytes(inner, store, &id.key(), &found.session, found.tokens.as_deref()).ok()?;
+    let latest = latest_end(inner, &found.session, unix_seconds(inner.clock.now()));
+    found.record.successor(bytes, from_unix_seconds(latest.max(found.ends_at())))
+}
+
+/// Has the store forget a session, and whose it was where that is known. Nothing more can be done where it fails than to say so.
+pub(crate) async fn delete(inner: Arc<Inner>, id: StoredId, whose: Option<Identity>) {
     let Some(store) = &inner.store else { return };
     if let Err(error) = store.delete(id.key()).await {
         let source = std::error::Error::source(&error);
@@ -206,58 +258,24 @@ pub(crate) async fn delete(inner: Arc<Inner>, id: StoredId) {
             session = %LogId(&id.session_id()), %error, source,
             "a session that is over is still in the session store; until its end, a copy of its cookie opens it elsewhere"
         );
+        return;
+    }
+    if let Some(identity) = whose
+        && let Err(error) = ending::leave(&inner, store, id.key(), identity.session()).await
+    {
+        store.warn(&inner, "leaving its groups", &error);
     }
 }
 
 /// The same, in a task of its own.
-pub(crate) fn delete_soon(inner: &Arc<Inner>, id: StoredId) {
+pub(crate) fn delete_soon(inner: &Arc<Inner>, id: StoredId, whose: Option<Identity>) {
     if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(delete(Arc::clone(inner), id));
+        runtime.spawn(delete(Arc::clone(inner), id, whose));
     }
 }
 
 /// Seconds after which a session that could not be told is worth another try.
 pub(crate) const RETRY_AFTER: u32 = 5;
-
-fn to_bytes(inner: &Inner, store: &Store, key: &SessionKey, session: &Session) -> Result<Vec<u8>, Error> {
-    if store.is_private() {
-        return Ok(session.encoded().to_vec());
-    }
-    let sealed = inner.seal.seal_bytes(Purpose::Record, &key.to_hex(), 1, session.encoded());
-    sealed.map_err(|_| ErrorKind::Internal.into())
-}
-
-/// The session in a record, with the times it was written with.
-struct Loaded<'a> {
-    record: &'a SessionRecord,
-    session: Session,
-    /// Sealed under a key that is not the newest.
-    is_outdated: bool,
-}
-
-impl<'a> Loaded<'a> {
-    fn read(inner: &Inner, store: &Store, id: StoredId, record: &'a SessionRecord) -> Option<Self> {
-        let (bytes, is_outdated) = if store.is_private() {
-            (record.bytes().to_vec(), false)
-        } else {
-            let opened = inner.seal.open_bytes(Purpose::Record, &id.key().to_hex(), 1, record.bytes().to_vec());
-            let opened = opened.inspect_err(|error| {
-                if *error == SealError::Forged {
-                    tracing::error!("a record of the session store was changed, or is another session's");
-                }
-            });
-            opened.ok()?
-        };
-        let session = Session::decode(bytes)?;
-        let is_it = session.id() == &id.session_id() && inner.providers.of_issuer(session.issuer()).is_some();
-        is_it.then_some(Self { record, session, is_outdated })
-    }
-
-    /// As late as the store has been told, and no later than the session may last.
-    fn ends_at(&self) -> u64 {
-        unix_seconds(self.record.expires_at()).min(self.session.absolute_end())
-    }
-}
 
 #[cfg(test)]
 mod tests {
