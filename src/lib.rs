@@ -225,6 +225,7 @@ pub use self::oauth::client_authentication::ClientAuthentication;
 pub use self::oauth::end_session::EndSessionRequest;
 pub use self::oauth::token::Tokens;
 pub use self::page::{Choice, Chooser, Page, PageAction, PageLink};
+pub use self::provider::logout_notice::LogoutNotice;
 pub use self::provider::oauth2::OAuth2;
 #[cfg(feature = "oidc")]
 pub use self::provider::oidc::{self, Oidc};
