@@ -161,6 +161,7 @@ pub mod error_reference {}
 pub mod provider_guide {}
 
 mod after;
+mod back_channel;
 mod body;
 mod builder;
 mod caller;
@@ -203,6 +204,7 @@ mod sync;
 mod telemetry;
 mod wire;
 
+pub use self::back_channel::{BackChannelLogoutFuture, BackChannelLogoutLayer, BackChannelLogoutService};
 pub use self::body::ResponseBody;
 pub use self::builder::Builder;
 pub use self::check::{Finding, Report, Verdict};

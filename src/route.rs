@@ -36,8 +36,10 @@ impl Paths {
     /// Login and logout are siblings of the callback unless they are given.
     pub(crate) fn new(callback: &str, login: Option<String>, logout: Option<String>) -> Result<Self, ConfigError> {
         let folder = callback.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let login = given("login_path", login)?.unwrap_or_else(|| format!("{folder}/login"));
-        let logout = given("logout_path", logout)?.unwrap_or_else(|| format!("{folder}/logout"));
+        let login = login.map(|path| given("login_path", path)).transpose()?;
+        let login = login.unwrap_or_else(|| format!("{folder}/login"));
+        let logout = logout.map(|path| given("logout_path", path)).transpose()?;
+        let logout = logout.unwrap_or_else(|| format!("{folder}/logout"));
         if callback == "/" {
             let problem = "its path is `/`, where people land who want to go nowhere in particular";
             return Err(ConfigError::new(
@@ -66,6 +68,12 @@ impl Paths {
             shortest,
             all,
         })
+    }
+
+    /// The path of this name beside the callback.
+    pub(crate) fn sibling(&self, name: &str) -> String {
+        let folder = self.callback.rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{folder}/{name}")
     }
 
     /// Adds the addresses of a further provider.
@@ -165,8 +173,8 @@ impl Site {
     }
 }
 
-fn given(setting: &'static str, path: Option<String>) -> Result<Option<String>, ConfigError> {
-    let Some(path) = path else { return Ok(None) };
+/// A path that a setting gives, as browsers write it.
+pub(crate) fn given(setting: &'static str, path: String) -> Result<String, ConfigError> {
     let as_browsers_write_it = |path: &str| Url::parse("https://site.invalid").ok()?.join(path).ok().map(String::from);
     if path.len() < 2
         || as_browsers_write_it(&path) != Some(format!("https://site.invalid{path}"))
@@ -175,7 +183,7 @@ fn given(setting: &'static str, path: Option<String>) -> Result<Option<String>, 
         let problem = format!("{path:?} is not a path below `/` as browsers write it");
         return Err(ConfigError::new(setting, problem, "write it as /auth/login, say"));
     }
-    Ok(Some(path))
+    Ok(path)
 }
 
 #[cfg(test)]

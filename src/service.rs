@@ -143,7 +143,7 @@ impl<B> Arrived<B> {
 
 /// The service that was polled ready; a clone that was not takes its place.
 /// See <https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services>.
-fn take_ready<S: Clone>(service: &mut S) -> S {
+pub(crate) fn take_ready<S: Clone>(service: &mut S) -> S {
     let clone = service.clone();
     mem::replace(service, clone)
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod calls;
 pub(crate) mod chunks;
+pub(crate) mod ending;
 pub(crate) mod entrance;
 pub(crate) mod lifetime;
 pub(crate) mod memory;

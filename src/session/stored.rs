@@ -28,7 +28,7 @@ use crate::wire::Reader;
 
 /// The store, and what the log has been told of it.
 pub(crate) struct Store {
-    sessions: Box<dyn SessionStore>,
+    pub(crate) sessions: Box<dyn SessionStore>,
     warning: Throttle,
 }
 
