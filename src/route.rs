@@ -26,6 +26,8 @@ pub(crate) enum Route {
     Login(usize),
     Callback(usize),
     Logout,
+    /// Where a provider ends a session in a frame of its page.
+    FrontChannel,
     /// Login, where it is not told yet with which of several providers.
     Choose,
     /// Not ours: goes on to the inner service.
@@ -88,12 +90,17 @@ impl Paths {
         self.take(first_login, Route::Login(0))
     }
 
+    /// Has providers end sessions in a frame, beside the callback.
+    pub(crate) fn add_front_channel(&mut self) -> Result<(), ConfigError> {
+        self.take(&self.sibling("frontchannel-logout"), Route::FrontChannel)
+    }
+
     fn take(&mut self, path: &str, route: Route) -> Result<(), ConfigError> {
         if self.all.iter().any(|taken| taken == path) {
             return Err(ConfigError::new(
                 "provider",
                 format!("{path:?} is an address of its own already"),
-                "give the provider another name, or login and logout other paths",
+                "give the provider another name, or callback, login and logout other paths",
             ));
         }
         self.shortest = self.shortest.min(path.len());

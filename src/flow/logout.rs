@@ -89,6 +89,15 @@ pub(crate) fn logout(
         Some(leading) => leading.lead(inner, response),
         None => Told::Now(response),
     };
+    forget(inner, presented, response)
+}
+
+/// Has the store forget the session before the answer goes out.
+pub(super) fn forget(
+    inner: &Arc<Inner>,
+    presented: &Presented,
+    response: Told<Response<Bytes>>,
+) -> Told<Response<Bytes>> {
     let Some(stored) = presented.stored() else { return response };
     match Told::poll(Box::pin(stored::delete(Arc::clone(inner), stored))) {
         Told::Now(()) => response,
@@ -115,6 +124,13 @@ fn deleting_in_any_case(deleting: BoxFuture<'static, ()>) -> BoxFuture<'static, 
 }
 
 fn signed_out(inner: &Inner, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> {
+    let mut response = respond::see_other(wanted_target(inner, uri).as_str());
+    delete_cookies(inner, headers, &mut response);
+    response
+}
+
+/// All of ours that came.
+pub(super) fn delete_cookies(inner: &Inner, headers: &HeaderMap, response: &mut Response<Bytes>) {
     let session = inner.cookies.scan(headers).session;
     let mut flows = inner.cookies.flows(headers);
     flows.dedup_by_key(|flow| flow.public);
@@ -122,14 +138,12 @@ fn signed_out(inner: &Inner, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> 
     let named = [inner.cookies.tokens_name(), inner.cookies.rounds_name()];
     let named = named.into_iter().filter(|name| inner.cookies.find(headers, name) != Found::Nothing).map(str::to_owned);
     let others = named.chain(flows).filter_map(|name| inner.cookies.expire(&name));
-    let mut response = respond::see_other(wanted_target(inner, uri).as_str());
     append_cookies(response.headers_mut(), inner.cookies.expire_found_session(&session));
     append_cookies(response.headers_mut(), others);
     if inner.clear_site_data {
         let data = HeaderValue::from_static("\"cache\", \"storage\"");
         response.headers_mut().insert(HeaderName::from_static("clear-site-data"), data);
     }
-    response
 }
 
 /// Whose page sent a request.

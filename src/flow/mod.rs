@@ -5,6 +5,7 @@ pub(crate) mod callback;
 mod chooser;
 mod end_session;
 mod fragment;
+pub(crate) mod front_channel;
 pub(crate) mod handlers;
 pub(crate) mod hook;
 pub(crate) mod login;
