@@ -25,6 +25,7 @@ use crate::requester::Requester;
 use crate::respond::{self, without_body_for_head};
 use crate::session::calls::within_time;
 use crate::session::ending::{self, Whom};
+use crate::session::registry::SessionEnd;
 use crate::session::store::StoreError;
 use crate::session::stored;
 use crate::telemetry;
@@ -130,8 +131,9 @@ where
 async fn follow(inner: &Arc<Inner>, token: &str, requester: &Requester) -> Result<(), Error> {
     const SEEN: &str = "it came before: its jti was seen";
     let (issuer, notice) = believed(inner, token).await?;
-    let whom = match (notice.session_id(), notice.subject()) {
-        (Some(session_id), _) => Whom::ProviderSession(provider_session(issuer, session_id)),
+    let session = notice.session_id().map(|session_id| provider_session(issuer, session_id));
+    let whom = match (&session, notice.subject()) {
+        (Some(session), _) => Whom::ProviderSession(session),
         (None, Some(subject)) => Whom::Person { issuer, subject },
         (None, None) => return Err(rejected("there is neither sub nor sid")),
     };
@@ -139,7 +141,7 @@ async fn follow(inner: &Arc<Inner>, token: &str, requester: &Requester) -> Resul
     if ending::is_marked(inner, &mark).await.map_err(store_away)? {
         return Err(rejected(SEEN));
     }
-    ending::end_sessions(inner, &whom).await.map_err(store_away)?;
+    ending::end_sessions(inner, &whom, SessionEnd::Revoked).await.map_err(store_away)?;
     if !ending::mark_once(inner, &mark, notice.acceptable_until()).await.map_err(store_away)? {
         return Err(rejected(SEEN));
     }

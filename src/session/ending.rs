@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::ProviderSession;
+use super::registry::SessionEnd;
 use super::store::{SessionKey, SessionRecord, StoreError};
 use crate::config::Inner;
 
 #[allow(dead_code)]
 pub(crate) enum Whom<'a> {
     Person { issuer: &'a str, subject: &'a str },
-    ProviderSession(ProviderSession),
+    ProviderSession(&'a ProviderSession),
 }
 
-pub(crate) async fn end_sessions(_: &Arc<Inner>, _: &Whom<'_>) -> Result<(), StoreError> {
+pub(crate) async fn end_sessions(_: &Arc<Inner>, _: &Whom<'_>, _: SessionEnd) -> Result<(), StoreError> {
     Ok(())
 }
 
