@@ -88,13 +88,14 @@ impl After {
                 unrecognised(false);
                 self.cookie = delete.map(Change::Delete);
             }
-            Entrance::SignedIn(Current { identity, is_renewal_due, stored, .. }, carried) => {
+            Entrance::SignedIn(current, carried) => {
                 self.is_signed_in = true;
-                self.cookie = is_renewal_due.then(|| Change::Renew(identity.clone(), stored));
                 if let Some(carried) = carried {
                     extensions.insert(carried.tokens.tokens().clone());
-                    self.tokens = carried.fresh(identity.session());
+                    self.tokens = carried.fresh(&current);
                 }
+                let Current { identity, is_renewal_due, stored, .. } = current;
+                self.cookie = is_renewal_due.then(|| Change::Renew(identity.clone(), stored));
                 extensions.insert(identity);
             }
         }

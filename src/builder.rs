@@ -16,10 +16,10 @@ use crate::http_client::HttpClient;
 use crate::keys::Keys;
 use crate::page::{ChooserPage, Pages};
 use crate::provider::Provider;
+use crate::session::bounded::Store;
 use crate::session::lifetime::Lifetimes;
 use crate::session::recheck::WhenUnchecked;
 use crate::session::store::SessionStore;
-use crate::session::stored::Store;
 
 /// Collects the settings of a [`SignIn`](crate::SignIn); [`build`](Self::build) checks them all.
 #[must_use = "nothing is configured until build() is called"]

@@ -10,6 +10,7 @@ use self::watched::Watched;
 use crate::config::Inner;
 use crate::provider::Context;
 use crate::providers::Mounted;
+use crate::session::stored::StoredId;
 
 /// What [`SignIn::check`](crate::SignIn::check) found. `Display` writes one line for each finding and shows no secret.
 ///
@@ -217,8 +218,10 @@ fn keys(inner: &Inner) -> Finding {
 async fn session_store(inner: &Inner) -> Option<Finding> {
     const NAME: &str = "session_store";
     let store = inner.store.as_ref()?;
-    Some(match store.check().await {
-        Ok(()) => Finding::ok(NAME, "it answers; whether all nodes use the same one can't be asked"),
+    // It asks for what can't be there.
+    let nobody = StoredId::draw().ok()?;
+    Some(match store.load(nobody.key()).await {
+        Ok(_) => Finding::ok(NAME, "it answers; whether all nodes use the same one can't be asked"),
         Err(error) => {
             let source = error.source().map(|source| format!(" ({source})")).unwrap_or_default();
             Finding::failed(NAME, format!("{error}{source}"), "see that it runs and can be reached from here")

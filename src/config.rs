@@ -25,11 +25,11 @@ use crate::require::RequireLayer;
 use crate::return_to::ReturnTo;
 use crate::route::Paths;
 use crate::seal::Seal;
+use crate::session::bounded::Store;
 use crate::session::lifetime::Lifetimes;
 use crate::session::recheck::{Rechecks, Rules};
 use crate::session::refresh::Refreshes;
 use crate::session::registry::Registry;
-use crate::session::stored::Store;
 
 /// The configured whole: provider, addresses, keys and rules. A cheap clone; make one for each application.
 ///
@@ -74,6 +74,13 @@ pub(crate) struct Inner {
     pub(crate) rechecks: Rechecks,
     pub(crate) attempts: Attempts,
     pub(crate) waiting_logins: Semaphore,
+}
+
+impl Inner {
+    /// The store that this process shares with others, if it has one.
+    pub(crate) fn fleet(&self) -> Option<&Arc<Store>> {
+        self.store.as_ref().filter(|store| !store.is_private())
+    }
 }
 
 impl SignIn {

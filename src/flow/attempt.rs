@@ -42,7 +42,7 @@ pub(crate) type Outcome = Result<Completed, Arc<Error>>;
 pub(crate) struct Completed {
     pub(crate) signed_in: SignedIn,
     pub(crate) session_cookies: Vec<HeaderValue>,
-    /// Where tokens are kept.
+    /// Where tokens are kept, and the session is not in the store.
     pub(crate) tokens_cookie: Option<HeaderValue>,
     /// Where the session is in the store.
     pub(crate) stored: Option<StoredId>,
@@ -231,12 +231,14 @@ async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
     };
     let kept = grant.tokens().filter(|_| session.has_tokens());
     let kept = kept.map(|tokens| KeptTokens::first(id, tokens.clone(), session.authenticated_at()));
-    let tokens_cookie = kept.map(|kept| kept.set_cookie(inner, session.absolute_end())).transpose()?;
-    let session_cookies = match &stored {
-        None => new_cookies(inner, &session)?,
+    let (session_cookies, tokens_cookie) = match &stored {
+        None => {
+            let tokens_cookie = kept.map(|kept| kept.set_cookie(inner, session.absolute_end())).transpose()?;
+            (new_cookies(inner, &session)?, tokens_cookie)
+        }
         Some((store, stored)) => {
-            stored::create(inner, store, *stored, &session).await?;
-            vec![stored.set_cookie(inner, &session)?]
+            stored::create(inner, store, *stored, &session, kept.as_ref()).await?;
+            (vec![stored.set_cookie(inner, &session)?], None)
         }
     };
     let stored = stored.map(|(_, stored)| stored);

@@ -38,9 +38,10 @@ pub(crate) fn front_channel(
     let named = issuer.as_deref().and_then(|issuer| inner.providers.of_issuer(issuer));
     let mut response = page(named.or(inner.providers.only()));
     let session_id = single(query, "sid");
-    let (Some(mounted), Some(session_id), Some(session)) = (named, session_id, presented.session()) else {
+    let (Some(mounted), Some(session_id), Some(current)) = (named, session_id, presented.current()) else {
         return Told::Now(response);
     };
+    let session = current.session();
     if !is_it(session, mounted, &session_id) {
         return Told::Now(response);
     }
@@ -50,7 +51,7 @@ pub(crate) fn front_channel(
         request_id = %Requester::of(headers), session = %session.log_id(), issuer, subject, "signed out in a frame of the provider"
     );
     let is_first = inner.registry.end(id, SessionEnd::SignedOut) != Some(SessionEnd::SignedOut);
-    if is_first && let Some(held) = tokens::held(inner, headers, &id) {
+    if is_first && let Some(held) = tokens::held(inner, headers, current) {
         Refreshes::revoke(inner, issuer, held);
     }
     delete_cookies(inner, headers, &mut response);

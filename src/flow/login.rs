@@ -33,7 +33,7 @@ use crate::seal::{Purpose, random};
 use crate::session::calls::within_time;
 use crate::session::chunks::is_incomplete;
 use crate::session::entrance::is_recognised;
-use crate::session::presented::{Presented, Told};
+use crate::session::presented::{Current, Presented, Told};
 use crate::session::{Session, SessionId};
 use crate::wire::Reader;
 
@@ -139,7 +139,7 @@ fn check(
         return Err(Box::new(unavailable(inner, headers, again())));
     }
     // Every page turns away what is not recognised, so going on to one would lead back here.
-    let session = presented.session().filter(|session| is_recognised(inner, headers, session));
+    let session = presented.current().filter(|current| is_recognised(inner, headers, current)).map(Current::session);
     let already = |session| Box::new(already_signed_in(inner, headers, session, login_path, &return_to, again()));
     match session.filter(|_| came_from == Site::Foreign) {
         None => {}

@@ -71,14 +71,14 @@ pub(crate) fn logout(
         tracing::info!(request_id = %Requester::of(headers), session = %LogId(&id), "signed out");
         // A second click: there is nothing left to revoke. A refusal may have been of older tokens.
         let is_first = inner.registry.end(id, SessionEnd::SignedOut) != Some(SessionEnd::SignedOut);
-        let held = tokens::held(inner, headers, &id);
+        let held = presented.current().and_then(|current| tokens::held(inner, headers, current));
         let mounted = match presented.session() {
             Some(session) => inner.providers.of_issuer(session.issuer()),
             // The store did not say whose it is.
             None => inner.providers.only(),
         };
         if let Some(mounted) = mounted {
-            leading = end_session::Leading::over(inner, mounted, uri, headers, held.as_ref());
+            leading = end_session::Leading::over(inner, mounted, uri, headers, held.as_deref());
             if is_first && let Some(held) = held {
                 Refreshes::revoke(inner, mounted.provider.issuer(), held);
             }

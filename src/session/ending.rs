@@ -20,13 +20,13 @@ pub(crate) async fn end_sessions(_: &Arc<Inner>, _: &Whom<'_>, _: SessionEnd) ->
 
 pub(crate) async fn mark_once(inner: &Inner, what: &[&[u8]], until: SystemTime) -> Result<bool, StoreError> {
     let Some(store) = &inner.store else { return Ok(true) };
-    store.sessions.create(SessionKey::new(inner.seal.name(what)), SessionRecord::new([], 0, until)).await
+    store.create(SessionKey::new(inner.seal.name(what)), SessionRecord::new([], 0, until)).await
 }
 
 pub(crate) async fn is_marked(inner: &Inner, what: &[&[u8]]) -> Result<bool, StoreError> {
     let Some(store) = &inner.store else { return Ok(false) };
     for name in inner.seal.names(what) {
-        if store.sessions.load(SessionKey::new(name)).await?.is_some() {
+        if store.load(SessionKey::new(name)).await?.is_some() {
             return Ok(true);
         }
     }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use super::SessionId;
 use super::calls::patiently;
 use super::presented::{Current, Presented, Told};
 use super::recheck::{Due, Rechecks, Rules, Verdict};
 use super::refresh::{Outcome, Owner, Refreshes};
 use super::registry::SessionEnd;
 use super::tokens::{self, KeptTokens};
-use super::{Session, SessionId};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 
@@ -62,8 +62,10 @@ pub(crate) struct FreshTokens {
 }
 
 impl CarriedTokens {
-    pub(crate) fn fresh(self, session: &Session) -> Option<FreshTokens> {
-        self.is_fresh.then_some(FreshTokens { tokens: self.tokens, session_ends_at: session.absolute_end() })
+    /// Those that go into a cookie. In the store they are already.
+    pub(crate) fn fresh(self, current: &Current) -> Option<FreshTokens> {
+        let is_for_cookie = self.is_fresh && current.stored.is_none();
+        is_for_cookie.then(|| FreshTokens { tokens: self.tokens, session_ends_at: current.session().absolute_end() })
     }
 }
 
@@ -76,10 +78,10 @@ impl Entrance {
             Presented::Unavailable(_) => return Told::Now(Self::Unavailable(None)),
             Presented::Session(current) => current,
         };
-        let kept = match tokens::present(inner, headers, current.session()) {
+        let kept = match tokens::present(inner, headers, &current) {
             tokens::Presented::None => return Self::checked(inner, current, None, false),
             tokens::Presented::Missing => return Told::Now(Self::Unrecognised { delete: None }),
-            tokens::Presented::Tokens(kept) => Arc::new(kept),
+            tokens::Presented::Tokens(kept) => kept,
         };
         let now = unix_seconds(inner.clock.now());
         if kept.is_refresh_due(now) {
@@ -147,11 +149,11 @@ async fn after_check(
             current.check_passed(at);
             Entrance::SignedIn(current, carried)
         }
-        Verdict::Ended => ended_by_provider(&current),
+        Verdict::Ended => ended_elsewhere(&current),
         Verdict::Unknown(passed_at) if rules.allow_unchecked(passed_at, unix_seconds(inner.clock.now())) => {
             Entrance::SignedIn(current, carried)
         }
-        Verdict::Unknown(_) => Entrance::Unavailable(carried.and_then(|carried| carried.fresh(current.session()))),
+        Verdict::Unknown(_) => Entrance::Unavailable(carried.and_then(|carried| carried.fresh(&current))),
     }
 }
 
@@ -160,7 +162,7 @@ fn is_over(inner: &Inner, current: &Current) -> bool {
     matches!(inner.registry.end_of(current.session().id()), Some(SessionEnd::SignedOut | SessionEnd::Replaced))
 }
 
-fn ended_by_provider(current: &Current) -> Entrance {
+fn ended_elsewhere(current: &Current) -> Entrance {
     Entrance::Unrecognised {
         delete: Some(Deletion { sign_ins: current.sign_ins, session: Some(*current.session().id()), is_over: false }),
     }
@@ -184,7 +186,7 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
             tracing::info!(session = %current.session().log_id(), "a request came with tokens that newer ones have replaced");
             Entrance::Unrecognised { delete: None }
         }
-        Outcome::Refused => ended_by_provider(&current),
+        Outcome::Refused | Outcome::Gone => ended_elsewhere(&current),
         Outcome::Unreachable if !held.have_ended(unix_seconds(inner.clock.now())) => {
             Entrance::SignedIn(current, Some(CarriedTokens { tokens: held, is_fresh: false }))
         }
@@ -194,11 +196,11 @@ async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptT
 }
 
 /// Whether pages recognise a session that opens: they don't without its tokens, nor once the provider has refused them.
-pub(crate) fn is_recognised(inner: &Inner, headers: &HeaderMap, session: &Session) -> bool {
-    let is_whole = match tokens::present(inner, headers, session) {
+pub(crate) fn is_recognised(inner: &Inner, headers: &HeaderMap, current: &Current) -> bool {
+    let is_whole = match tokens::present(inner, headers, current) {
         tokens::Presented::None => true,
         tokens::Presented::Missing => false,
         tokens::Presented::Tokens(held) => !inner.refreshes.is_superseded(&held),
     };
-    is_whole && inner.registry.end_of(session.id()) != Some(SessionEnd::Revoked)
+    is_whole && inner.registry.end_of(current.session().id()) != Some(SessionEnd::Revoked)
 }

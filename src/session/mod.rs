@@ -1,13 +1,16 @@
 //! One signed-in browser.
 
+pub(crate) mod bounded;
 pub(crate) mod calls;
 pub(crate) mod chunks;
 pub(crate) mod ending;
 pub(crate) mod entrance;
+mod lease;
 pub(crate) mod lifetime;
 pub(crate) mod memory;
 pub(crate) mod presented;
 pub(crate) mod recheck;
+mod record;
 pub(crate) mod refresh;
 pub(crate) mod registry;
 pub(crate) mod sealed;

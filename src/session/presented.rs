@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use super::entrance::Deletion;
 use super::sealed::{self, Opened};
 use super::stored::{self, StoredId};
+use super::tokens::KeptTokens;
 use super::{Session, SessionId};
 use crate::config::Inner;
 use crate::cookies::SessionCookies;
@@ -36,6 +37,8 @@ pub(crate) struct Current {
     pub(crate) is_renewal_due: bool,
     /// Where it is in the store.
     pub(crate) stored: Option<StoredId>,
+    /// Those that are kept with it there.
+    pub(crate) tokens: Option<Arc<KeptTokens>>,
     /// How many had signed in when the request came.
     pub(crate) sign_ins: u64,
 }
@@ -64,11 +67,15 @@ impl Presented {
         }
     }
 
-    pub(crate) fn session(&self) -> Option<&Session> {
+    pub(crate) fn current(&self) -> Option<&Current> {
         match self {
-            Self::Session(current) => Some(current.session()),
+            Self::Session(current) => Some(current),
             Self::Nothing | Self::Refused { .. } | Self::Unavailable(_) => None,
         }
+    }
+
+    pub(crate) fn session(&self) -> Option<&Session> {
+        self.current().map(Current::session)
     }
 
     /// The id of a session that is there, or would be if the store had answered.

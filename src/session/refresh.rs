@@ -1,6 +1,7 @@
 //! Refreshing tokens: once for each pair, however many requests ask, and in a task of its own, since a new pair must not be
 //! lost with the request that asked for it.
 
+mod fleet;
 mod table;
 
 use std::sync::Arc;
@@ -9,6 +10,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tracing::Instrument as _;
 
+pub(crate) use self::fleet::Left;
+use self::fleet::{Place, Turn};
 use self::table::{Entry, MOST_RUNNING, Table};
 use super::calls::{is_refusal, pause, within_time};
 use super::registry::SessionEnd;
@@ -37,6 +40,8 @@ pub(crate) enum Outcome {
     Fresh(Arc<KeptTokens>),
     /// The provider stands by the session no longer. It is over.
     Refused,
+    /// The session was ended at another node.
+    Gone,
     /// There are newer tokens, which only the browser has.
     Superseded,
     /// Nothing is known; later, perhaps.
@@ -150,7 +155,7 @@ impl Refreshes {
 
     /// Ends the authorization behind the newest tokens of a session that has ended, in a task of its own. A refresh that is
     /// under way revokes what it brings.
-    pub(crate) fn revoke(inner: &Arc<Inner>, issuer: &str, held: KeptTokens) {
+    pub(crate) fn revoke(inner: &Arc<Inner>, issuer: &str, held: Arc<KeptTokens>) {
         let Ok(runtime) = Handle::try_current() else { return };
         let newest = {
             let mut table = inner.refreshes.lock();
@@ -162,10 +167,10 @@ impl Refreshes {
                     tokens
                 }
                 // A thief's copy was refused; this newer pair was not.
-                Some(Entry::Refused { generation, .. }) if *generation < held.generation => Arc::new(held),
+                Some(Entry::Refused { generation, .. }) if *generation < held.generation => held,
                 // Dead at the provider already.
                 Some(entry) if entry.generation() > held.generation => return,
-                _ => Arc::new(held),
+                _ => held,
             }
         };
         let (inner, issuer) = (Arc::clone(inner), issuer.to_owned());
@@ -196,11 +201,17 @@ struct End {
 impl Drop for End {
     fn drop(&mut self) {
         // Before anybody is told of the refusal: the registry lets one of them delete the cookies.
-        if let Outcome::Refused = self.outcome {
-            self.inner.registry.end(self.session, SessionEnd::Revoked);
-            if let Some(stored) = self.stored {
-                stored::delete_soon(&self.inner, stored);
+        match self.outcome {
+            Outcome::Refused => {
+                self.inner.registry.end(self.session, SessionEnd::Revoked);
+                if let Some(stored) = self.stored {
+                    stored::delete_soon(&self.inner, stored);
+                }
             }
+            Outcome::Gone => {
+                self.inner.registry.end(self.session, SessionEnd::Elsewhere);
+            }
+            Outcome::Fresh(_) | Outcome::Superseded | Outcome::Unreachable => {}
         }
         let now = unix_seconds(self.inner.clock.now());
         self.inner.refreshes.lock().end(self.session, &self.outcome, now);
@@ -209,6 +220,34 @@ impl Drop for End {
 }
 
 async fn refresh(mut end: End, held: Arc<KeptTokens>, of: Owner) {
+    let inner = Arc::clone(&end.inner);
+    let place = Place::of(&inner, held.session, of.stored);
+    let lease = match &place {
+        None => None,
+        Some(place) => match place.turn(&held).await {
+            Turn::Ours(lease) => lease,
+            Turn::Newer(tokens) => {
+                tracing::debug!(generation = tokens.generation, "another node has refreshed the tokens");
+                end.outcome = Outcome::Fresh(tokens);
+                return;
+            }
+            Turn::Gone => {
+                end.outcome = Outcome::Gone;
+                return;
+            }
+            Turn::Unknown => return,
+        },
+    };
+    match lease {
+        None => refresh_now(end, held, of, place).await,
+        Some(mut lease) => {
+            lease.during(refresh_now(end, held, of, place)).await;
+            lease.release().await;
+        }
+    }
+}
+
+async fn refresh_now(mut end: End, held: Arc<KeptTokens>, of: Owner, place: Option<Place>) {
     let inner = Arc::clone(&end.inner);
     // Sessions of an issuer that is not configured here are nobody's, and never come this far.
     let Some(mounted) = inner.providers.of_issuer(&of.issuer) else { return };
@@ -219,12 +258,35 @@ async fn refresh(mut end: End, held: Arc<KeptTokens>, of: Owner) {
             let fresh = Arc::new(held.next(refreshed.tokens().clone(), unix_seconds(inner.clock.now())));
             tracing::debug!(generation = fresh.generation, "tokens refreshed");
             end.outcome = Outcome::Fresh(Arc::clone(&fresh));
+            let left = match &place {
+                None => Some(Left::Here),
+                Some(place) => place.leave_soon(&fresh).await,
+            };
+            end.outcome = match &left {
+                Some(Left::Later(tokens)) => Outcome::Fresh(Arc::clone(tokens)),
+                Some(Left::Gone) => Outcome::Gone,
+                Some(Left::Here) | None => Outcome::Fresh(Arc::clone(&fresh)),
+            };
             drop(end);
-            if is_signed_out(&inner, &fresh.session) && inner.refreshes.lock().spend(&fresh) {
+            let is_gone = match (left, &place) {
+                // Whoever waits here need not wait for that.
+                (None, Some(place)) => place.leave_in_the_end(&fresh).await,
+                (left, _) => matches!(left, Some(Left::Gone)),
+            };
+            if is_gone || is_signed_out(&inner, &fresh.session) && inner.refreshes.lock().spend(&fresh) {
                 revoke(&inner, mounted, &fresh).await;
             }
         }
         Err(error) if is_refusal(&error) || error.kind() == ErrorKind::ExchangeRejected => {
+            let newer = match &place {
+                Some(place) => place.newer(&held).await,
+                None => None,
+            };
+            if let Some(tokens) = newer {
+                // What was refused is what another node has used up.
+                end.outcome = Outcome::Fresh(tokens);
+                return;
+            }
             tracing::info!(code = error.kind().code(), reason = error.reason(), "refresh refused; the session is over");
             end.outcome = Outcome::Refused;
         }

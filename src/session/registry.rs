@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::SessionId;
+use super::bounded::Store;
 use super::store::SessionKey;
-use super::stored::Store;
 use crate::clock::{Clock, unix_seconds};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
@@ -199,7 +199,8 @@ impl Registry {
     /// The end of a session as the store has it, or that it has none. `None` where there is nobody to ask, or no answer.
     async fn end_in_store(&self, key: Option<SessionKey>) -> Option<Option<u64>> {
         let (store, key) = (self.store.as_ref()?, key?);
-        store.end_of(key).await.ok()
+        let record = store.load(key).await.ok()?;
+        Some(record.map(|record| unix_seconds(record.expires_at())))
     }
 
     /// No code of anyone else's runs under this lock, so a poisoned table is still whole.

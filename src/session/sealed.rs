@@ -60,7 +60,7 @@ pub(crate) fn open(inner: &Inner, cookies: &SessionCookies<'_>) -> Opened {
     let is_renewal_due = inner.lifetimes.is_renewal_due(now, session.renewed_at()) || is_outdated || ends_at < allowed;
     let identity = Identity::new(session, ends_at, &inner.registry, None);
     let sign_ins = inner.registry.sign_ins();
-    Opened::Here(Presented::Session(Current { identity, is_renewal_due, stored: None, sign_ins }))
+    Opened::Here(Presented::Session(Current { identity, is_renewal_due, stored: None, tokens: None, sign_ins }))
 }
 
 /// The session as it is once it has been used now. A clock that is behind takes no time away from it.

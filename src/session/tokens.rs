@@ -1,10 +1,13 @@
-//! The provider's tokens, where the application asked to keep them: sealed in a cookie of their own, and bound to the
-//! session they came with.
+//! The provider's tokens, where the application asked to keep them, bound to the session they came with: beside it in the
+//! store, or else sealed in a cookie of their own.
+
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
 use secrecy::zeroize::Zeroizing;
 
-use super::{Session, SessionId};
+use super::SessionId;
+use super::presented::Current;
 use crate::clock::{from_unix_seconds, unix_seconds};
 use crate::config::Inner;
 use crate::cookies::{COOKIE_LIMIT, Found};
@@ -26,7 +29,7 @@ pub(crate) struct KeptTokens {
 pub(crate) enum Presented {
     /// The session was made without any to keep.
     None,
-    Tokens(KeptTokens),
+    Tokens(Arc<KeptTokens>),
     /// The session was made with some, and they are not there. Without them nothing tells whether the provider still stands
     /// by it.
     Missing,
@@ -39,15 +42,22 @@ const MARGIN: u64 = 60;
 /// Of the bytes inside the seal.
 const LAYOUT: u8 = 1;
 
-pub(crate) fn present(inner: &Inner, headers: &HeaderMap, session: &Session) -> Presented {
-    if !inner.keep_tokens || !session.has_tokens() {
+pub(crate) fn present(inner: &Inner, headers: &HeaderMap, current: &Current) -> Presented {
+    if !inner.keep_tokens || !current.session().has_tokens() {
         return Presented::None;
     }
-    held(inner, headers, session.id()).map_or(Presented::Missing, Presented::Tokens)
+    held(inner, headers, current).map_or(Presented::Missing, Presented::Tokens)
 }
 
-/// The tokens of this session that came with the request.
-pub(crate) fn held(inner: &Inner, headers: &HeaderMap, session: &SessionId) -> Option<KeptTokens> {
+/// The tokens of this session: in the store where it is there, else in their cookie.
+pub(crate) fn held(inner: &Inner, headers: &HeaderMap, current: &Current) -> Option<Arc<KeptTokens>> {
+    match current.stored {
+        Some(_) => current.tokens.clone(),
+        None => carried(inner, headers, current.session().id()).map(Arc::new),
+    }
+}
+
+fn carried(inner: &Inner, headers: &HeaderMap, session: &SessionId) -> Option<KeptTokens> {
     let name = inner.cookies.tokens_name();
     let Found::One(sealed) = inner.cookies.find(headers, name) else { return None };
     let bytes = inner.seal.open(Purpose::Tokens, name, sealed).ok()?;
@@ -120,7 +130,7 @@ impl KeptTokens {
         inner.cookies.set(name, &sealed, max_age).ok_or_else(|| ErrorKind::Internal.into())
     }
 
-    fn encode(&self, id_token: Option<&str>) -> Zeroizing<Vec<u8>> {
+    pub(super) fn encode(&self, id_token: Option<&str>) -> Zeroizing<Vec<u8>> {
         let seconds = |time: Option<_>| time.map(unix_seconds).unwrap_or_default();
         let mut writer = Writer::default();
         writer
@@ -143,7 +153,7 @@ impl KeptTokens {
         writer.into_secret()
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         if reader.fixed()? != [LAYOUT] {
             return None;

@@ -88,10 +88,7 @@ impl Stored {
 
     /// The layer around a service that answers the subject or `nobody`.
     fn sign_in_service(&self) -> SignInService<Who> {
-        self.site.sign_in.layer().layer(BoxCloneSyncService::new(service_fn(|request: Request<Bytes>| {
-            let who = request.extensions().get::<Identity>().map_or("nobody", Identity::subject).to_owned();
-            ready(Ok(Response::new(Full::from(who))))
-        })))
+        service_of(&self.site)
     }
 
     async fn visit(&self, browser: &mut Browser, second: i64) -> Visit {
@@ -101,6 +98,13 @@ impl Stored {
 }
 
 type Who = BoxCloneSyncService<Request<Bytes>, Response<Full<Bytes>>, Infallible>;
+
+fn service_of(site: &Site) -> SignInService<Who> {
+    site.sign_in.layer().layer(BoxCloneSyncService::new(service_fn(|request: Request<Bytes>| {
+        let who = request.extensions().get::<Identity>().map_or("nobody", Identity::subject).to_owned();
+        ready(Ok(Response::new(Full::from(who))))
+    })))
+}
 
 fn node(store: &Double, clock: &Arc<ManualClock>, configure: impl FnOnce(Builder) -> Builder) -> Site {
     let mut site =

@@ -1,28 +1,40 @@
-//! Tokens beside a stored session stay in their own cookie, and live as ever.
+//! Tokens of a stored session are kept beside it in the store, and no cookie carries them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use tower_signin::{Builder, Clock as _};
 
-use crate::Visit::Kept;
 use crate::double::{Fault, KINDS, Kind, STEPS};
-use crate::site::{BOB, BOB_ANSWER, deleted, set_cookies};
-use crate::support::{Browser, text};
-use crate::{SESSION, Stored, at, fetch, open, said, settle, sign_out, told};
+use crate::site::{BOB, BOB_ANSWER, Site, deleted, set_cookies};
+use crate::support::text;
+use crate::{SESSION, Stored, at, fetch, said, service_of, settle, sign_out, told};
 
 const TOKENS: &str = "__Host-signin-tokens";
 
 /// A site that keeps tokens, whose provider gives numbered pairs that end after an hour.
 fn keeping(kind: Kind) -> Stored {
     let stored = Stored::with(kind, Builder::keep_tokens);
-    let (clock, issued) = (stored.clock.clone(), std::sync::atomic::AtomicUsize::new(0));
-    stored.site.upstream.answer_by(move |request| {
+    answer_with_pairs(&stored.site);
+    stored
+}
+
+/// Another node of it.
+fn keeping_node(stored: &Stored) -> Site {
+    let site = stored.node(Builder::keep_tokens);
+    answer_with_pairs(&site);
+    site
+}
+
+fn answer_with_pairs(site: &Site) {
+    let (clock, issued) = (site.clock.clone(), AtomicUsize::new(0));
+    site.upstream.answer_by(move |request| {
         if is_revoke(request) {
             return Ok(Response::new(Bytes::from_static(b"{}")));
         }
-        let number = issued.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+        let number = issued.fetch_add(1, Ordering::SeqCst) + 1;
         let mut pair: serde_json::Value = serde_json::from_str(BOB_ANSWER).unwrap();
         pair["access_token"] = format!("at-{number}").into();
         pair["refresh_token"] = format!("rt-{number}").into();
@@ -30,7 +42,6 @@ fn keeping(kind: Kind) -> Stored {
         pair["access_token_expires_at"] = ends.as_millis().to_string().into();
         Ok(Response::new(pair.to_string().into()))
     });
-    stored
 }
 
 fn is_revoke(request: &Request<Bytes>) -> bool {
@@ -42,7 +53,8 @@ async fn one_refresh_serves_a_thousand_requests() {
     for kind in KINDS {
         let stored = keeping(kind);
         let browser = stored.signed_in().await;
-        assert!(browser.jar.contains_key(TOKENS), "{kind:?}");
+        assert!(!browser.jar.contains_key(TOKENS), "{kind:?}: {:?}", browser.jar.keys());
+        let (_, before) = stored.store.session();
         stored.clock.set(at(3600 - 60));
         let mut waiting = tokio::task::JoinSet::new();
         for _ in 0..1000 {
@@ -54,28 +66,39 @@ async fn one_refresh_serves_a_thousand_requests() {
             );
         }
         for response in waiting.join_all().await {
-            let cookies = set_cookies(&response);
-            assert!(cookies.len() == 1 && cookies[0].starts_with(TOKENS), "{kind:?}: {cookies:?}");
+            assert_eq!((response.status().as_u16(), set_cookies(&response)), (200, vec![]), "{kind:?}");
         }
         assert_eq!(stored.site.upstream.requests().len(), 1, "{kind:?}");
+        settle().await;
+        let (_, after) = stored.store.session();
+        assert_eq!(after.generation(), before.generation() + 1, "{kind:?}: the new ones are in the store");
     }
 }
 
 #[tokio::test]
-async fn signing_out_revokes_them_though_the_store_is_away() {
+async fn signing_out_revokes_them() {
     for kind in KINDS {
-        for steps in [&[][..], &STEPS] {
-            let stored = keeping(kind);
-            let mut browser = stored.signed_in().await;
-            stored.store.fail(steps, Fault::Unreachable);
-            let response = sign_out(&stored.site, &mut browser).await;
-            for name in [SESSION, TOKENS] {
-                assert!(set_cookies(&response).contains(&deleted(name)), "{kind:?}, {steps:?}, {name}");
-            }
-            settle().await;
-            let sent = stored.site.upstream.requests();
-            assert!(sent.len() == 1 && is_revoke(&sent[0]), "{kind:?}, {steps:?}: {sent:?}");
-        }
+        let stored = keeping(kind);
+        let mut browser = stored.signed_in().await;
+        let response = sign_out(&stored.site, &mut browser).await;
+        assert!(set_cookies(&response).contains(&deleted(SESSION)), "{kind:?}");
+        settle().await;
+        let sent = stored.site.upstream.requests();
+        assert!(sent.len() == 1 && is_revoke(&sent[0]), "{kind:?}: {sent:?}");
+    }
+}
+
+/// Only the store knows them.
+#[tokio::test]
+async fn signing_out_while_the_store_is_away_revokes_nothing() {
+    for kind in KINDS {
+        let stored = keeping(kind);
+        let mut browser = stored.signed_in().await;
+        stored.store.fail(&STEPS, Fault::Unreachable);
+        let response = sign_out(&stored.site, &mut browser).await;
+        assert!(set_cookies(&response).contains(&deleted(SESSION)), "{kind:?}");
+        settle().await;
+        assert!(stored.site.upstream.requests().is_empty(), "{kind:?}");
     }
 }
 
@@ -102,16 +125,25 @@ async fn nothing_is_refreshed_while_the_store_is_away_nor_for_who_is_gone() {
     }
 }
 
-/// The tokens of one session beside another are none.
+/// Each of two nodes has a thousand requests at once.
 #[tokio::test]
-async fn tokens_belong_to_their_session() {
-    for kind in KINDS {
+async fn nodes_refresh_once_between_them() {
+    for kind in [Kind::Sealed, Kind::Later] {
         let stored = keeping(kind);
-        let (mut mine, other) = (stored.signed_in().await, stored.signed_in().await);
-        assert_eq!(open(&stored.site, &mut mine).await, Kept, "{kind:?}");
-        let mut mixed: Browser = mine.clone();
-        mixed.jar.insert(TOKENS.to_owned(), other.jar[TOKENS].clone());
-        let response = stored.site.get(&mut mixed, "/").await;
-        assert_eq!((text(&response), set_cookies(&response)), ("nobody", vec![]), "{kind:?}");
+        let other = keeping_node(&stored);
+        let browser = stored.signed_in().await;
+        stored.clock.set(at(3600 - 60));
+        let mut waiting = tokio::task::JoinSet::new();
+        for number in 0..2000 {
+            let mut request = crate::page("/").body(Bytes::new()).unwrap();
+            request.headers_mut().insert(http::header::COOKIE, browser.cookie_header().unwrap().parse().unwrap());
+            let service = if number % 2 == 0 { stored.sign_in_service() } else { service_of(&other) };
+            waiting.spawn(async move { tower::ServiceExt::oneshot(service, request).await.unwrap().status() });
+        }
+        for status in waiting.join_all().await {
+            assert_eq!(status, 200, "{kind:?}");
+        }
+        let sent = [&stored.site, &other].map(|site| site.upstream.requests().len());
+        assert_eq!(sent.iter().sum::<usize>(), 1, "{kind:?}: {sent:?}");
     }
 }

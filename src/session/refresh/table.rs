@@ -102,7 +102,8 @@ impl Table {
                 self.fresh.push_back((session, now));
                 Entry::Fresh { tokens: Arc::clone(tokens), at: now }
             }
-            Outcome::Refused => Entry::Refused { generation, at: now },
+            // What is there no longer is not asked after again.
+            Outcome::Refused | Outcome::Gone => Entry::Refused { generation, at: now },
             Outcome::Unreachable | Outcome::Superseded => Entry::Unreachable { generation, failures, at: now },
         };
         self.entries.insert(session, entry);
