@@ -17,13 +17,14 @@ pub struct Error {
     reason: Option<&'static str>,
     source: Option<BoxError>,
     retry_after: Option<u32>,
+    leaves_flow: bool,
 }
 
 impl Error {
     /// An error of this kind.
     #[must_use]
     pub fn new(kind: ErrorKind) -> Self {
-        Self { kind, reason: None, source: None, retry_after: None }
+        Self { kind, reason: None, source: None, retry_after: None, leaves_flow: false }
     }
 
     /// Adds what was underneath. It is logged, so it must hold no secret.
@@ -51,6 +52,16 @@ impl Error {
     #[cfg_attr(not(feature = "oidc"), allow(dead_code, reason = "nothing else reads tokens for two ends"))]
     pub(crate) fn of_kind(self, kind: ErrorKind) -> Self {
         Self { kind, ..self }
+    }
+
+    /// Nothing has been sent, and the same callback may come again.
+    pub(crate) fn leaving_flow(mut self) -> Self {
+        self.leaves_flow = true;
+        self
+    }
+
+    pub(crate) fn leaves_flow(&self) -> bool {
+        self.leaves_flow
     }
 
     /// What went wrong.

@@ -141,6 +141,10 @@ impl Identity {
         Arc::make_mut(&mut self.0).session.set_checked(at);
     }
 
+    pub(crate) fn key(&self) -> Option<&SessionKey> {
+        self.0.key.as_ref()
+    }
+
     pub(crate) fn session(&self) -> &Session {
         &self.0.session
     }

@@ -186,7 +186,7 @@ fn start_over(inner: &Inner, kind: ErrorKind, return_to: &ReturnTo) -> Advice {
             Advice::switch_account(switch_link(inner, return_to), login)
         }
         // Nothing was exchanged, and the flow is as it was.
-        ErrorKind::TooManyAttempts => Advice::reload(login),
+        ErrorKind::TooManyAttempts | ErrorKind::SessionUnavailable => Advice::reload(login),
         _ => Advice::sign_in(login),
     }
 }
@@ -289,7 +289,9 @@ impl Aftermath {
                     .with_origin(&self.inner.redirect.origin)
                     .with_form_targets(self.inner.form_targets);
                 let mut response = respond::failure(self.audience, &page, self.inner.pages.as_ref());
-                self.set_cookies(response.headers_mut(), None);
+                if !error.leaves_flow() {
+                    self.set_cookies(response.headers_mut(), None);
+                }
                 response
             }
         }
@@ -307,7 +309,7 @@ impl Aftermath {
                 self.inner.registry.end(former, SessionEnd::Replaced);
             }
             if let Some(former) = self.stored.filter(|former| former.session_id() != *new) {
-                stored::delete_soon(&self.inner, former);
+                stored::delete_soon(&self.inner, former, None);
             }
             self.inner.registry.signed_in();
             telemetry::session_opened();

@@ -99,7 +99,8 @@ pub(super) fn forget(
     response: Told<Response<Bytes>>,
 ) -> Told<Response<Bytes>> {
     let Some(stored) = presented.stored() else { return response };
-    match Told::poll(Box::pin(stored::delete(Arc::clone(inner), stored))) {
+    let whose = presented.current().map(|current| current.identity.clone());
+    match Told::poll(Box::pin(stored::delete(Arc::clone(inner), stored, whose))) {
         Told::Now(()) => response,
         Told::Later(deleting) => {
             let deleting = deleting_in_any_case(deleting);

@@ -263,7 +263,7 @@ impl Drop for End {
         if self.verdict == Verdict::Ended {
             self.inner.registry.end(self.session, SessionEnd::Revoked);
             if let Some(stored) = self.stored {
-                stored::delete_soon(&self.inner, stored);
+                stored::delete_soon(&self.inner, stored, None);
             }
         }
         let now = unix_seconds(self.inner.clock.now());

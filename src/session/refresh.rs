@@ -205,7 +205,7 @@ impl Drop for End {
             Outcome::Refused => {
                 self.inner.registry.end(self.session, SessionEnd::Revoked);
                 if let Some(stored) = self.stored {
-                    stored::delete_soon(&self.inner, stored);
+                    stored::delete_soon(&self.inner, stored, None);
                 }
             }
             Outcome::Gone => {

@@ -7,6 +7,7 @@ use http::HeaderValue;
 use tokio::runtime::Handle;
 
 use super::bounded::Store;
+use super::ending;
 use super::entrance::Deletion;
 use super::presented::{Current, Presented};
 use super::record::{self, Loaded};
@@ -47,7 +48,7 @@ impl StoredId {
         Ok(Self::new(id))
     }
 
-    fn new(id: [u8; 32]) -> Self {
+    pub(crate) fn new(id: [u8; 32]) -> Self {
         let mut named = [0; HASHED_AS.len() + 32];
         let (name, rest) = named.split_at_mut(HASHED_AS.len());
         name.copy_from_slice(HASHED_AS);
@@ -69,6 +70,11 @@ impl StoredId {
     /// What the store knows it by.
     pub(crate) fn key(&self) -> SessionKey {
         self.key
+    }
+
+    /// What the cookie holds.
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.id
     }
 
     /// What this process knows the session by, and its record holds.
@@ -101,7 +107,11 @@ pub(crate) async fn create(
     }
     let bytes = record::to_bytes(inner, store, &id.key(), session, tokens)?;
     let record = SessionRecord::new(bytes, 0, from_unix_seconds(session.ends_at()));
-    match store.create(id.key(), record).await {
+    let created = async {
+        ending::join(inner, store, id.key(), session).await?;
+        store.create(id.key(), record).await
+    };
+    match created.await {
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::new(ErrorKind::Internal).with_reason("the session store says that a new id is taken")),
         Err(error) => Err(Error::new(ErrorKind::StoreFailed).with_retry_after(RETRY_AFTER).with_source(error)),
@@ -239,8 +249,8 @@ fn amended(inner: &Inner, store: &Store, id: StoredId, found: &Loaded<'_>) -> Op
     found.record.successor(bytes, from_unix_seconds(latest.max(found.ends_at())))
 }
 
-/// Has the store forget a session. Nothing more can be done where it fails than to say so.
-pub(crate) async fn delete(inner: Arc<Inner>, id: StoredId) {
+/// Has the store forget a session, and whose it was where that is known. Nothing more can be done where it fails than to say so.
+pub(crate) async fn delete(inner: Arc<Inner>, id: StoredId, whose: Option<Identity>) {
     let Some(store) = &inner.store else { return };
     if let Err(error) = store.delete(id.key()).await {
         let source = std::error::Error::source(&error);
@@ -248,13 +258,19 @@ pub(crate) async fn delete(inner: Arc<Inner>, id: StoredId) {
             session = %LogId(&id.session_id()), %error, source,
             "a session that is over is still in the session store; until its end, a copy of its cookie opens it elsewhere"
         );
+        return;
+    }
+    if let Some(identity) = whose
+        && let Err(error) = ending::leave(&inner, store, id.key(), identity.session()).await
+    {
+        store.warn(&inner, "leaving its groups", &error);
     }
 }
 
 /// The same, in a task of its own.
-pub(crate) fn delete_soon(inner: &Arc<Inner>, id: StoredId) {
+pub(crate) fn delete_soon(inner: &Arc<Inner>, id: StoredId, whose: Option<Identity>) {
     if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(delete(Arc::clone(inner), id));
+        runtime.spawn(delete(Arc::clone(inner), id, whose));
     }
 }
 

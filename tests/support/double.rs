@@ -38,9 +38,21 @@ pub enum Step {
     Join,
     Leave,
     Members,
+    /// To create or update what is no session: that a state was spent, say.
+    Mark,
 }
 
-pub const STEPS: [Step; 5] = [Step::Create, Step::Load, Step::Update, Step::Touch, Step::Delete];
+pub const STEPS: [Step; 9] = [
+    Step::Create,
+    Step::Load,
+    Step::Update,
+    Step::Touch,
+    Step::Delete,
+    Step::Join,
+    Step::Leave,
+    Step::Members,
+    Step::Mark,
+];
 
 /// What goes wrong with a step, which is not taken then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,12 +110,13 @@ impl Double {
         self.0.now.lock().unwrap().calls.iter().filter(|(called, _)| *called == step).count()
     }
 
-    /// Every step that was asked for since the last [`forget`](Self::forget).
+    /// Every step that was asked for on a session since the last [`forget`](Self::forget).
     pub fn asked(&self) -> Vec<Step> {
-        self.0.now.lock().unwrap().calls.iter().map(|(step, _)| *step).collect()
+        let of_session = |step: &Step| !matches!(step, Step::Join | Step::Leave | Step::Members | Step::Mark);
+        self.0.now.lock().unwrap().calls.iter().map(|(step, _)| *step).filter(of_session).collect()
     }
 
-    /// The key of every one of them.
+    /// The key of every one, groups and marks included.
     pub fn asked_for(&self) -> Vec<SessionKey> {
         self.0.now.lock().unwrap().calls.iter().map(|(_, key)| *key).collect()
     }
@@ -210,7 +223,10 @@ impl Double {
 
 impl SessionStore for Double {
     fn create(&self, key: SessionKey, record: SessionRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.ask(Step::Create, key, Box::pin(async move { self.0.memory.create(key, record).await }))
+        // A session has bytes, and its first generation is 0.
+        let is_session = !record.bytes().is_empty() && record.generation() == 0;
+        let step = if is_session { Step::Create } else { Step::Mark };
+        self.ask(step, key, Box::pin(async move { self.0.memory.create(key, record).await }))
     }
 
     fn load(&self, key: SessionKey) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
@@ -223,7 +239,8 @@ impl SessionStore for Double {
     }
 
     fn update(&self, key: SessionKey, record: SessionRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.ask(Step::Update, key, Box::pin(async move { self.0.memory.update(key, record).await }))
+        let step = if record.bytes().is_empty() { Step::Mark } else { Step::Update };
+        self.ask(step, key, Box::pin(async move { self.0.memory.update(key, record).await }))
     }
 
     fn touch(&self, key: SessionKey, expires_at: SystemTime) -> BoxFuture<'_, Result<bool, StoreError>> {
