@@ -28,7 +28,8 @@ pub enum SessionEnd {
     Replaced,
     /// The provider stands by it no longer.
     Revoked,
-    /// The session store has it no longer: it was ended at another process.
+    /// It was ended from elsewhere: by [`SignIn::end_sessions_of`](crate::SignIn::end_sessions_of) or at another process, so
+    /// that the session store has it no longer.
     Elsewhere,
 }
 
