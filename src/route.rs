@@ -247,6 +247,17 @@ mod tests {
     }
 
     #[test]
+    fn a_provider_s_frame_has_its_own_where_it_is_turned_on() {
+        let mut paths = Paths::new("/auth/callback", None, None).unwrap();
+        let uri = "/auth/frontchannel-logout?iss=x".parse().unwrap();
+        assert_eq!(paths.route(&Method::GET, &uri), Route::Other);
+        paths.add_front_channel().unwrap();
+        assert_eq!(paths.route(&Method::GET, &uri), Route::FrontChannel);
+        let mut taken = Paths::new("/auth/callback", Some("/auth/frontchannel-logout".to_owned()), None).unwrap();
+        assert!(taken.add_front_channel().is_err());
+    }
+
+    #[test]
     fn siblings_collisions_and_bad_paths() {
         assert_eq!(Paths::new("/cb", None, None).unwrap().all(), ["/login", "/cb", "/logout"]);
         let cases = [
