@@ -140,8 +140,10 @@
 //!
 //! # Features
 //!
-//! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `oidc`: OpenID Connect. `dev`: a
-//! stand-in for BitBadges on loopback; with `oidc`, an OpenID provider there as well.
+//! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `oidc`: OpenID Connect. `redis`:
+//! sessions in Redis or Valkey. `tower-sessions`: sessions in the stores of that crate. `conformance`: the tests that every
+//! [`SessionStore`] must pass, for whoever writes one. `dev`: a stand-in for BitBadges on loopback; with `oidc`, an OpenID provider
+//! there as well.
 //!
 //! Every error is in the [error reference](error_reference).
 
@@ -168,6 +170,8 @@ mod check;
 mod clock;
 mod config;
 mod config_error;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod cookies;
 #[cfg(feature = "dev")]
 pub mod dev;
@@ -189,6 +193,8 @@ pub mod predicate;
 mod provider;
 mod providers;
 mod redirect_uri;
+#[cfg(feature = "redis")]
+mod redis;
 mod refusal;
 mod requester;
 mod require;
@@ -201,6 +207,8 @@ mod service;
 mod session;
 mod sync;
 mod telemetry;
+#[cfg(feature = "tower-sessions")]
+mod tower_sessions;
 mod wire;
 
 pub use self::body::ResponseBody;
@@ -230,14 +238,21 @@ pub use self::provider::oauth2::OAuth2;
 pub use self::provider::oidc::{self, Oidc};
 pub use self::provider::siwbb::{self, Siwbb};
 pub use self::provider::{Context, Grant, Provider, Refreshed};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisStore, RedisStoreBuilder};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::service::SignInService;
 pub use self::session::memory::MemoryStore;
 pub use self::session::recheck::WhenUnchecked;
 pub use self::session::registry::SessionEnd;
 pub use self::session::store::{SessionGroup, SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind};
+#[cfg(feature = "tower-sessions")]
+pub use self::tower_sessions::TowerSessionsStore;
 
 /// The version of the `bytes` crate whose buffers an [`HttpClient`] takes and gives.
 pub use bytes;
 /// The version of the `http` crate whose requests and responses this crate speaks.
 pub use http;
+/// The version of the `tower-sessions-core` crate whose stores a [`TowerSessionsStore`] takes.
+#[cfg(feature = "tower-sessions")]
+pub use tower_sessions_core;

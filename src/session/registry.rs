@@ -29,7 +29,8 @@ pub enum SessionEnd {
     Replaced,
     /// The provider stands by it no longer.
     Revoked,
-    /// It was ended at another process: the session store has it no longer, or the revocation list has it.
+    /// It was ended from elsewhere, by [`SignIn::end_sessions_of`](crate::SignIn::end_sessions_of) or at another process: the
+    /// session store has it no longer, or the revocation list has it.
     Elsewhere,
 }
 

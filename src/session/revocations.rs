@@ -280,7 +280,7 @@ fn presented(inner: &Inner, current: Current, standing: &Standing) -> Presented 
             let delete = match inner.registry.end(*current.session().id(), SessionEnd::Elsewhere) {
                 // Whoever ended it here has seen to the cookies.
                 Some(SessionEnd::SignedOut | SessionEnd::Replaced) => None,
-                _ => Some(Deletion::of_ended(&current)),
+                _ => Some(Deletion::of_ended(*current.session().id(), current.sign_ins)),
             };
             Presented::Refused { delete, stored: None }
         }

@@ -12,6 +12,7 @@ use super::entrance::Deletion;
 use super::presented::{Current, Presented, Untold};
 use super::record::{self, Loaded};
 use super::refresh::Left;
+use super::registry::SessionEnd;
 use super::sealed::latest_end;
 use super::store::{SessionKey, SessionRecord, StoreError};
 use super::tokens::KeptTokens;
@@ -126,17 +127,17 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
     let sign_ins = inner.registry.sign_ins();
     let over = Presented::Refused { delete: Some(Deletion::begin(&inner, true)), stored: Some(id) };
     let loaded = store.load(id.key()).await;
-    // Whoever ended it could not reach the store, or came in between. The cookies have been seen to.
-    let is_left = || inner.registry.has_ended(&id.session_id());
     let record = match loaded {
-        Ok(_) if is_left() => return ignored,
-        Ok(Some(record)) => record,
-        Ok(None) => return over,
+        Ok(record) => record,
         Err(error) => {
             store.warn(&inner, "load", &error);
             return Presented::Unavailable(Untold::Stored(id));
         }
     };
+    if let Some(ended) = ended_here(&inner, id, sign_ins) {
+        return ended;
+    }
+    let Some(record) = record else { return over };
     // Another version's, or not the record that was asked for: nothing says that the session is over.
     let found = Loaded::read(&inner, store, id.key(), &record);
     let Some(found) = found.filter(|found| found.session.id() == &id.session_id()) else { return ignored };
@@ -147,8 +148,10 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
         return over;
     }
     let renewed = renew(&inner, store, id.key(), &found, latest).await;
+    if let Some(ended) = ended_here(&inner, id, sign_ins) {
+        return ended;
+    }
     let ends_at = match renewed {
-        _ if is_left() => return ignored,
         Ok(Some(ends_at)) => ends_at,
         Ok(None) => return over,
         Err(error) => {
@@ -159,6 +162,18 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
     let identity = Identity::new(found.session.ending_at(ends_at), ends_at, &inner.registry, Some(id.key()));
     let tokens = found.tokens;
     Presented::Session(Current { identity, is_renewal_due: is_outdated, stored: Some(id), tokens, sign_ins })
+}
+
+/// What is known here to be over, though it may still be in the store: whoever ended it could not reach that, or came in between.
+/// Who signed out, or in anew, has had the cookies seen to; of another end the browser may not know yet.
+fn ended_here(inner: &Inner, id: StoredId, sign_ins: u64) -> Option<Presented> {
+    let delete = match inner.registry.end_of(&id.session_id())? {
+        SessionEnd::SignedOut | SessionEnd::Replaced => None,
+        SessionEnd::Revoked | SessionEnd::Elsewhere | SessionEnd::Expired => {
+            Some(Deletion::of_ended(id.session_id(), sign_ins))
+        }
+    };
+    Some(Presented::Refused { delete, stored: Some(id) })
 }
 
 /// Moves the end to `latest` where that is due, and gives the end that counts. `None` where the session is gone.
