@@ -93,6 +93,27 @@ async fn where_it_may_go_on_the_first_waits_and_the_others_do_not() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn no_crowd_waits_for_it_while_it_is_away() {
+    let fleet = Fleet::new(Kind::Sealed);
+    let browser = fleet.signed_in().await;
+    fleet.store.fail(&STEPS, Fault::Hangs);
+    fleet.pass(BOUND).await;
+    assert_unavailable("the first", &ask(&fleet.one, &browser, fetch("/guarded")).await);
+    let began = Instant::now();
+    let mut crowd = tokio::task::JoinSet::new();
+    let router = axum::Router::new().fallback(crate::support::who);
+    for _ in 0..1500 {
+        let answer = fleet.one.through(&router, &browser, fetch("/"));
+        crowd.spawn(async move {
+            assert_eq!(answer.await.status(), 503);
+            began.elapsed().as_secs()
+        });
+    }
+    let answers = crowd.join_all().await;
+    assert_eq!(answers.iter().filter(|seconds| **seconds == 0).count(), 1500 - 1024);
+}
+
 /// A node that has just started knows nobody to have signed out, and nobody not to.
 #[tokio::test(start_paused = true)]
 async fn a_node_that_has_read_nothing_yet_keeps_to_the_same() {

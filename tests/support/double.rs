@@ -164,6 +164,11 @@ impl Double {
         self.0.now.lock().unwrap().falsify = Some(Arc::new(falsify));
     }
 
+    /// The key of every session that was ever there.
+    pub fn made(&self) -> Vec<SessionKey> {
+        self.0.now.lock().unwrap().made.clone()
+    }
+
     /// The sessions that are there, oldest first.
     pub fn sessions(&self) -> Vec<(SessionKey, SessionRecord)> {
         let made = self.0.now.lock().unwrap().made.clone();
