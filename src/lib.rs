@@ -129,6 +129,7 @@
 //! | what | default | why |
 //! |---|---|---|
 //! | session | 24 hours, or to the end of the access token where the provider tells it; sealed in its cookie | as long as a BitBadges access token; nothing to store ([`Builder::session_store`] for one that is) |
+//! | sessions that were ended elsewhere | not heard of while they live in their cookies; with [`Builder::revocation_list`] within 10 seconds, and with a list that can't be read 503 | a list has to be shared; who is signed out stays out |
 //! | asking the provider again | never; with [`Builder::recheck_every`], and out of reach for an hour: 503 | it costs requests; an outage signs nobody out |
 //! | idle timeout | none; with one, renewed after a tenth of it | a renewal is a cookie on a response |
 //! | responses to somebody signed in | `Vary: Cookie`, and `private` where they say nothing | no shared cache shows one person's page to another |

@@ -5,6 +5,8 @@ mod copy;
 mod freshness;
 mod groups;
 mod refresh;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -27,6 +27,8 @@ pub(super) struct Refreshing {
     /// When the last one failed, by the steady clock; 0 where it did not.
     failed_at: AtomicU64,
     writing: Semaphore,
+    /// Places for those who wait although the last one failed.
+    waiting: Semaphore,
     warning: Throttle,
 }
 
@@ -42,6 +44,8 @@ type Epoch = [u8; 16];
 
 /// A request waits this long for a refresh, as for a step of the store.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// At most this many requests wait while the list can't be read; one more is told so at once.
+const MOST_WAITING: usize = 1024;
 /// Milliseconds after a refresh that failed before one is begun for which nobody waits.
 const PAUSE: u64 = 1000;
 /// Seconds between two warnings that the list can't be read.
@@ -56,6 +60,7 @@ impl Default for Refreshing {
             known: Mutex::default(),
             failed_at: AtomicU64::new(0),
             writing: Semaphore::new(1),
+            waiting: Semaphore::new(MOST_WAITING),
             warning: Throttle::new(BETWEEN_WARNINGS),
         }
     }
@@ -93,6 +98,10 @@ impl Revocations {
         };
         // Outside of a runtime there is no timer, and no task either.
         if Handle::try_current().is_err() {
+            return false;
+        }
+        let place = self.refreshing.waiting.try_acquire();
+        if place.is_err() && self.refreshing.has_failed() {
             return false;
         }
         timeout(PATIENCE, refreshed).await.unwrap_or(false)
