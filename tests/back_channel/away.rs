@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use tower_signin::SessionEnd;
 
 use crate::double::{Fault, KINDS, Kind, STEPS, Step};
-use crate::teller;
+use crate::site::BOB;
+use crate::teller::{self, Token};
 use crate::{DONE, NOT_DONE, REJECTED, Told, token, told};
 
 #[tokio::test(start_paused = true)]
@@ -62,10 +63,12 @@ async fn a_provider_that_can_t_be_asked_is_no_refusal() {
 #[tokio::test]
 async fn a_token_is_forgotten_once_it_would_be_refused_for_its_age() {
     let told_of = Told::new(Kind::Private);
-    let token = token();
+    let token = Token::of(Some(BOB), None);
     assert_eq!(told(&told_of.tell(&token).await), DONE);
+    let browser = told_of.site.signed_in().await;
     told_of.clock.advance(Duration::from_secs(119));
     assert_eq!(told(&told_of.tell(&token).await), REJECTED);
+    assert!(told_of.knows(&browser).await, "whoever signed in since is none of its business");
     told_of.clock.advance(Duration::from_secs(1));
     // This provider believes it still; a real one does not.
     assert_eq!(told(&told_of.tell(&token).await), DONE);

@@ -1,7 +1,7 @@
 //! BitBadges as it would be if it told of logouts, with tokens that are signed by saying so.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -31,6 +31,7 @@ struct Inside {
     siwbb: Siwbb,
     /// What reading a token comes to, if not to the token.
     fault: Mutex<Option<Fault>>,
+    begun: AtomicUsize,
 }
 
 #[derive(Clone, Debug)]
@@ -44,13 +45,18 @@ pub(crate) enum Fault {
 
 impl Default for Teller {
     fn default() -> Self {
-        Self(Arc::new(Inside { siwbb: siwbb(), fault: Mutex::default() }))
+        Self(Arc::new(Inside { siwbb: siwbb(), fault: Mutex::default(), begun: AtomicUsize::new(0) }))
     }
 }
 
 impl Teller {
     pub(crate) fn set_fault(&self, fault: Option<Fault>) {
         *self.0.fault.lock().unwrap() = fault;
+    }
+
+    /// How many tokens have been looked at, or are.
+    pub(crate) fn begun(&self) -> usize {
+        self.0.begun.load(Ordering::SeqCst)
     }
 }
 
@@ -77,6 +83,7 @@ impl Provider for Teller {
 
     fn logout_notice<'a>(&'a self, context: Context<'a>, token: &'a str) -> BoxFuture<'a, Result<LogoutNotice, Error>> {
         Box::pin(async move {
+            self.0.begun.fetch_add(1, Ordering::SeqCst);
             let fault = self.0.fault.lock().unwrap().clone();
             match fault {
                 Some(Fault::Unreachable) => return Err(ErrorKind::ProviderUnreachable.into()),
