@@ -141,8 +141,9 @@
 //! # Features
 //!
 //! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `oidc`: OpenID Connect. `redis`:
-//! sessions in Redis or Valkey. `conformance`: the tests that every [`SessionStore`] must pass, for whoever writes one. `dev`: a
-//! stand-in for BitBadges on loopback; with `oidc`, an OpenID provider there as well.
+//! sessions in Redis or Valkey. `tower-sessions`: sessions in the stores of that crate. `conformance`: the tests that every
+//! [`SessionStore`] must pass, for whoever writes one. `dev`: a stand-in for BitBadges on loopback; with `oidc`, an OpenID
+//! provider there as well.
 //!
 //! Every error is in the [error reference](error_reference).
 
@@ -206,6 +207,8 @@ mod service;
 mod session;
 mod sync;
 mod telemetry;
+#[cfg(feature = "tower-sessions")]
+mod tower_sessions;
 mod wire;
 
 pub use self::body::ResponseBody;
@@ -243,8 +246,13 @@ pub use self::session::memory::MemoryStore;
 pub use self::session::recheck::WhenUnchecked;
 pub use self::session::registry::SessionEnd;
 pub use self::session::store::{SessionGroup, SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind};
+#[cfg(feature = "tower-sessions")]
+pub use self::tower_sessions::TowerSessionsStore;
 
 /// The version of the `bytes` crate whose buffers an [`HttpClient`] takes and gives.
 pub use bytes;
 /// The version of the `http` crate whose requests and responses this crate speaks.
 pub use http;
+/// The version of the `tower-sessions-core` crate whose stores a [`TowerSessionsStore`] takes.
+#[cfg(feature = "tower-sessions")]
+pub use tower_sessions_core;
