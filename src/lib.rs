@@ -142,8 +142,8 @@
 //!
 //! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `oidc`: OpenID Connect. `redis`:
 //! sessions in Redis or Valkey. `tower-sessions`: sessions in the stores of that crate. `conformance`: the tests that every
-//! [`SessionStore`] must pass, for whoever writes one. `dev`: a stand-in for BitBadges on loopback; with `oidc`, an OpenID
-//! provider there as well.
+//! [`SessionStore`] must pass, for whoever writes one. `dev`: a stand-in for BitBadges on loopback; with `oidc`, an OpenID provider
+//! there as well.
 //!
 //! Every error is in the [error reference](error_reference).
 

@@ -204,7 +204,8 @@ mod tests {
     #[test]
     fn debug_shows_neither_user_nor_password() {
         let builder = RedisStore::builder("redis://alice:hunter2@db.example");
-        let shown = format!("{builder:?} {:?}", builder.build().unwrap());
+        let shown = format!("{builder:?}");
+        let shown = format!("{shown} {:?}", builder.build().unwrap());
         assert!(!shown.contains("alice") && !shown.contains("hunter2"), "{shown}");
     }
 }
