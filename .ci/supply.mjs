@@ -9,6 +9,7 @@ const LICENCES = ["Apache-2.0", "MIT", "MIT-0", "BSD-2-Clause", "BSD-3-Clause", 
 // Others, for one package each.
 const EXCEPTIONS = {
   "webdriver": ["MPL-2.0", "speaks to the browser of the tests; no part of what is published"],
+  "xxhash-rust": ["BSL-1.0", "Boost's, as permissive as MIT; the client library of Redis hashes with it (feature redis)"],
   "webpki-root-certs": ["CDLA-Permissive-2.0", "data: the roots of reqwest's verifier on Android, which has no other"],
 };
 
