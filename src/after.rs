@@ -197,7 +197,8 @@ impl Forwarded {
         } else if let Some(stored) = self.completed.stored
             && self.handler.refuse()
         {
-            stored::delete_soon(self.aftermath.inner(), stored);
+            let identity = self.completed.signed_in.identity().clone();
+            stored::delete_soon(self.aftermath.inner(), stored, Some(identity));
         }
         let headers = response.headers_mut();
         respond::keep_private(headers);

@@ -17,13 +17,14 @@ pub struct Error {
     reason: Option<&'static str>,
     source: Option<BoxError>,
     retry_after: Option<u32>,
+    leaves_flow: bool,
 }
 
 impl Error {
     /// An error of this kind.
     #[must_use]
     pub fn new(kind: ErrorKind) -> Self {
-        Self { kind, reason: None, source: None, retry_after: None }
+        Self { kind, reason: None, source: None, retry_after: None, leaves_flow: false }
     }
 
     /// Adds what was underneath. It is logged, so it must hold no secret.
@@ -45,6 +46,22 @@ impl Error {
     pub fn with_retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
+    }
+
+    /// The same error of another kind, for who was asked something else.
+    #[cfg_attr(not(feature = "oidc"), allow(dead_code, reason = "nothing else reads tokens for two ends"))]
+    pub(crate) fn of_kind(self, kind: ErrorKind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// Nothing has been sent, and the same callback may come again.
+    pub(crate) fn leaving_flow(mut self) -> Self {
+        self.leaves_flow = true;
+        self
+    }
+
+    pub(crate) fn leaves_flow(&self) -> bool {
+        self.leaves_flow
     }
 
     /// What went wrong.
@@ -158,7 +175,7 @@ kinds! {
         remedy "Use another account, or ask the site's owners for access.";
     SessionUnavailable = 503 "session_unavailable", "We can't tell whether you are signed in",
         cause "What your session depends on did not answer, so it could not be checked. You have not been signed out.",
-        remedy "Try again in a moment. Operators: the session store does not answer, or the sign-in service can't be reached to check the session again or to refresh its tokens; see the log.";
+        remedy "Try again in a moment. Operators: the store of sessions or of the revocation list does not answer, or the sign-in service can't be reached to check the session again or to refresh its tokens; see the log.";
     LayerMissing = 500 "sign_in_layer_missing", "Something went wrong on this site",
         cause "A guard got a request that the SignInLayer of its own SignIn has not seen: that layer does not stand outside it, or another one stands between, so nobody can be recognised.",
         remedy "Operators: mount sign_in.layer() outside sign_in.require(); in axum the last .layer() is the outermost.";
@@ -261,6 +278,15 @@ kinds! {
     LogoutUnconfirmed = 403 "logout_unconfirmed", "Do you want to sign out?",
         cause "You are still signed in: your browser does not tell whether a page of this site asked to sign you out.",
         remedy "Use the button if you meant to sign out.";
+    LogoutTokenMissing = 400 "logout_token_missing", "This address is for the sign-in service",
+        cause "A notice that somebody has signed out elsewhere must be a form with one logout_token, of at most 64 KiB, that comes within ten seconds.",
+        remedy "Operators: register this address at the sign-in service as the one for back-channel logout; nobody else has anything to send here.";
+    LogoutTokenRejected = 400 "logout_token_rejected", "Nobody was signed out",
+        cause "A notice that somebody has signed out elsewhere can't be trusted: its logout token is not signed as agreed, is for another site, came before, or its time is over.",
+        remedy "Operators: the reason in the log names the check that failed; where that is one of a time, compare this server's clock with the sign-in service's.";
+    LogoutNotDone = 400 "logout_not_done", "Nobody was signed out yet",
+        cause "The sign-in service told that somebody has signed out there, but that could not be checked or done here just now.",
+        remedy "Send the notice again in a moment. Operators: the session store or the sign-in service can't be reached, or too many notices come at once; see the log.";
     NotForwarded = 500 "callback_not_forwarded", "Something went wrong on this site",
         cause "A handler asked for a sign-in that has just been completed, but the request it got is no forwarded callback.",
         remedy "Operators: call forward_callback() on the builder, and mount the handler at the path of the redirect URI.";

@@ -47,7 +47,8 @@
 //!   ([`Builder::forward_callback`]).
 //! * **Logout**, `POST /auth/logout` from a page of this site: every cookie of ours is deleted, and who waits at
 //!   [`Identity::ended`] in this process is told. Where the provider [ends its own session](Provider::ends_sessions), a
-//!   person is led over it, and comes back with `GET`.
+//!   person is led over it, and comes back with `GET`. A provider that ended a session by itself tells so to a second layer,
+//!   [`SignIn::back_channel_logout`].
 //!
 //! # Several providers
 //!
@@ -112,7 +113,7 @@
 //! 4. The layer adds no error to the service's own, and answers no failure with a 2xx, but for gRPC, whose status is
 //!    elsewhere. Every failure carries its [`ErrorKind`] in the response's extensions.
 //! 5. It reads no request body and touches no response body of the inner service; what a guard or extractor of this crate
-//!    answered inside counts as its own.
+//!    answered inside counts as its own. A [`BackChannelLogoutLayer`] reads the body of one address, up to a bound.
 //! 6. No secret reaches `Debug`, logs, pages or addresses of ours.
 //! 7. No redirect target comes from a request unless it is a path on this site; the redirect URI comes from
 //!    configuration alone.
@@ -128,6 +129,7 @@
 //! | what | default | why |
 //! |---|---|---|
 //! | session | 24 hours, or to the end of the access token where the provider tells it; sealed in its cookie | as long as a BitBadges access token; nothing to store ([`Builder::session_store`] for one that is) |
+//! | sessions that were ended elsewhere | not heard of while they live in their cookies; with [`Builder::revocation_list`] within 10 seconds, and with a list that can't be read 503 | a list has to be shared; who is signed out stays out |
 //! | asking the provider again | never; with [`Builder::recheck_every`], and out of reach for an hour: 503 | it costs requests; an outage signs nobody out |
 //! | idle timeout | none; with one, renewed after a tenth of it | a renewal is a cookie on a response |
 //! | responses to somebody signed in | `Vary: Cookie`, and `private` where they say nothing | no shared cache shows one person's page to another |
@@ -140,9 +142,10 @@
 //!
 //! # Features
 //!
-//! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `oidc`: OpenID Connect. `conformance`: the
-//! tests that every [`SessionStore`] must pass, for whoever writes one. `tower-sessions`: sessions in the stores of that crate. `dev`: a stand-in for BitBadges on loopback; with `oidc`, an
-//! OpenID provider there as well.
+//! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `oidc`: OpenID Connect. `redis`:
+//! sessions in Redis or Valkey. `tower-sessions`: sessions in the stores of that crate. `conformance`: the tests that every
+//! [`SessionStore`] must pass, for whoever writes one. `dev`: a stand-in for BitBadges on loopback; with `oidc`, an OpenID provider
+//! there as well.
 //!
 //! Every error is in the [error reference](error_reference).
 
@@ -162,6 +165,7 @@ pub mod error_reference {}
 pub mod provider_guide {}
 
 mod after;
+mod back_channel;
 mod body;
 mod builder;
 mod caller;
@@ -192,6 +196,8 @@ pub mod predicate;
 mod provider;
 mod providers;
 mod redirect_uri;
+#[cfg(feature = "redis")]
+mod redis;
 mod refusal;
 mod requester;
 mod require;
@@ -208,6 +214,7 @@ mod telemetry;
 mod tower_sessions;
 mod wire;
 
+pub use self::back_channel::{BackChannelLogoutFuture, BackChannelLogoutLayer, BackChannelLogoutService};
 pub use self::body::ResponseBody;
 pub use self::builder::Builder;
 pub use self::check::{Finding, Report, Verdict};
@@ -230,11 +237,14 @@ pub use self::oauth::client_authentication::ClientAuthentication;
 pub use self::oauth::end_session::EndSessionRequest;
 pub use self::oauth::token::Tokens;
 pub use self::page::{Choice, Chooser, Page, PageAction, PageLink};
+pub use self::provider::logout_notice::LogoutNotice;
 pub use self::provider::oauth2::OAuth2;
 #[cfg(feature = "oidc")]
 pub use self::provider::oidc::{self, Oidc};
 pub use self::provider::siwbb::{self, Siwbb};
 pub use self::provider::{Context, Grant, Provider, Refreshed};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisStore, RedisStoreBuilder};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::service::SignInService;
 pub use self::session::memory::MemoryStore;

@@ -1,6 +1,7 @@
 //! The work after state has passed: exchange, checks, gates, hook. It runs in a task of its own, once for each state,
 //! and ends whether or not the browser waits for it.
 
+mod fleet;
 mod table;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
+use self::fleet::Spending;
 use self::table::{Entry, Progress, Table};
 use super::handlers::Handlers;
 use super::signed_in::SignedIn;
@@ -148,7 +150,9 @@ impl Drop for End {
         let outcome = self.outcome.take().unwrap_or_else(interrupted);
         let mut table = self.inner.attempts.lock();
         table.ended(self.provider);
-        if let Some(entry) = table.entries.get_mut(&self.state) {
+        if matches!(&outcome, Err(error) if error.leaves_flow()) {
+            table.entries.remove(&self.state);
+        } else if let Some(entry) = table.entries.get_mut(&self.state) {
             entry.progress = Progress::Ended(outcome.clone());
             table.outcomes.push_back((self.state, now));
         }
@@ -189,7 +193,19 @@ async fn supervise(mut end: End, ticket: Ticket) {
     end.outcome = Some(outcome.map_err(Arc::new));
 }
 
-async fn run(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
+async fn run(inner: &Arc<Inner>, ticket: Ticket) -> Result<Completed, Error> {
+    let spent = match fleet::spend(inner, &ticket).await? {
+        Spending::First(spent) => spent,
+        Spending::Done(completed) => return Ok(completed),
+    };
+    let completed = sign_in(inner, ticket).await;
+    if let Some(spent) = spent {
+        spent.tell(inner, completed.as_ref().ok().and_then(|completed| completed.stored)).await;
+    }
+    completed
+}
+
+async fn sign_in(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
     let mounted = inner.providers.at(ticket.provider);
     let context = mounted.context(&inner.http, &*inner.clock);
     let exchange = async {
@@ -269,13 +285,15 @@ pub(crate) fn new_session(
         token_ends_at = None;
     }
     let absolute_end = inner.lifetimes.absolute_end(now, token_ends_at.filter(|_| !is_refreshable));
+    let list = inner.revocations.as_ref();
+    let authenticated_at = list.map_or(now, |list| list.begins_at(issuer, grant.subject(), now));
     let new = NewSession {
         id,
         issuer,
         subject: grant.subject(),
         claims: grant.claims(),
         data,
-        authenticated_at: now,
+        authenticated_at,
         idle_end: inner.lifetimes.idle_end(now, absolute_end),
         absolute_end,
         generation: u64::from(kept.is_some()),

@@ -22,10 +22,10 @@ use crate::page::{Advice, Page, PageAction, PageLink};
 use crate::requester::Requester;
 use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
-use crate::session::SessionId;
 use crate::session::presented::Presented;
 use crate::session::registry::SessionEnd;
 use crate::session::stored::{self, StoredId};
+use crate::session::{SessionId, revocations};
 use crate::telemetry;
 
 /// What a callback comes to.
@@ -186,7 +186,7 @@ fn start_over(inner: &Inner, kind: ErrorKind, return_to: &ReturnTo) -> Advice {
             Advice::switch_account(switch_link(inner, return_to), login)
         }
         // Nothing was exchanged, and the flow is as it was.
-        ErrorKind::TooManyAttempts => Advice::reload(login),
+        ErrorKind::TooManyAttempts | ErrorKind::SessionUnavailable => Advice::reload(login),
         _ => Advice::sign_in(login),
     }
 }
@@ -289,7 +289,9 @@ impl Aftermath {
                     .with_origin(&self.inner.redirect.origin)
                     .with_form_targets(self.inner.form_targets);
                 let mut response = respond::failure(self.audience, &page, self.inner.pages.as_ref());
-                self.set_cookies(response.headers_mut(), None);
+                if !error.leaves_flow() {
+                    self.set_cookies(response.headers_mut(), None);
+                }
                 response
             }
         }
@@ -303,11 +305,15 @@ impl Aftermath {
         if let Some(completed) = completed.filter(|completed| !self.inner.registry.has_ended(&id(completed))) {
             // A response that is still being made must not bring the cookie of a former session back over this one's.
             let new = &id(completed);
+            let stored = self.stored.map(|stored| stored.session_id());
             for former in self.former.into_iter().flatten().filter(|former| former != new) {
                 self.inner.registry.end(former, SessionEnd::Replaced);
+                if stored != Some(former) {
+                    revocations::revoke_soon(&self.inner, former);
+                }
             }
             if let Some(former) = self.stored.filter(|former| former.session_id() != *new) {
-                stored::delete_soon(&self.inner, former);
+                stored::delete_soon(&self.inner, former, None);
             }
             self.inner.registry.signed_in();
             telemetry::session_opened();

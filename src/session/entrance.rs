@@ -30,7 +30,7 @@ pub(crate) enum Entrance {
 pub(crate) struct Deletion {
     /// How many had signed in when the request came.
     sign_ins: u64,
-    /// The session that the provider has ended, if that is why.
+    /// The session that was ended, but not by this browser, if that is why.
     session: Option<SessionId>,
     /// Whether a session's time is up, if that is why.
     pub(crate) is_over: bool,
@@ -40,6 +40,11 @@ impl Deletion {
     /// For a request that has come just now.
     pub(crate) fn begin(inner: &Inner, is_over: bool) -> Self {
         Self { sign_ins: inner.registry.sign_ins(), session: None, is_over }
+    }
+
+    /// Of a session that was ended, though not in this browser.
+    pub(crate) fn of_ended(session: SessionId, sign_ins: u64) -> Self {
+        Self { sign_ins, session: Some(session), is_over: false }
     }
 
     pub(crate) fn is_safe(&self, inner: &Inner) -> bool {
@@ -163,9 +168,7 @@ fn is_over(inner: &Inner, current: &Current) -> bool {
 }
 
 fn ended_elsewhere(current: &Current) -> Entrance {
-    Entrance::Unrecognised {
-        delete: Some(Deletion { sign_ins: current.sign_ins, session: Some(*current.session().id()), is_over: false }),
-    }
+    Entrance::Unrecognised { delete: Some(Deletion::of_ended(*current.session().id(), current.sign_ins)) }
 }
 
 async fn with_newest_tokens(inner: Arc<Inner>, current: Current, held: Arc<KeptTokens>) -> Entrance {

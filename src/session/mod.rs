@@ -3,6 +3,7 @@
 pub(crate) mod bounded;
 pub(crate) mod calls;
 pub(crate) mod chunks;
+pub(crate) mod ending;
 pub(crate) mod entrance;
 mod lease;
 pub(crate) mod lifetime;
@@ -12,6 +13,7 @@ pub(crate) mod recheck;
 mod record;
 pub(crate) mod refresh;
 pub(crate) mod registry;
+pub(crate) mod revocations;
 pub(crate) mod sealed;
 pub(crate) mod store;
 pub(crate) mod stored;

@@ -7,10 +7,12 @@ use http::HeaderValue;
 use tokio::runtime::Handle;
 
 use super::bounded::Store;
+use super::ending;
 use super::entrance::Deletion;
-use super::presented::{Current, Presented};
+use super::presented::{Current, Presented, Untold};
 use super::record::{self, Loaded};
 use super::refresh::Left;
+use super::registry::SessionEnd;
 use super::sealed::latest_end;
 use super::store::{SessionKey, SessionRecord, StoreError};
 use super::tokens::KeptTokens;
@@ -47,7 +49,7 @@ impl StoredId {
         Ok(Self::new(id))
     }
 
-    fn new(id: [u8; 32]) -> Self {
+    pub(crate) fn new(id: [u8; 32]) -> Self {
         let mut named = [0; HASHED_AS.len() + 32];
         let (name, rest) = named.split_at_mut(HASHED_AS.len());
         name.copy_from_slice(HASHED_AS);
@@ -69,6 +71,11 @@ impl StoredId {
     /// What the store knows it by.
     pub(crate) fn key(&self) -> SessionKey {
         self.key
+    }
+
+    /// What the cookie holds.
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.id
     }
 
     /// What this process knows the session by, and its record holds.
@@ -101,7 +108,11 @@ pub(crate) async fn create(
     }
     let bytes = record::to_bytes(inner, store, &id.key(), session, tokens)?;
     let record = SessionRecord::new(bytes, 0, from_unix_seconds(session.ends_at()));
-    match store.create(id.key(), record).await {
+    let created = async {
+        ending::join(inner, store, id.key(), session).await?;
+        store.create(id.key(), record).await
+    };
+    match created.await {
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::new(ErrorKind::Internal).with_reason("the session store says that a new id is taken")),
         Err(error) => Err(Error::new(ErrorKind::StoreFailed).with_retry_after(RETRY_AFTER).with_source(error)),
@@ -116,17 +127,17 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
     let sign_ins = inner.registry.sign_ins();
     let over = Presented::Refused { delete: Some(Deletion::begin(&inner, true)), stored: Some(id) };
     let loaded = store.load(id.key()).await;
-    // Whoever ended it could not reach the store, or came in between. The cookies have been seen to.
-    let is_left = || inner.registry.has_ended(&id.session_id());
     let record = match loaded {
-        Ok(_) if is_left() => return ignored,
-        Ok(Some(record)) => record,
-        Ok(None) => return over,
+        Ok(record) => record,
         Err(error) => {
             store.warn(&inner, "load", &error);
-            return Presented::Unavailable(id);
+            return Presented::Unavailable(Untold::Stored(id));
         }
     };
+    if let Some(ended) = ended_here(&inner, id, sign_ins) {
+        return ended;
+    }
+    let Some(record) = record else { return over };
     // Another version's, or not the record that was asked for: nothing says that the session is over.
     let found = Loaded::read(&inner, store, id.key(), &record);
     let Some(found) = found.filter(|found| found.session.id() == &id.session_id()) else { return ignored };
@@ -137,8 +148,10 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
         return over;
     }
     let renewed = renew(&inner, store, id.key(), &found, latest).await;
+    if let Some(ended) = ended_here(&inner, id, sign_ins) {
+        return ended;
+    }
     let ends_at = match renewed {
-        _ if is_left() => return ignored,
         Ok(Some(ends_at)) => ends_at,
         Ok(None) => return over,
         Err(error) => {
@@ -149,6 +162,18 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
     let identity = Identity::new(found.session.ending_at(ends_at), ends_at, &inner.registry, Some(id.key()));
     let tokens = found.tokens;
     Presented::Session(Current { identity, is_renewal_due: is_outdated, stored: Some(id), tokens, sign_ins })
+}
+
+/// What is known here to be over, though it may still be in the store: whoever ended it could not reach that, or came in between.
+/// Who signed out, or in anew, has had the cookies seen to; of another end the browser may not know yet.
+fn ended_here(inner: &Inner, id: StoredId, sign_ins: u64) -> Option<Presented> {
+    let delete = match inner.registry.end_of(&id.session_id())? {
+        SessionEnd::SignedOut | SessionEnd::Replaced => None,
+        SessionEnd::Revoked | SessionEnd::Elsewhere | SessionEnd::Expired => {
+            Some(Deletion::of_ended(id.session_id(), sign_ins))
+        }
+    };
+    Some(Presented::Refused { delete, stored: Some(id) })
 }
 
 /// Moves the end to `latest` where that is due, and gives the end that counts. `None` where the session is gone.
@@ -239,8 +264,8 @@ fn amended(inner: &Inner, store: &Store, id: StoredId, found: &Loaded<'_>) -> Op
     found.record.successor(bytes, from_unix_seconds(latest.max(found.ends_at())))
 }
 
-/// Has the store forget a session. Nothing more can be done where it fails than to say so.
-pub(crate) async fn delete(inner: Arc<Inner>, id: StoredId) {
+/// Has the store forget a session, and whose it was where that is known. Nothing more can be done where it fails than to say so.
+pub(crate) async fn delete(inner: Arc<Inner>, id: StoredId, whose: Option<Identity>) {
     let Some(store) = &inner.store else { return };
     if let Err(error) = store.delete(id.key()).await {
         let source = std::error::Error::source(&error);
@@ -248,13 +273,19 @@ pub(crate) async fn delete(inner: Arc<Inner>, id: StoredId) {
             session = %LogId(&id.session_id()), %error, source,
             "a session that is over is still in the session store; until its end, a copy of its cookie opens it elsewhere"
         );
+        return;
+    }
+    if let Some(identity) = whose
+        && let Err(error) = ending::leave(&inner, store, id.key(), identity.session()).await
+    {
+        store.warn(&inner, "leaving its groups", &error);
     }
 }
 
 /// The same, in a task of its own.
-pub(crate) fn delete_soon(inner: &Arc<Inner>, id: StoredId) {
+pub(crate) fn delete_soon(inner: &Arc<Inner>, id: StoredId, whose: Option<Identity>) {
     if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(delete(Arc::clone(inner), id));
+        runtime.spawn(delete(Arc::clone(inner), id, whose));
     }
 }
 

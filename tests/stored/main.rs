@@ -7,6 +7,7 @@ mod away;
 mod check;
 #[path = "../support/double.rs"]
 mod double;
+mod fleet;
 mod forward;
 mod gone;
 mod keys;

@@ -38,9 +38,21 @@ pub enum Step {
     Join,
     Leave,
     Members,
+    /// To create or update what is no session: that a state was spent, say.
+    Mark,
 }
 
-pub const STEPS: [Step; 5] = [Step::Create, Step::Load, Step::Update, Step::Touch, Step::Delete];
+pub const STEPS: [Step; 9] = [
+    Step::Create,
+    Step::Load,
+    Step::Update,
+    Step::Touch,
+    Step::Delete,
+    Step::Join,
+    Step::Leave,
+    Step::Members,
+    Step::Mark,
+];
 
 /// What goes wrong with a step, which is not taken then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +70,8 @@ pub enum Fault {
 pub struct Double(Arc<Inside>);
 
 struct Inside {
-    memory: MemoryStore,
+    memory: Mutex<Arc<MemoryStore>>,
+    clock: Arc<ManualClock>,
     kind: Kind,
     now: Mutex<State>,
 }
@@ -89,8 +102,17 @@ impl Gates {
 
 impl Double {
     pub fn new(kind: Kind, clock: &Arc<ManualClock>) -> Self {
-        let memory = MemoryStore::new().clock(Arc::clone(clock));
-        Self(Arc::new(Inside { memory, kind, now: Mutex::default() }))
+        let (memory, clock) = (Mutex::new(empty(clock)), Arc::clone(clock));
+        Self(Arc::new(Inside { memory, clock, kind, now: Mutex::default() }))
+    }
+
+    /// Loses all that it holds, groups included, as one that was started anew.
+    pub fn lose_everything(&self) {
+        *self.0.memory.lock().unwrap() = empty(&self.0.clock);
+    }
+
+    fn memory(&self) -> Arc<MemoryStore> {
+        Arc::clone(&self.0.memory.lock().unwrap())
     }
 
     /// How often a step was asked for since the last [`forget`](Self::forget).
@@ -98,12 +120,13 @@ impl Double {
         self.0.now.lock().unwrap().calls.iter().filter(|(called, _)| *called == step).count()
     }
 
-    /// Every step that was asked for since the last [`forget`](Self::forget).
+    /// Every step that was asked for on a session since the last [`forget`](Self::forget).
     pub fn asked(&self) -> Vec<Step> {
-        self.0.now.lock().unwrap().calls.iter().map(|(step, _)| *step).collect()
+        let of_session = |step: &Step| !matches!(step, Step::Join | Step::Leave | Step::Members | Step::Mark);
+        self.0.now.lock().unwrap().calls.iter().map(|(step, _)| *step).filter(of_session).collect()
     }
 
-    /// The key of every one of them.
+    /// The key of every one, groups and marks included.
     pub fn asked_for(&self) -> Vec<SessionKey> {
         self.0.now.lock().unwrap().calls.iter().map(|(_, key)| *key).collect()
     }
@@ -141,10 +164,15 @@ impl Double {
         self.0.now.lock().unwrap().falsify = Some(Arc::new(falsify));
     }
 
+    /// The key of every session that was ever there.
+    pub fn made(&self) -> Vec<SessionKey> {
+        self.0.now.lock().unwrap().made.clone()
+    }
+
     /// The sessions that are there, oldest first.
     pub fn sessions(&self) -> Vec<(SessionKey, SessionRecord)> {
         let made = self.0.now.lock().unwrap().made.clone();
-        made.into_iter().filter_map(|key| Some((key, at_once(self.0.memory.load(key)).unwrap()?))).collect()
+        made.into_iter().filter_map(|key| Some((key, at_once(self.memory().load(key)).unwrap()?))).collect()
     }
 
     /// The only one.
@@ -158,7 +186,7 @@ impl Double {
     /// Takes every session away.
     pub fn clear(&self) {
         for (key, _) in self.sessions() {
-            at_once(self.0.memory.delete(key)).unwrap();
+            at_once(self.memory().delete(key)).unwrap();
         }
     }
 
@@ -210,28 +238,32 @@ impl Double {
 
 impl SessionStore for Double {
     fn create(&self, key: SessionKey, record: SessionRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.ask(Step::Create, key, Box::pin(async move { self.0.memory.create(key, record).await }))
+        // A session has bytes, and its first generation is 0.
+        let is_session = !record.bytes().is_empty() && record.generation() == 0;
+        let step = if is_session { Step::Create } else { Step::Mark };
+        self.ask(step, key, Box::pin(async move { self.memory().create(key, record).await }))
     }
 
     fn load(&self, key: SessionKey) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
         let falsify = self.0.now.lock().unwrap().falsify.clone();
         let load = async move {
-            let record = self.0.memory.load(key).await?;
+            let record = self.memory().load(key).await?;
             Ok(record.map(|record| falsify.map_or(record.clone(), |falsify| falsify(record))))
         };
         self.ask(Step::Load, key, Box::pin(load))
     }
 
     fn update(&self, key: SessionKey, record: SessionRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.ask(Step::Update, key, Box::pin(async move { self.0.memory.update(key, record).await }))
+        let step = if record.bytes().is_empty() { Step::Mark } else { Step::Update };
+        self.ask(step, key, Box::pin(async move { self.memory().update(key, record).await }))
     }
 
     fn touch(&self, key: SessionKey, expires_at: SystemTime) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.ask(Step::Touch, key, Box::pin(async move { self.0.memory.touch(key, expires_at).await }))
+        self.ask(Step::Touch, key, Box::pin(async move { self.memory().touch(key, expires_at).await }))
     }
 
     fn delete(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.ask(Step::Delete, key, Box::pin(async move { self.0.memory.delete(key).await }))
+        self.ask(Step::Delete, key, Box::pin(async move { self.memory().delete(key).await }))
     }
 
     fn join(
@@ -240,21 +272,25 @@ impl SessionStore for Double {
         member: SessionKey,
         until: SystemTime,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.ask(Step::Join, member, Box::pin(async move { self.0.memory.join(group, member, until).await }))
+        self.ask(Step::Join, member, Box::pin(async move { self.memory().join(group, member, until).await }))
     }
 
     fn leave(&self, group: SessionGroup, member: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.ask(Step::Leave, member, Box::pin(async move { self.0.memory.leave(group, member).await }))
+        self.ask(Step::Leave, member, Box::pin(async move { self.memory().leave(group, member).await }))
     }
 
     fn members(&self, group: SessionGroup) -> BoxFuture<'_, Result<Vec<SessionKey>, StoreError>> {
         let key = SessionKey::new(*group.as_bytes());
-        self.ask(Step::Members, key, Box::pin(async move { self.0.memory.members(group).await }))
+        self.ask(Step::Members, key, Box::pin(async move { self.memory().members(group).await }))
     }
 
     fn is_private(&self) -> bool {
         self.0.kind == Kind::Private
     }
+}
+
+fn empty(clock: &Arc<ManualClock>) -> Arc<MemoryStore> {
+    Arc::new(MemoryStore::new().clock(Arc::clone(clock)))
 }
 
 /// What the store in memory says, which never lets anybody wait.
