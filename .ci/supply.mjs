@@ -16,7 +16,7 @@ const EXCEPTIONS = {
 // Packages that are there in several versions, and who keeps the older one.
 const DUPLICATES = {
   "base64": "jsonwebtoken needs 0.22 (feature oidc)",
-  "getrandom": "jsonwebtoken needs 0.2, on wasm alone (feature oidc)",
+  "getrandom": "jsonwebtoken needs 0.2, on wasm alone (feature oidc), and so does rand of tower-sessions-core (feature tower-sessions)",
   "syn": "jni's macros, of reqwest's verifier on Android, need 2; at build time only",
   "untrusted": "aws-lc-rs as jsonwebtoken has it needs 0.7 (feature oidc)",
 };
