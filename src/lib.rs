@@ -98,6 +98,14 @@
 //! * Signing out leads over an OpenID provider that has a page for it, and back to the [logout path](SignIn::logout_path), which is
 //!   registered there as well.
 //!
+//! # Many machines
+//!
+//! Nodes that share their [`Keys`] know each other's sessions, which live in cookies. What ends at one node ends at all where they share
+//! a [`SessionStore`] as well, `RedisStore` (feature `redis`) for one: for the sessions themselves ([`Builder::session_store`]), or
+//! for a list of those that were ended, of which each node has a copy ([`Builder::revocation_list`]). Then
+//! [`SignIn::end_sessions_of`] signs somebody out everywhere, tokens are refreshed once in the whole fleet, and a state is spent
+//! once. The [guide to many machines](fleet_guide) says which to choose, and what each costs and promises.
+//!
 //! # Where to mount it
 //!
 //! Outermost. The layer answers paths that the inner service need not know, so a router must not decide first; the
@@ -163,6 +171,10 @@ pub mod error_reference {}
 #[cfg(doc)]
 #[doc = include_str!("../docs/providers.md")]
 pub mod provider_guide {}
+
+#[cfg(doc)]
+#[doc = include_str!("../docs/fleet.md")]
+pub mod fleet_guide {}
 
 mod after;
 mod back_channel;
