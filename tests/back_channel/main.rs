@@ -8,6 +8,7 @@ mod crowd;
 #[path = "../support/double.rs"]
 mod double;
 mod mounted;
+mod sealed;
 mod settings;
 #[path = "../support/site.rs"]
 mod site;
