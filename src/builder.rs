@@ -213,23 +213,26 @@ impl Builder {
         self
     }
 
-    /// Keeps the provider's tokens for as long as the session lasts, in a sealed cookie of their own, and refreshes them
-    /// before they end. Off by default: who is signed in can be told without them. Each request of somebody signed in then
-    /// carries [`Tokens`](crate::Tokens) in its extensions, valid ones.
+    /// Keeps the provider's tokens for as long as the session lasts, and refreshes them before they end: beside the session in the
+    /// [store](Self::session_store), or in a sealed cookie of their own where that is in its cookie. Off by default: who is signed in
+    /// can be told without them. Each request of somebody signed in then carries [`Tokens`](crate::Tokens) in its extensions, valid
+    /// ones.
     ///
-    /// A pair is refreshed a minute or so before it ends, by the first request that comes then, once, whoever else comes
-    /// meanwhile; all wait for the new one, for two seconds while the old one is good and for 20 afterwards. Where the provider refuses, the session ends. Where it
-    /// can't be reached, the old pair serves to its end, and is tried again after a pause; afterwards guards and extractors
-    /// answer 503, and nobody is signed out. Signing out revokes the newest pair.
+    /// A pair is refreshed a minute or so before it ends, by the first request that comes then, once for all that come
+    /// meanwhile; they wait for two seconds while the old one is good, and for 20 afterwards. Where the provider refuses, the session
+    /// ends. Where it can't be reached, the old pair serves to its end; afterwards guards and extractors answer 503, and nobody is
+    /// signed out. Signing out revokes the newest pair.
     ///
     /// Where there is a refresh token, the session does not end with the access token any more, but by
     /// [`session_lifetime`](Self::session_lifetime): raise that too, since both are 24 hours with BitBadges. Sessions that
     /// were there before this was turned on have no tokens and stay as they are; those made meanwhile keep their end when it
     /// is turned off.
     ///
-    /// A provider that gives a new refresh token each time, as BitBadges does, takes the old one back at once. A new pair
-    /// that doesn't reach the browser is remembered here for an hour; after that, or at another process, the person signs
-    /// in again. Several processes behind one address had better keep each session at one of them.
+    /// A provider that gives a new refresh token each time, as BitBadges does, takes the old one back at once. Nodes that share a
+    /// store, of sessions or of a [revocation list](Self::revocation_list), refresh once between them: one has the turn, for ten
+    /// seconds if it dies meanwhile, and the others find what it brings in the store. A new pair that does not reach the browser's
+    /// cookie is remembered for an hour, there or, without such a store, by this process alone. After that, or at a process that
+    /// does not know of it, the person signs in again.
     pub fn keep_tokens(mut self) -> Self {
         self.keep_tokens = true;
         self
