@@ -278,7 +278,9 @@ async fn k05_no_answer_to_a_check_refreshes_anything() {
 fn k07_every_setting_that_a_page_or_an_error_names_exists() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
-    let builder = ["builder", "builder/fleet", "builder/looks"].map(|file| read(&format!("src/{file}.rs"))).concat();
+    let builder = ["builder", "builder/fleet", "builder/looks", "builder/provider"]
+        .map(|file| read(&format!("src/{file}.rs")))
+        .concat();
     let siwbb = read("src/provider/siwbb/mod.rs");
     let of_provider = |name: &str| {
         let file = |file: &str| read(&format!("src/provider/{name}/{file}.rs"));
@@ -291,7 +293,15 @@ fn k07_every_setting_that_a_page_or_an_error_names_exists() {
         let names = public.filter_map(|line| line.trim_start_matches("async ").strip_prefix("fn "));
         names.map(|rest| rest.split(['(', '<']).next().unwrap().to_owned()).collect()
     };
-    let pages = ["README.md", "CHANGELOG.md", "SECURITY.md", "docs/errors.md", "docs/metrics.md", "src/lib.rs"];
+    let pages = [
+        "README.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+        "docs/errors.md",
+        "docs/fleet.md",
+        "docs/metrics.md",
+        "src/lib.rs",
+    ];
     let pages: String = pages.map(read).join("\n");
 
     // Whoever is told of a wrong setting finds it by that name.
