@@ -40,6 +40,7 @@ pub struct Builder {
     keep_tokens: bool,
     recheck_every: Option<Duration>,
     recheck_outage: Option<(Duration, WhenUnchecked)>,
+    front_channel_logout: bool,
     forward: bool,
     hook: Option<Hook>,
     pages: Option<Pages>,
@@ -69,6 +70,7 @@ impl Builder {
             keep_tokens: false,
             recheck_every: None,
             recheck_outage: None,
+            front_channel_logout: false,
             forward: false,
             hook: None,
             pages: None,
@@ -360,6 +362,27 @@ impl Builder {
     /// ```
     pub fn clear_site_data(mut self) -> Self {
         self.clear_site_data = true;
+        self
+    }
+
+    /// Lets a provider end a session in a hidden frame of its own page, where somebody signs out there: OpenID Connect
+    /// Front-Channel Logout, `GET` of `/auth/frontchannel-logout`, a sibling of the redirect URI, with `iss` and `sid`. Register it
+    /// there as `frontchannel_logout_uri`, with `frontchannel_logout_session_required`. Off by default.
+    ///
+    /// Only where both are those of the browser's own session, this ends: as by signing out here, but leading nowhere. Whatever else
+    /// comes gets the same empty page, and nothing happens.
+    ///
+    /// Browsers send the session's cookie, which is `SameSite=Lax`, into no frame of another site. So this works where provider
+    /// and application are of one site, `id.example.com` and `app.example.com` say, and does nothing anywhere else:
+    /// [`SignIn::back_channel_logout`](crate::SignIn::back_channel_logout) does not go by the browser, and is the better way.
+    ///
+    /// ```
+    /// # fn example(builder: tower_signin::Builder) -> tower_signin::Builder {
+    /// builder.front_channel_logout()
+    /// # }
+    /// ```
+    pub fn front_channel_logout(mut self) -> Self {
+        self.front_channel_logout = true;
         self
     }
 

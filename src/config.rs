@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use crate::back_channel::BackChannelLogoutLayer;
 use crate::builder::Builder;
 use crate::check::{self, Report};
 use crate::clock::Clock;
+use crate::config_error::ConfigError;
 use crate::cookies::Cookies;
 use crate::flow::attempt::Attempts;
 use crate::flow::hook::Hook;
@@ -80,7 +82,12 @@ pub(crate) struct Inner {
 impl Inner {
     /// The store that this process shares with others, if it has one.
     pub(crate) fn fleet(&self) -> Option<&Arc<Store>> {
-        self.store.as_ref().filter(|store| !store.is_private())
+        self.any_store().filter(|store| !store.is_private())
+    }
+
+    /// The store of sessions, or that of the revocation list.
+    pub(crate) fn any_store(&self) -> Option<&Arc<Store>> {
+        self.store.as_ref().or_else(|| self.revocations.as_ref().map(|list| list.store()))
     }
 }
 
@@ -124,6 +131,16 @@ impl SignIn {
     #[must_use]
     pub fn require_where(&self, predicate: impl Fn(&Identity) -> bool + Send + Sync + 'static) -> RequireLayer {
         RequireLayer::new(self.clone(), Some(Arc::new(predicate)))
+    }
+
+    /// The layer that a provider tells of logouts: mount it beside [`layer`](Self::layer), inside or outside. See
+    /// [`BackChannelLogoutLayer`].
+    ///
+    /// # Errors
+    ///
+    /// Where no provider tells of logouts, or sessions live in their cookies alone, so that nobody could end them.
+    pub fn back_channel_logout(&self) -> Result<BackChannelLogoutLayer, ConfigError> {
+        BackChannelLogoutLayer::new(self.clone())
     }
 
     /// Where signing in starts, for links: `GET`, with an optional query `return_to=`, a path on this site that begins with

@@ -48,6 +48,12 @@ impl Error {
         self
     }
 
+    /// The same error of another kind, for who was asked something else.
+    #[cfg_attr(not(feature = "oidc"), allow(dead_code, reason = "nothing else reads tokens for two ends"))]
+    pub(crate) fn of_kind(self, kind: ErrorKind) -> Self {
+        Self { kind, ..self }
+    }
+
     /// Nothing has been sent, and the same callback may come again.
     pub(crate) fn leaving_flow(mut self) -> Self {
         self.leaves_flow = true;
@@ -272,6 +278,15 @@ kinds! {
     LogoutUnconfirmed = 403 "logout_unconfirmed", "Do you want to sign out?",
         cause "You are still signed in: your browser does not tell whether a page of this site asked to sign you out.",
         remedy "Use the button if you meant to sign out.";
+    LogoutTokenMissing = 400 "logout_token_missing", "This address is for the sign-in service",
+        cause "A notice that somebody has signed out elsewhere must be a form with one logout_token, of at most 64 KiB, that comes within ten seconds.",
+        remedy "Operators: register this address at the sign-in service as the one for back-channel logout; nobody else has anything to send here.";
+    LogoutTokenRejected = 400 "logout_token_rejected", "Nobody was signed out",
+        cause "A notice that somebody has signed out elsewhere can't be trusted: its logout token is not signed as agreed, is for another site, came before, or its time is over.",
+        remedy "Operators: the reason in the log names the check that failed; where that is one of a time, compare this server's clock with the sign-in service's.";
+    LogoutNotDone = 400 "logout_not_done", "Nobody was signed out yet",
+        cause "The sign-in service told that somebody has signed out there, but that could not be checked or done here just now.",
+        remedy "Send the notice again in a moment. Operators: the session store or the sign-in service can't be reached, or too many notices come at once; see the log.";
     NotForwarded = 500 "callback_not_forwarded", "Something went wrong on this site",
         cause "A handler asked for a sign-in that has just been completed, but the request it got is no forwarded callback.",
         remedy "Operators: call forward_callback() on the builder, and mount the handler at the path of the redirect URI.";

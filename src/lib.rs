@@ -47,7 +47,8 @@
 //!   ([`Builder::forward_callback`]).
 //! * **Logout**, `POST /auth/logout` from a page of this site: every cookie of ours is deleted, and who waits at
 //!   [`Identity::ended`] in this process is told. Where the provider [ends its own session](Provider::ends_sessions), a
-//!   person is led over it, and comes back with `GET`.
+//!   person is led over it, and comes back with `GET`. A provider that ended a session by itself tells so to a second layer,
+//!   [`SignIn::back_channel_logout`].
 //!
 //! # Several providers
 //!
@@ -112,7 +113,7 @@
 //! 4. The layer adds no error to the service's own, and answers no failure with a 2xx, but for gRPC, whose status is
 //!    elsewhere. Every failure carries its [`ErrorKind`] in the response's extensions.
 //! 5. It reads no request body and touches no response body of the inner service; what a guard or extractor of this crate
-//!    answered inside counts as its own.
+//!    answered inside counts as its own. A [`BackChannelLogoutLayer`] reads the body of one address, up to a bound.
 //! 6. No secret reaches `Debug`, logs, pages or addresses of ours.
 //! 7. No redirect target comes from a request unless it is a path on this site; the redirect URI comes from
 //!    configuration alone.
@@ -164,6 +165,7 @@ pub mod error_reference {}
 pub mod provider_guide {}
 
 mod after;
+mod back_channel;
 mod body;
 mod builder;
 mod caller;
@@ -212,6 +214,7 @@ mod telemetry;
 mod tower_sessions;
 mod wire;
 
+pub use self::back_channel::{BackChannelLogoutFuture, BackChannelLogoutLayer, BackChannelLogoutService};
 pub use self::body::ResponseBody;
 pub use self::builder::Builder;
 pub use self::check::{Finding, Report, Verdict};
@@ -234,6 +237,7 @@ pub use self::oauth::client_authentication::ClientAuthentication;
 pub use self::oauth::end_session::EndSessionRequest;
 pub use self::oauth::token::Tokens;
 pub use self::page::{Choice, Chooser, Page, PageAction, PageLink};
+pub use self::provider::logout_notice::LogoutNotice;
 pub use self::provider::oauth2::OAuth2;
 #[cfg(feature = "oidc")]
 pub use self::provider::oidc::{self, Oidc};

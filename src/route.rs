@@ -26,6 +26,8 @@ pub(crate) enum Route {
     Login(usize),
     Callback(usize),
     Logout,
+    /// Where a provider ends a session in a frame of its page.
+    FrontChannel,
     /// Login, where it is not told yet with which of several providers.
     Choose,
     /// Not ours: goes on to the inner service.
@@ -36,8 +38,10 @@ impl Paths {
     /// Login and logout are siblings of the callback unless they are given.
     pub(crate) fn new(callback: &str, login: Option<String>, logout: Option<String>) -> Result<Self, ConfigError> {
         let folder = callback.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let login = given("login_path", login)?.unwrap_or_else(|| format!("{folder}/login"));
-        let logout = given("logout_path", logout)?.unwrap_or_else(|| format!("{folder}/logout"));
+        let login = login.map(|path| given("login_path", path)).transpose()?;
+        let login = login.unwrap_or_else(|| format!("{folder}/login"));
+        let logout = logout.map(|path| given("logout_path", path)).transpose()?;
+        let logout = logout.unwrap_or_else(|| format!("{folder}/logout"));
         if callback == "/" {
             let problem = "its path is `/`, where people land who want to go nowhere in particular";
             return Err(ConfigError::new(
@@ -68,6 +72,12 @@ impl Paths {
         })
     }
 
+    /// The path of this name beside the callback.
+    pub(crate) fn sibling(&self, name: &str) -> String {
+        let folder = self.callback.rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{folder}/{name}")
+    }
+
     /// Adds the addresses of a further provider.
     pub(crate) fn add(&mut self, place: usize, login: &str, callback: &str) -> Result<(), ConfigError> {
         self.take(login, Route::Login(place))?;
@@ -80,12 +90,17 @@ impl Paths {
         self.take(first_login, Route::Login(0))
     }
 
+    /// Has providers end sessions in a frame, beside the callback.
+    pub(crate) fn add_front_channel(&mut self) -> Result<(), ConfigError> {
+        self.take(&self.sibling("frontchannel-logout"), Route::FrontChannel)
+    }
+
     fn take(&mut self, path: &str, route: Route) -> Result<(), ConfigError> {
         if self.all.iter().any(|taken| taken == path) {
             return Err(ConfigError::new(
                 "provider",
                 format!("{path:?} is an address of its own already"),
-                "give the provider another name, or login and logout other paths",
+                "give the provider another name, or callback, login and logout other paths",
             ));
         }
         self.shortest = self.shortest.min(path.len());
@@ -165,8 +180,8 @@ impl Site {
     }
 }
 
-fn given(setting: &'static str, path: Option<String>) -> Result<Option<String>, ConfigError> {
-    let Some(path) = path else { return Ok(None) };
+/// A path that a setting gives, as browsers write it.
+pub(crate) fn given(setting: &'static str, path: String) -> Result<String, ConfigError> {
     let as_browsers_write_it = |path: &str| Url::parse("https://site.invalid").ok()?.join(path).ok().map(String::from);
     if path.len() < 2
         || as_browsers_write_it(&path) != Some(format!("https://site.invalid{path}"))
@@ -175,7 +190,7 @@ fn given(setting: &'static str, path: Option<String>) -> Result<Option<String>, 
         let problem = format!("{path:?} is not a path below `/` as browsers write it");
         return Err(ConfigError::new(setting, problem, "write it as /auth/login, say"));
     }
-    Ok(Some(path))
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -229,6 +244,17 @@ mod tests {
             assert_eq!(paths.all().iter().any(|ours| ours == path), expected != Route::Other, "{path}");
         }
         assert_eq!(paths.add(2, "/auth/login/a", "/auth/callback/a").unwrap_err().setting(), "provider");
+    }
+
+    #[test]
+    fn a_provider_s_frame_has_its_own_where_it_is_turned_on() {
+        let mut paths = Paths::new("/auth/callback", None, None).unwrap();
+        let uri = "/auth/frontchannel-logout?iss=x".parse().unwrap();
+        assert_eq!(paths.route(&Method::GET, &uri), Route::Other);
+        paths.add_front_channel().unwrap();
+        assert_eq!(paths.route(&Method::GET, &uri), Route::FrontChannel);
+        let mut taken = Paths::new("/auth/callback", Some("/auth/frontchannel-logout".to_owned()), None).unwrap();
+        assert!(taken.add_front_channel().is_err());
     }
 
     #[test]

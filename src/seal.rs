@@ -173,11 +173,6 @@ impl Seal {
         self.0.iter().map(move |key| hmac::sign(&key.names, &what).as_ref().first_chunk().copied().unwrap_or_default())
     }
 
-    /// The one under the newest key.
-    pub(crate) fn name(&self, parts: &[&[u8]]) -> [u8; 32] {
-        self.names(parts).next().unwrap_or_default()
-    }
-
     fn open_in_place(
         &self,
         purpose: Purpose,

@@ -11,6 +11,7 @@ use crate::body::ResponseBody;
 use crate::config::SignIn;
 use crate::cookies::{Cookies, Found, Further};
 use crate::flow::callback::{Callback, callback};
+use crate::flow::front_channel::front_channel;
 use crate::flow::login::{Entry, login};
 use crate::flow::logout::logout;
 use crate::flow::signed_in::SignedIn;
@@ -97,6 +98,7 @@ impl<B> Arrived<B> {
             Route::Login(place) => login(inner, method, uri, headers, &presented, Entry::Provider(place)),
             Route::Choose => login(inner, method, uri, headers, &presented, Entry::Choice),
             Route::Logout => logout(inner, method, uri, headers, &presented),
+            Route::FrontChannel => front_channel(inner, method, uri, headers, &presented),
             Route::Callback(place) => match callback(inner, method, uri, headers, &presented, place) {
                 Callback::Answered(answer) => Told::Now(answer),
                 Callback::Attempt(waiter, aftermath) => {
@@ -143,7 +145,7 @@ impl<B> Arrived<B> {
 
 /// The service that was polled ready; a clone that was not takes its place.
 /// See <https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services>.
-fn take_ready<S: Clone>(service: &mut S) -> S {
+pub(crate) fn take_ready<S: Clone>(service: &mut S) -> S {
     let clone = service.clone();
     mem::replace(service, clone)
 }

@@ -35,6 +35,9 @@ impl Builder {
         let redirect = RedirectUri::parse(self.redirect_uri.as_deref())?;
         let mut paths = Paths::new(&redirect.path, self.login_path, self.logout_path)?;
         let providers = Providers::new(self.provider, self.further, &redirect, &mut paths)?;
+        if self.front_channel_logout {
+            paths.add_front_channel()?;
+        }
         check_cookie_prefix(&self.cookie_prefix)?;
         if !SESSION_COOKIE_LIMITS.contains(&self.session_cookie_limit) {
             return Err(ConfigError::new(

@@ -89,6 +89,15 @@ pub(crate) fn logout(
         Some(leading) => leading.lead(inner, response),
         None => Told::Now(response),
     };
+    forget(inner, presented, response)
+}
+
+/// Has the store or the list told that the session is over, before the answer goes out.
+pub(super) fn forget(
+    inner: &Arc<Inner>,
+    presented: &Presented,
+    response: Told<Response<Bytes>>,
+) -> Told<Response<Bytes>> {
     let whose = presented.current().map(|current| current.identity.clone());
     let telling: BoxFuture<'static, ()> = match (presented.stored(), presented.session_id()) {
         (Some(stored), _) => Box::pin(stored::delete(Arc::clone(inner), stored, whose)),
@@ -120,6 +129,13 @@ fn telling_in_any_case(telling: BoxFuture<'static, ()>) -> BoxFuture<'static, ()
 }
 
 fn signed_out(inner: &Inner, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> {
+    let mut response = respond::see_other(wanted_target(inner, uri).as_str());
+    delete_cookies(inner, headers, &mut response);
+    response
+}
+
+/// All of ours that came.
+pub(super) fn delete_cookies(inner: &Inner, headers: &HeaderMap, response: &mut Response<Bytes>) {
     let session = inner.cookies.scan(headers).session;
     let mut flows = inner.cookies.flows(headers);
     flows.dedup_by_key(|flow| flow.public);
@@ -127,14 +143,12 @@ fn signed_out(inner: &Inner, uri: &Uri, headers: &HeaderMap) -> Response<Bytes> 
     let named = [inner.cookies.tokens_name(), inner.cookies.rounds_name()];
     let named = named.into_iter().filter(|name| inner.cookies.find(headers, name) != Found::Nothing).map(str::to_owned);
     let others = named.chain(flows).filter_map(|name| inner.cookies.expire(&name));
-    let mut response = respond::see_other(wanted_target(inner, uri).as_str());
     append_cookies(response.headers_mut(), inner.cookies.expire_found_session(&session));
     append_cookies(response.headers_mut(), others);
     if inner.clear_site_data {
         let data = HeaderValue::from_static("\"cache\", \"storage\"");
         response.headers_mut().insert(HeaderName::from_static("clear-site-data"), data);
     }
-    response
 }
 
 /// Whose page sent a request.

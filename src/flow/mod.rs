@@ -5,6 +5,7 @@ pub(crate) mod callback;
 mod chooser;
 mod end_session;
 mod fragment;
+pub(crate) mod front_channel;
 pub(crate) mod handlers;
 pub(crate) mod hook;
 pub(crate) mod login;
@@ -247,7 +248,7 @@ impl fmt::Display for FlowId<'_> {
     }
 }
 
-fn log(error: &Error, requester: &Requester) {
+pub(crate) fn log(error: &Error, requester: &Requester) {
     let code = error.kind().code();
     let request_id = tracing::field::display(requester);
     let reason = error.reason().unwrap_or_default();
@@ -257,6 +258,14 @@ fn log(error: &Error, requester: &Requester) {
         .join(": ");
     if error.kind() == ErrorKind::Prefetch {
         tracing::debug!(code, request_id, "nothing is done ahead of a click");
+    } else if error.kind() == ErrorKind::LogoutNotDone {
+        tracing::warn!(
+            code,
+            request_id,
+            reason,
+            source,
+            "somebody who signed out at the provider is signed in here still"
+        );
     } else if error.kind().status().is_server_error() || error.kind() == ErrorKind::SignInLoop {
         tracing::warn!(code, request_id, reason, source, "sign-in failed");
     } else {

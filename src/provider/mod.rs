@@ -1,5 +1,6 @@
 //! Who vouches for people.
 
+pub(crate) mod logout_notice;
 pub(crate) mod oauth2;
 #[cfg(feature = "oidc")]
 pub mod oidc;
@@ -9,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use self::logout_notice::LogoutNotice;
 use crate::check::Finding;
 use crate::clock::Clock;
 use crate::config_error::ConfigError;
@@ -194,6 +196,25 @@ pub trait Provider: Send + Sync + 'static {
     fn end_session_url(&self, request: &EndSessionRequest<'_>) -> Option<String> {
         let _ = request;
         None
+    }
+
+    /// Whether the provider tells by itself when it has ended somebody's session there, in
+    /// [logout tokens](Self::logout_notice) to a [`BackChannelLogoutLayer`](crate::BackChannelLogoutLayer).
+    ///
+    /// `false` by default.
+    fn tells_of_logouts(&self) -> bool {
+        false
+    }
+
+    /// Reads a logout token, as the provider sent it: a JWT whose `iss` is this provider's issuer, and of which nothing else is
+    /// known. It must be believed for no other reason than its signature. [`ErrorKind::LogoutTokenRejected`] where it is not to
+    /// be believed; any other error is taken for an outage, and the provider is asked to come again. Whether a token comes the
+    /// second time is looked after by the layer.
+    ///
+    /// [`ErrorKind::Unsupported`] by default.
+    fn logout_notice<'a>(&'a self, context: Context<'a>, token: &'a str) -> BoxFuture<'a, Result<LogoutNotice, Error>> {
+        let _ = (context, token);
+        Box::pin(async { Err(ErrorKind::Unsupported.into()) })
     }
 
     /// Looks for what is wrong with the settings while nobody signs in, for [`SignIn::check`](crate::SignIn::check): do

@@ -62,6 +62,9 @@ const MOVES: usize = 5;
 /// The nodes are asked who has what once in this time at most.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(100);
 
+/// In how many parts the time for them is divided.
+const MOST_PARTS: u32 = 4;
+
 impl Cluster {
     pub(super) fn new(seeds: Vec<Address>, settings: Arc<Settings>) -> Self {
         Self { seeds, settings, known: Mutex::default(), asked: tokio::sync::Mutex::default() }
@@ -108,7 +111,7 @@ impl Cluster {
         self.known().node(address, &self.settings)
     }
 
-    /// Asks one node after the other who has what, each for a part of the time that is left.
+    /// Asks one node after the other who has what, each for its part of the time that is left.
     async fn find_out(&self, deadline: Instant) -> Result<Address, Trouble> {
         let candidates = self.candidates();
         let Some(first) = candidates.first().cloned() else { return Err(Trouble::late(&Address::new("", 0))) };
@@ -118,19 +121,20 @@ impl Cluster {
             return Ok(first);
         }
         let mut last = Trouble::late(&first);
-        for address in candidates {
-            let node = self.node(&address);
-            let a_part = deadline.min(Instant::now() + self.settings.time_limit / 4);
+        for (address, left) in candidates.iter().zip((1..=candidates.len()).rev()) {
+            let node = self.node(address);
+            let parts = u32::try_from(left).unwrap_or(MOST_PARTS).min(MOST_PARTS);
+            let a_part = Instant::now() + deadline.saturating_duration_since(Instant::now()) / parts;
             let mut question = cmd("CLUSTER");
             question.arg("SLOTS");
             match node.ask(&question, Lasting::No, false, a_part).await {
-                Ok(answer) => match ranges(&answer, &address) {
+                Ok(answer) => match ranges(&answer, address) {
                     Some(ranges) => {
                         self.known().learn(ranges, &self.seeds);
                         *asked = Some(Instant::now());
-                        return Ok(address);
+                        return Ok(address.clone());
                     }
-                    None => last = Trouble::failed(&address, "it is no node of a cluster that has keys"),
+                    None => last = Trouble::failed(address, "it is no node of a cluster that has keys"),
                 },
                 Err(trouble) => last = trouble,
             }

@@ -82,7 +82,7 @@ impl Line {
             return Ok(live);
         }
         attempts.may_try()?;
-        let connected = timeout_at(deadline, self.connect()).await.map_err(late).flatten();
+        let connected = timeout_at(deadline, self.connect()).await.unwrap_or_else(|elapsed| Err(late(elapsed)));
         match connected {
             Ok(live) => {
                 *attempts = Attempts::default();

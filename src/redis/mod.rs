@@ -62,10 +62,12 @@ use crate::session::store::{SessionGroup, SessionKey, SessionRecord, SessionStor
 /// # When it connects
 ///
 /// When it is used first, so that a store that is down keeps no process from starting. One connection to each server is shared by
-/// all (and a second one where replicas are waited for). When it breaks, the next step makes another one, or the one after: while
-/// the server is away there is one attempt at a time, and after a failure none for up to 400 milliseconds, in which steps fail at
-/// once. Names are looked up anew each time. A connection is also given up when an answer did not come in time, or
-/// when the server says that it is a replica; one that was idle for 15 seconds is asked whether it is still there.
+/// all, and a second one where replicas are waited for. When it breaks, steps that wait for an answer fail, and the next one connects
+/// anew. While the server is away there is one attempt at a time, and after a failure none for up to 400 milliseconds, in which
+/// steps fail at once. Names are looked up each time. A connection that was idle for 15 seconds is asked whether it is still there.
+///
+/// A connection is also given up when an answer did not come in time, or when the server says that it is a replica. The URL must lead to
+/// the master, also after a replica was promoted; sentinels are not asked.
 ///
 /// # What it promises
 ///
@@ -88,19 +90,19 @@ use crate::session::store::{SessionGroup, SessionKey, SessionRecord, SessionStor
 /// * **At a restart** everything goes that the server has not saved: all of it without persistence, up to a second of it with
 ///   `appendonly yes` (`appendfsync everysec`).
 /// * **When a replica is promoted** all goes that had not reached it: replication is asynchronous. A session that was deleted
-///   a moment before may be there again, a lease held twice, a state spent twice. [`RedisStoreBuilder::replicas`] waits for so many replicas to
-///   have each change but those of ends that move. It makes such a loss unlikely, and does not exclude it: a replica without
-///   the change may still be promoted.
-/// * **When memory is full** the server's `maxmemory-policy` decides. With `noeviction` new sessions are refused and people see the
-///   page of a store that is out of order, while those who are signed in stay so. With `volatile-ttl` those that
-///   end soonest go, and with them what was marked as spent for a short time: that is not advised, no more than any other policy
-///   that evicts, since a group that is evicted hides its sessions from who would end them.
+///   a moment before may be there again, a lease held twice, a state spent twice. [`RedisStoreBuilder::replicas`] waits for so many
+///   replicas to have each change but those of ends that move. It makes such a loss unlikely, and does not exclude it: a replica
+///   without the change may still be promoted.
+/// * **When memory is full** the server's `maxmemory-policy` decides. With `noeviction`, which is advised, nothing is written: people
+///   see the page of a store that is out of order when they sign in, and ends do not move. Sessions are found, and can be deleted. With
+///   `volatile-ttl` the keys go that go soonest in any case, which are those that say for some minutes what is spent already. Any
+///   policy that evicts may evict a group, and who ends all sessions of a person then does not find them.
 ///
 /// # What it needs to be allowed
 ///
-/// The commands `EVALSHA`, `EVAL`, `GET`, `GETRANGE`, `SETRANGE`, `SET`, `DEL`, `PEXPIREAT`, `ZADD`, `ZREM`, `ZRANGE`, `ZREMRANGEBYSCORE`
-/// and `PING` on keys with its prefix; `SELECT` where the URL has a database, `WAIT` with replicas, `CLUSTER SLOTS` and
-/// `ASKING` in a cluster:
+/// On keys with its prefix the commands `EVALSHA`, `EVAL`, `GET`, `GETRANGE`, `SETRANGE`, `SET`, `DEL`, `PEXPIREAT`, `ZADD`, `ZREM`, `ZRANGE`
+/// and `ZREMRANGEBYSCORE`, and `PING`; `SELECT` where the URL has a database, `WAIT` with replicas, `CLUSTER SLOTS` and `ASKING` in a
+/// cluster:
 ///
 /// ```text
 /// ACL SETUSER signin on >password ~signin:* -@all +evalsha +eval +get +getrange +setrange +set +del +pexpireat

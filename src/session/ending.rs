@@ -173,19 +173,14 @@ pub(super) async fn leave(inner: &Inner, store: &Store, key: SessionKey, session
 /// Notes that something has happened, until it can't happen again for another reason. `false` where it had happened before, at
 /// any node.
 pub(crate) async fn mark_once(inner: &Inner, what: &[&[u8]], until: SystemTime) -> Result<bool, StoreError> {
-    let Some(store) = shared(inner) else { return Ok(true) };
+    let Some(store) = inner.any_store() else { return Ok(true) };
     store.create(key_of_mark(inner, what), SessionRecord::new([], 0, until)).await
 }
 
-/// Takes back what [`mark_once`] has noted.
-pub(crate) async fn unmark(inner: &Inner, what: &[&[u8]]) -> Result<(), StoreError> {
-    let Some(store) = shared(inner) else { return Ok(()) };
-    store.delete(key_of_mark(inner, what)).await
-}
-
-/// A store that all nodes have, whatever they keep there.
-fn shared(inner: &Inner) -> Option<&Arc<Store>> {
-    inner.store.as_ref().or_else(|| inner.revocations.as_ref().map(|list| list.store()))
+/// Whether [`mark_once`] has noted it, at any node.
+pub(crate) async fn is_marked(inner: &Inner, what: &[&[u8]]) -> Result<bool, StoreError> {
+    let Some(store) = inner.any_store() else { return Ok(false) };
+    Ok(store.load(key_of_mark(inner, what)).await?.is_some())
 }
 
 /// Another deployment may keep its marks in the same store.

@@ -155,7 +155,6 @@ impl Step {
             return Ok(false);
         }
         if record.is_over(self.now) {
-            self.delete().await?;
             return Ok(true);
         }
         let mut made = kept::of_session(self.id, record);

@@ -3,22 +3,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
-use http::header::SET_COOKIE;
-use tower_signin::dev::openid::{CLIENT_ID, Misbehaviour as M};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, SET_COOKIE, X_FRAME_OPTIONS};
+use http::{Method, Response};
+use tower_signin::dev::openid::{Account, CLIENT_ID, Misbehaviour as M};
 use url::Url;
 
 use crate::refresh::signed_in;
 use crate::rows::Level::{FurtherModule, LogoutProfile};
-use crate::rows::Verdict::{DoesNotApply, Held, Later};
+use crate::rows::Verdict::{DoesNotApply, Held};
 use crate::rows::{Row, row};
 use crate::stage::{Stage, alice};
-use crate::support::{Browser, location, navigation};
-
-const NO_BACK_CHANNEL: &str =
-    "no logout token is read yet, so none is taken; sessions end by themselves or by a repeated check";
-const NO_FRONT_CHANNEL: &str =
-    "nothing can be asked for in a frame yet, and browsers that keep cookies of other sites out make it useless";
+use crate::support::{Browser, location, navigation, text};
+use crate::told::Told;
 
 pub(crate) const ROWS: &[Row] = &[
     row(
@@ -34,16 +30,26 @@ pub(crate) const ROWS: &[Row] = &[
         Held(&["rp46_back_with_another_state"]),
     ),
     row("RP47", LogoutProfile, "come back without a state: signed out", Held(&["rp47_back_without_a_state"])),
-    row("RP48", LogoutProfile, "answer 200 to a logout token that is right", Later(NO_BACK_CHANNEL)),
-    row("RP49", LogoutProfile, "answer 400 to a logout token whose algorithm is `none`", Later(NO_BACK_CHANNEL)),
-    row("RP50", LogoutProfile, "answer 400 to a logout token without events", Later(NO_BACK_CHANNEL)),
-    row("RP51", LogoutProfile, "answer 400 to a logout token with a nonce", Later(NO_BACK_CHANNEL)),
-    row("RP52", LogoutProfile, "answer 400 to a logout token of another algorithm", Later(NO_BACK_CHANNEL)),
-    row("RP53", LogoutProfile, "answer 400 to a logout token for another audience", Later(NO_BACK_CHANNEL)),
-    row("RP54", LogoutProfile, "answer 400 to a logout token of another event", Later(NO_BACK_CHANNEL)),
-    row("RP55", LogoutProfile, "answer 400 to a logout token of another issuer", Later(NO_BACK_CHANNEL)),
-    row("RP56", LogoutProfile, "clear the session in a frame of the provider, and come back", Later(NO_FRONT_CHANNEL)),
-    row("RP57", FurtherModule, "the same where the provider begins", Later(NO_FRONT_CHANNEL)),
+    row("RP48", LogoutProfile, "answer 200 to a logout token that is right", Held(&["rp48_a_token_that_is_right"])),
+    row(
+        "RP49",
+        LogoutProfile,
+        "answer 400 to a logout token whose algorithm is `none`",
+        Held(&["rp49_algorithm_none"]),
+    ),
+    row("RP50", LogoutProfile, "answer 400 to a logout token without events", Held(&["rp50_no_events"])),
+    row("RP51", LogoutProfile, "answer 400 to a logout token with a nonce", Held(&["rp51_with_a_nonce"])),
+    row("RP52", LogoutProfile, "answer 400 to a logout token of another algorithm", Held(&["rp52_another_algorithm"])),
+    row("RP53", LogoutProfile, "answer 400 to a logout token for another audience", Held(&["rp53_another_audience"])),
+    row("RP54", LogoutProfile, "answer 400 to a logout token of another event", Held(&["rp54_another_event"])),
+    row("RP55", LogoutProfile, "answer 400 to a logout token of another issuer", Held(&["rp55_another_issuer"])),
+    row(
+        "RP56",
+        LogoutProfile,
+        "clear the session in a frame of the provider, and come back",
+        Held(&["rp56_in_a_frame_on_the_way_out_and_back"]),
+    ),
+    row("RP57", FurtherModule, "the same where the provider begins", Held(&["rp57_in_a_frame_of_the_provider"])),
     row(
         "RP58",
         FurtherModule,
@@ -135,4 +141,121 @@ async fn rp47_back_without_a_state() {
     assert_eq!(stage.sign_in(&mut browser).await.status(), 303);
     assert_eq!(end_of(&mut browser, &back).await, "/");
     assert_eq!(stage.app.says(&mut browser, "/").await, alice().2);
+}
+
+#[tokio::test]
+async fn rp48_a_token_that_is_right() {
+    // The provider's administrator signs her out.
+    let mut told = Told::start().await;
+    assert_eq!(told.who().await, alice().2);
+    told.stage.openid.sign_out(&Account::alice());
+    assert_eq!(told.stage.openid.told().await, [Some(http::StatusCode::OK)]);
+    assert_eq!(told.who().await, "nobody");
+    assert!(told.browser.jar.keys().all(|name| name.ends_with("-rounds")), "{:?}", told.browser.jar);
+
+    // She signs out here, and over the provider, which then tells what is known already.
+    let mut told = Told::with(|builder| builder.keep_tokens()).await;
+    let registered = told.stage.app.url("/auth/logout");
+    told.stage.openid.register_post_logout_redirect_uri(CLIENT_ID, &registered).unwrap();
+    let mut copy = told.browser.clone();
+    let url = leave(&told.stage, &mut told.browser).await;
+    let back = told.stage.openid.end_session(&url).unwrap().expect("a way back");
+    assert_eq!(told.stage.openid.told().await, [Some(http::StatusCode::OK)]);
+    assert_eq!(end_of(&mut told.browser, &back).await, "/claims");
+    assert_eq!(told.stage.app.says(&mut copy, "/").await, "nobody");
+
+    Told::start().await.ends().await;
+}
+
+#[tokio::test]
+async fn rp49_algorithm_none() {
+    const NOT_SET: &str = "alg is not among the signing_algorithms of the settings";
+    for misbehaviour in [M::AlgorithmNone, M::AlgorithmNoneCapitalized, M::AlgorithmNoneMixed, M::AlgorithmEmpty] {
+        Told::refuses_what_is_wrong(misbehaviour, NOT_SET).await;
+    }
+    Told::refuses_what_is_wrong(M::EmptySignature, "the signature is wrong").await;
+    Told::refuses_what_is_wrong(M::InvalidSignature, "the signature is wrong").await;
+}
+
+#[tokio::test]
+async fn rp50_no_events() {
+    Told::refuses_what_is_wrong(M::LogoutTokenWithoutEvents, "events does not say that it is a logout token").await;
+}
+
+#[tokio::test]
+async fn rp51_with_a_nonce() {
+    Told::refuses_what_is_wrong(M::LogoutTokenWithNonce, "it has a nonce, like an ID token").await;
+}
+
+#[tokio::test]
+async fn rp52_another_algorithm() {
+    const NOT_SET: &str = "alg is not among the signing_algorithms of the settings";
+    Told::refuses_what_is_wrong(M::AnotherAlgorithm, NOT_SET).await;
+    Told::refuses_what_is_wrong(M::HmacWithClientSecret, NOT_SET).await;
+    Told::refuses_what_is_wrong(M::HmacWithPublicKey, NOT_SET).await;
+}
+
+#[tokio::test]
+async fn rp53_another_audience() {
+    Told::refuses_what_is_wrong(M::InvalidAudience, "aud is not this client").await;
+}
+
+#[tokio::test]
+async fn rp54_another_event() {
+    Told::refuses_what_is_wrong(M::LogoutTokenOfAnotherEvent, "events does not say that it is a logout token").await;
+}
+
+#[tokio::test]
+async fn rp55_another_issuer() {
+    // It is by the issuer that the provider is found, whose keys must have signed it.
+    Told::refuses_what_is_wrong(M::InvalidIssuer, "it is no JWT, or its iss is none of the providers'").await;
+}
+
+/// What a frame of the provider's page gets, of the same site as the app. Nothing but the provider may show it.
+async fn frame(stage: &Stage, browser: &mut Browser, query: &str) -> Response<Bytes> {
+    let url = stage.app.url(&format!("/auth/frontchannel-logout{query}"));
+    let request = http::Request::get(url)
+        .header("sec-fetch-mode", "navigate")
+        .header("sec-fetch-dest", "iframe")
+        .header("sec-fetch-site", "same-site");
+    let answer = browser.send(request.body(Bytes::new()).unwrap()).await;
+    assert_eq!((answer.status().as_u16(), text(&answer)), (200, ""));
+    assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
+    let policy = format!("default-src 'none'; frame-ancestors {}", stage.openid.issuer());
+    assert_eq!(answer.headers()[CONTENT_SECURITY_POLICY], policy);
+    assert!(!answer.headers().contains_key(X_FRAME_OPTIONS));
+    answer
+}
+
+fn named(stage: &Stage, session_id: &str) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("iss", stage.openid.issuer())
+        .append_pair("sid", session_id)
+        .finish();
+    format!("?{query}")
+}
+
+#[tokio::test]
+async fn rp56_in_a_frame_on_the_way_out_and_back() {
+    let mut told = Told::with(|builder| builder.keep_tokens().front_channel_logout()).await;
+    let registered = told.stage.app.url("/auth/logout");
+    told.stage.openid.register_post_logout_redirect_uri(CLIENT_ID, &registered).unwrap();
+    // By what the session here was, which the provider's page shows in a frame before it sends her back.
+    let url = leave(&told.stage, &mut told.browser).await;
+    let back = told.stage.openid.end_session(&url).unwrap().expect("a way back");
+    let answer = frame(&told.stage, &mut told.browser, &named(&told.stage, &told.session_id)).await;
+    assert!(!answer.headers().contains_key(SET_COOKIE), "it had ended before");
+    assert_eq!(end_of(&mut told.browser, &back).await, "/claims");
+    assert_eq!(told.who().await, "nobody");
+}
+
+#[tokio::test]
+async fn rp57_in_a_frame_of_the_provider() {
+    let mut told = Told::with(|builder| builder.keep_tokens().front_channel_logout()).await;
+    let mut copy = told.browser.clone();
+    assert_eq!(told.who().await, alice().2);
+    frame(&told.stage, &mut told.browser, &named(&told.stage, &told.session_id)).await;
+    assert!(told.browser.jar.is_empty(), "{:?}", told.browser.jar);
+    assert_eq!(told.who().await, "nobody");
+    assert_eq!(told.stage.app.says(&mut copy, "/").await, "nobody", "nor is a copy of the cookie good");
 }

@@ -18,6 +18,7 @@ mod support;
 mod elsewhere;
 mod index;
 mod rows;
+mod told;
 mod trial;
 
 mod answers;

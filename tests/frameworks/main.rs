@@ -22,8 +22,9 @@ use axum::Router;
 use axum::body::Body;
 use http::Request;
 use tower_signin::{
-    Builder, ConfigError, Error, ErrorKind, Identity, Keys, RequireFuture, RequireLayer, RequireService, ResponseBody,
-    ResponseFuture, SignIn, SignInLayer, SignInService, SignedIn, Siwbb, Tokens,
+    BackChannelLogoutFuture, BackChannelLogoutLayer, BackChannelLogoutService, Builder, ConfigError, Error, ErrorKind,
+    Identity, Keys, RequireFuture, RequireLayer, RequireService, ResponseBody, ResponseFuture, SignIn, SignInLayer,
+    SignInService, SignedIn, Siwbb, Tokens,
 };
 
 /// Compiles or does not: what axum, hyper and tonic ask of services, layers, futures, bodies and extensions.
@@ -35,6 +36,8 @@ const _: () = {
     is_clone::<SignIn>();
     is_clone::<SignInLayer>();
     is_clone::<SignInService<Router>>();
+    is_clone::<BackChannelLogoutLayer>();
+    is_clone::<BackChannelLogoutService<Router>>();
     is_clone::<RequireLayer>();
     is_clone::<RequireService<Router>>();
     is_clone::<Identity>();
@@ -49,5 +52,6 @@ const _: () = {
     is_send::<Builder>();
     is_send::<ResponseBody<Body>>();
     is_send::<ResponseFuture<Router, Body>>();
+    is_send::<BackChannelLogoutFuture<<Router as tower::Service<Request<Body>>>::Future>>();
     is_send::<RequireFuture<<Router as tower::Service<Request<Body>>>::Future>>();
 };

@@ -16,7 +16,8 @@ use crate::support::{Browser, text, who};
 pub const NOW: Duration = Duration::from_secs(1_788_739_200);
 
 /// `/` answers the subject or `nobody`, `/whose` issuer and subject, `/claims` the claims, `/tokens` the access token and the
-/// seconds it has left, `/scope` what was granted, and `/data` what the app's hook said.
+/// seconds it has left, `/scope` what was granted, and `/data` what the app's hook said. Where sessions are in a store, a provider
+/// may tell of logouts.
 pub struct App {
     pub origin: String,
     pub clock: Arc<ManualClock>,
@@ -72,6 +73,10 @@ impl App {
             .route("/scope", get(|tokens: Tokens| async move { format!("{:?}", tokens.scope()) }))
             .route("/data", get(|who: Identity| async move { format!("{:?}", who.data::<String>()) }));
         let router = router.layer(sign_in.layer());
+        let router = match sign_in.back_channel_logout() {
+            Ok(layer) => router.layer(layer),
+            Err(_) => router,
+        };
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { origin: format!("http://localhost:{port}"), clock, keys, server }
     }

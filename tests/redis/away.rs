@@ -130,7 +130,9 @@ async fn a_connection_to_redis_that_nothing_comes_through_is_given_up() {
     assert!(store.create(key(1), record("alice")).await.unwrap());
     proxy.is(Network::Silent);
     unreachable(store.load(key(1)).await);
+    assert_eq!(proxy.connections(), 1);
     unreachable(store.load(key(1)).await);
+    assert_eq!(proxy.connections(), 2);
     proxy.is(Network::Whole);
     assert_eq!(load_soon(&store, 1).await.as_deref(), Some(&b"alice"[..]));
 }

@@ -72,7 +72,7 @@ async fn who_is_over_leaves_a_group_in_redis_with_the_next_who_joins() {
     }
 }
 
-/// The numbers are in the README.
+/// What a session costs; `--nocapture` shows it.
 #[tokio::test]
 #[ignore = "needs redis"]
 async fn a_session_takes_little_memory_in_redis() {

@@ -115,13 +115,14 @@ async fn a_step_that_has_begun_is_carried_through() {
     update.abort();
     assert!(update.await.unwrap_err().is_cancelled());
 
-    let mut delete = store.delete(KEY);
-    let waits =
-        std::future::poll_fn(|context| std::task::Poll::Ready(delete.as_mut().poll(context).is_pending())).await;
-    assert!(waits && theirs.rows() == 1, "the next step waits for its turn");
+    let delete = tokio::spawn(async move { store.delete(KEY).await });
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((theirs.held(), theirs.rows()), (1, 1), "the next step waits for its turn");
     theirs.set(Fault::None);
     theirs.release();
-    delete.await.unwrap();
+    delete.await.unwrap().unwrap();
     assert_eq!((theirs.saves(), theirs.rows()), (1, 0), "first the update, then the delete");
 }
 
@@ -174,6 +175,33 @@ async fn what_is_over_is_not_kept_in_a_group() {
     assert!(theirs.bytes() * 50 < large, "{} of {large}", theirs.bytes());
     store.leave(GROUP, KEY).await.unwrap();
     assert_eq!(theirs.rows(), 0, "nor a group without members");
+}
+
+/// Some databases refuse what is over.
+#[tokio::test]
+async fn what_is_over_is_not_written() {
+    let theirs = Theirs::new(Fault::None);
+    let store = TowerSessionsStore::new(theirs.clone());
+    let over = SessionRecord::new(*b"over", 0, UNIX_EPOCH);
+    assert!(store.create(KEY, over).await.unwrap());
+    assert_eq!(theirs.rows(), 0);
+    let first = record("first");
+    assert!(store.create(KEY, first.clone()).await.unwrap());
+    assert!(store.update(KEY, first.successor(*b"over", UNIX_EPOCH).unwrap()).await.unwrap());
+    assert_eq!((theirs.rows(), theirs.saves()), (0, 0));
+}
+
+#[tokio::test]
+async fn what_moves_nothing_writes_nothing() {
+    let theirs = Theirs::new(Fault::None);
+    let store = TowerSessionsStore::new(theirs.clone());
+    assert!(store.create(KEY, record("alice")).await.unwrap());
+    store.join(GROUP, KEY, hour()).await.unwrap();
+    let before = theirs.saves();
+    assert!(store.touch(KEY, UNIX_EPOCH).await.unwrap());
+    store.join(GROUP, KEY, UNIX_EPOCH).await.unwrap();
+    store.leave(GROUP, SessionKey::new([8; 32])).await.unwrap();
+    assert_eq!(theirs.saves(), before);
 }
 
 /// By a minute: their clock may be ahead of ours, and would hide what is not over yet.

@@ -169,7 +169,7 @@ fn with(browser: &Browser, path: &str) -> Request<Bytes> {
 }
 
 /// A double click, a load balancer, and two nodes.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_double_at_another_node_gets_the_same_session() {
     for kind in [Kind::Sealed, Kind::Later] {
         let stored = Stored::new(kind);
@@ -226,7 +226,7 @@ async fn a_callback_while_the_store_is_away_goes_on_by_a_reload() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn another_code_gets_nothing_of_what_the_first_one_made() {
     for kind in [Kind::Sealed, Kind::Later] {
         let stored = Stored::new(kind);
@@ -242,7 +242,7 @@ async fn another_code_gets_nothing_of_what_the_first_one_made() {
 }
 
 /// Whatever became of it: a state is good for one code.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_state_that_another_node_has_spent_is_refused() {
     for kind in [Kind::Sealed, Kind::Later] {
         let stored = Stored::new(kind);
@@ -256,6 +256,7 @@ async fn a_state_that_another_node_has_spent_is_refused() {
         for code in [CODE, "another-code"] {
             let response = node.get(&mut browser.clone(), &started.callback(code)).await;
             assert_eq!(told(&response), said(400, "state_already_used"), "{kind:?}, {code}");
+            assert!(set_cookies(&response).is_empty(), "{kind:?}, {code}");
         }
         assert!(node.upstream.requests().is_empty(), "{kind:?}");
     }

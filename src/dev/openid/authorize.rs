@@ -12,6 +12,7 @@ use crate::dev::DevError;
 use crate::dev::authorize::{Challenge, is_loopback_uri, with_parameters};
 use crate::dev::body::DevBody;
 use crate::dev::page;
+use crate::dev::state::random_hex;
 
 /// An authorization request that may be shown and answered (OpenID Connect Core 1.0 section 3.1.2.1).
 pub(super) struct AuthorizationRequest {
@@ -91,12 +92,14 @@ impl AuthorizationRequest {
         let authorization = Authorization {
             account,
             client_id: self.client_id,
+            session_id: random_hex()?,
             scopes: self.scopes,
             nonce: self.nonce,
             acr: self.acr,
             auth_time: now,
             ended: AtomicBool::new(false),
         };
+        state.begin(authorization.session());
         let code = state.issue_code(Code {
             authorization: Arc::new(authorization),
             redirect_uri: self.redirect_uri.clone(),

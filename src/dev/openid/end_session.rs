@@ -1,9 +1,10 @@
 use http::Response;
 
 use super::authorize::{WHICH, is_registered};
+use super::logout::Session;
 use super::pages::{self, NOT_REAL};
 use super::state::State;
-use super::{Misbehaviour, parameters};
+use super::{Misbehaviour, logout, parameters};
 use crate::dev::authorize::with_parameters;
 use crate::dev::body::DevBody;
 use crate::dev::page;
@@ -13,8 +14,8 @@ pub(super) const PATH: &str = "/end_session";
 
 /// A request to sign out here as well (OpenID Connect RP-Initiated Logout 1.0 section 2).
 pub(super) struct EndSession {
-    /// Whose ID token came along; nobody needs to be asked then.
-    hinted: bool,
+    /// The session whose ID token came along; nobody needs to be asked then.
+    hinted: Option<Session>,
     /// Where to go afterwards.
     pub(super) target: Option<String>,
 }
@@ -25,13 +26,14 @@ impl EndSession {
         let mut values = parameters::distinct(query.as_bytes())?;
         let mut take = |name: &str| values.remove(name).filter(|value| !value.is_empty());
         let hint = take("id_token_hint");
-        let of_hint = match &hint {
+        let hinted = match &hint {
             // An old one will do.
             Some(token) => {
                 Some(state.id_tokens.get(&hash(token)).ok_or("The id_token_hint is none of this server's.")?)
             }
             None => None,
         };
+        let of_hint = hinted.map(|session| &session.client_id);
         let named = take("client_id");
         if let (Some(hinted), Some(named)) = (of_hint, &named)
             && hinted != named
@@ -59,32 +61,40 @@ impl EndSession {
                 })
             }
         };
-        Ok(Self { hinted: hint.is_some(), target })
+        Ok(Self { hinted: hinted.cloned(), target })
+    }
+
+    /// Ends the session, and tells its app. Of somebody who came without an ID token nothing is known.
+    pub(super) fn end(&self, state: &mut State) {
+        if let Some(session) = &self.hinted {
+            logout::end(state, |other| other.session_id == session.session_id);
+        }
     }
 }
 
 /// `GET`: signs out whoever's ID token came along, and asks anybody else.
-pub(super) fn show(state: &State, query: &str) -> Response<DevBody> {
+pub(super) fn show(state: &mut State, query: &str) -> Response<DevBody> {
     match EndSession::parse(query, state) {
-        Ok(request) if request.hinted => leave(&request),
+        Ok(request) if request.hinted.is_some() => leave(state, &request),
         Ok(_) => pages::sign_out(query),
         Err(reason) => refuse(&reason),
     }
 }
 
 /// `POST`: the person said yes, or the app posted the parameters as a form.
-pub(super) fn confirm(state: &State, query: &str, body: &[u8]) -> Response<DevBody> {
+pub(super) fn confirm(state: &mut State, query: &str, body: &[u8]) -> Response<DevBody> {
     let form = std::str::from_utf8(body).unwrap_or_default();
     if query.is_empty() && form != pages::SIGN_OUT_FORM {
         return show(state, form);
     }
     match EndSession::parse(query, state) {
-        Ok(request) => leave(&request),
+        Ok(request) => leave(state, &request),
         Err(reason) => refuse(&reason),
     }
 }
 
-fn leave(request: &EndSession) -> Response<DevBody> {
+fn leave(state: &mut State, request: &EndSession) -> Response<DevBody> {
+    request.end(state);
     match &request.target {
         Some(target) => page::see_other(NOT_REAL, target),
         None => pages::signed_out(),

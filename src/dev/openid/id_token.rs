@@ -31,8 +31,8 @@ pub(super) fn issue(
     }
     let client = state.clients.get(&authorization.client_id);
     let secret = client.and_then(|client| client.secret.clone()).unwrap_or_default();
-    let token = signature::sign(state, &payload, secret.as_bytes())?;
-    state.id_tokens.insert([hash(&token)], authorization.client_id.clone());
+    let token = signature::sign(state, Some("JWT"), &payload, secret.as_bytes())?;
+    state.id_tokens.insert([hash(&token)], authorization.session());
     Ok(token)
 }
 
@@ -42,6 +42,7 @@ fn claims(state: &State, authorization: &Authorization, access_token: &str, refr
     let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
     set("iss", json!(state.issuer));
     set("sub", json!(authorization.account.subject));
+    set("sid", json!(authorization.session_id));
     set("aud", json!(authorization.client_id));
     set("iat", json!(now));
     set("exp", json!(now.saturating_add(LIFETIME)));
@@ -59,7 +60,8 @@ fn claims(state: &State, authorization: &Authorization, access_token: &str, refr
     claims
 }
 
-fn alter(state: &State, claims: &mut Map<String, Value>) {
+/// What is wrong with logout tokens, too.
+pub(super) fn alter(state: &State, claims: &mut Map<String, Value>) {
     use Misbehaviour as M;
     let now = state.now();
     let client = claims.get("aud").cloned().unwrap_or_default();

@@ -189,6 +189,22 @@ pub enum Misbehaviour {
     LogoutInvalidState,
     /// No `state` after signing out. RP47: be signed out.
     LogoutMissingState,
+
+    // What a logout token claims; what is wrong with ID tokens is wrong with these, too.
+    /// No `events`. RP50, C60: refuse.
+    LogoutTokenWithoutEvents,
+    /// `events` has another event. RP54, C60: refuse.
+    LogoutTokenOfAnotherEvent,
+    /// It has a `nonce`. RP51, C60: refuse.
+    LogoutTokenWithNonce,
+    /// No `jti`. C60: refuse.
+    LogoutTokenWithoutId,
+    /// Neither `sub` nor `sid`. C60: refuse.
+    LogoutTokenOfNobody,
+    /// No `typ`. C60: accept.
+    LogoutTokenUntyped,
+    /// `typ` is `at+jwt`. C60: refuse.
+    LogoutTokenOfAnotherType,
 }
 
 impl Misbehaviour {
@@ -276,5 +292,12 @@ impl Misbehaviour {
         Self::ResponseIssuerUnsupported,
         Self::LogoutInvalidState,
         Self::LogoutMissingState,
+        Self::LogoutTokenWithoutEvents,
+        Self::LogoutTokenOfAnotherEvent,
+        Self::LogoutTokenWithNonce,
+        Self::LogoutTokenWithoutId,
+        Self::LogoutTokenOfNobody,
+        Self::LogoutTokenUntyped,
+        Self::LogoutTokenOfAnotherType,
     ];
 }

@@ -10,7 +10,7 @@
 //! | `POST /token` | codes and refresh tokens for tokens |
 //! | `GET`, `POST /userinfo` | who the access token is for |
 //! | `POST /revoke` | the end of what was approved |
-//! | `GET`, `POST /end_session` | signing out here as well |
+//! | `GET`, `POST /end_session` | signing out here as well; apps that want to know are sent a logout token |
 //! | `GET /foreign/jwks`, `GET /foreign/certificate` | keys of somebody else, which nobody may ask for |
 //!
 //! It is strict: codes work once, with S256 and the redirect URI they were made with; refresh tokens work once, and one that is
@@ -45,6 +45,7 @@ mod client;
 mod end_session;
 mod id_token;
 mod keys;
+mod logout;
 mod metadata;
 mod misbehaviour;
 mod pages;
@@ -65,6 +66,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use http::StatusCode;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -210,6 +212,17 @@ impl OpenIdProvider {
         self.register(client_id, uri, |client| &mut client.post_logout_redirect_uris)
     }
 
+    /// Tells this app who has signed out here, by a logout token to this address (OpenID Connect Back-Channel Logout 1.0).
+    ///
+    /// # Errors
+    ///
+    /// As [`register_redirect_uri`](Self::register_redirect_uri).
+    pub fn register_back_channel_logout_uri(&self, client_id: &str, uri: &str) -> Result<(), DevError> {
+        let mut state = self.shared.lock();
+        client_with(&mut state, client_id, uri)?.back_channel_logout_uri = Some(uri.to_owned());
+        Ok(())
+    }
+
     /// Offers one more account on the page. [`approve`](Self::approve) takes any.
     pub fn add_account(&self, account: &Account) {
         self.shared.lock().accounts.push(account.clone());
@@ -254,8 +267,49 @@ impl OpenIdProvider {
     /// refused it.
     pub fn end_session(&self, end_session_url: &str) -> Result<Option<String>, DevError> {
         let query = own_query(self.issuer(), end_session::PATH, end_session_url)?;
-        let request = EndSession::parse(&query, &self.shared.lock()).map_err(DevError::Request)?;
+        let mut state = self.shared.lock();
+        let request = EndSession::parse(&query, &state).map_err(DevError::Request)?;
+        request.end(&mut state);
         Ok(request.target)
+    }
+
+    /// Ends every session of `account` here, as an administrator would, and tells each app that has
+    /// [registered for it](Self::register_back_channel_logout_uri). What the apps said is in [`told`](Self::told).
+    pub fn sign_out(&self, account: &Account) {
+        logout::end(&mut self.shared.lock(), |session| session.subject == account.subject);
+    }
+
+    /// What apps have answered to the logout tokens that were sent since this was asked last, once all have: `None` where no
+    /// answer came.
+    pub async fn told(&self) -> Vec<Option<StatusCode>> {
+        let told = std::mem::take(&mut self.shared.lock().told);
+        let mut answers = Vec::with_capacity(told.len());
+        for answer in told {
+            answers.push(answer.await.unwrap_or_default());
+        }
+        answers
+    }
+
+    /// The `sid` of each session that `account` has here, oldest first.
+    #[must_use]
+    pub fn session_ids(&self, account: &Account) -> Vec<String> {
+        let state = self.shared.lock();
+        let sessions = state.sessions.iter().filter(|session| session.subject == account.subject);
+        sessions.map(|session| session.session_id.clone()).collect()
+    }
+
+    /// A logout token for this app, or what the [misbehaviour](Self::set_misbehaviour) makes of it; it is not sent.
+    ///
+    /// # Errors
+    ///
+    /// [`DevError::Random`] where the system gives no randomness.
+    pub fn logout_token(
+        &self,
+        client_id: &str,
+        subject: Option<&str>,
+        session_id: Option<&str>,
+    ) -> Result<String, DevError> {
+        logout::token(&mut self.shared.lock(), client_id, subject, session_id)
     }
 
     fn parse(&self, authorization_url: &str, state: &State) -> Result<AuthorizationRequest, DevError> {
@@ -269,15 +323,18 @@ impl OpenIdProvider {
     }
 
     fn register(&self, client_id: &str, uri: &str, list: fn(&mut Client) -> &mut Vec<String>) -> Result<(), DevError> {
-        if !is_loopback_uri(uri) {
-            return Err(DevError::Request(format!("{uri} is no http URI of this machine")));
-        }
-        let mut state = self.shared.lock();
-        let client = state.clients.get_mut(client_id);
-        let client = client.ok_or_else(|| DevError::Request(format!("no app has the client id {client_id}")))?;
-        list(client).push(uri.to_owned());
+        list(client_with(&mut self.shared.lock(), client_id, uri)?).push(uri.to_owned());
         Ok(())
     }
+}
+
+/// The app that this URI is to be registered for.
+fn client_with<'a>(state: &'a mut State, client_id: &str, uri: &str) -> Result<&'a mut Client, DevError> {
+    if !is_loopback_uri(uri) {
+        return Err(DevError::Request(format!("{uri} is no http URI of this machine")));
+    }
+    let client = state.clients.get_mut(client_id);
+    client.ok_or_else(|| DevError::Request(format!("no app has the client id {client_id}")))
 }
 
 impl Drop for OpenIdProvider {

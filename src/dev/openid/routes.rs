@@ -34,8 +34,8 @@ fn show(shared: &Shared, request: &RecordedRequest) -> Response<DevBody> {
     match request.path.as_str() {
         AUTHORIZE if reads => authorize::show(&shared.lock(), query),
         AUTHORIZE if writes => authorize::decide(&mut shared.lock(), query, &request.body),
-        end_session::PATH if reads => end_session::show(&shared.lock(), query),
-        end_session::PATH if writes => end_session::confirm(&shared.lock(), query, &request.body),
+        end_session::PATH if reads => end_session::show(&mut shared.lock(), query),
+        end_session::PATH if writes => end_session::confirm(&mut shared.lock(), query, &request.body),
         "/" if reads => pages::home(&shared.issuer),
         "/" => page::not_allowed("GET, HEAD"),
         _ => page::not_allowed("GET, HEAD, POST"),

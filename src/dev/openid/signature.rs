@@ -9,10 +9,16 @@ use crate::dev::DevError;
 use crate::provider::oidc::SigningAlgorithm;
 
 /// The payload as a JWS in compact form (RFC 7515 section 3.1), or what the misbehaviour makes of it.
-pub(super) fn sign(state: &mut State, payload: &str, client_secret: &[u8]) -> Result<String, DevError> {
+pub(super) fn sign(
+    state: &mut State,
+    typ: Option<&str>,
+    payload: &str,
+    client_secret: &[u8],
+) -> Result<String, DevError> {
     use Misbehaviour as M;
     let algorithm = state.algorithm;
-    let header = json!({ "typ": "JWT", "alg": algorithm.as_str(), "kid": state.keys.key_id(algorithm) });
+    let header = json!({ "typ": typ, "alg": algorithm.as_str(), "kid": state.keys.key_id(algorithm) });
+    let header = if typ.is_none() { altered(&header, "typ", Value::Null) } else { header };
     let with = |name: &str, value: Value| altered(&header, name, value);
     let message = |header: &Value| format!("{}.{}", encode(header.to_string()), encode(payload));
     let ours = |header: &Value| match algorithm {
@@ -21,7 +27,7 @@ pub(super) fn sign(state: &mut State, payload: &str, client_secret: &[u8]) -> Re
     };
     let unsigned = |header: &Value| Ok(format!("{}.", message(header)));
     let hmac = |key: &[u8], key_id: Value| {
-        let header = altered(&json!({ "typ": "JWT", "alg": "HS256" }), "kid", key_id);
+        let header = altered(&with("alg", json!("HS256")), "kid", key_id);
         hmac_signed(key, &message(&header))
     };
     match state.misbehaviour {
@@ -44,7 +50,7 @@ pub(super) fn sign(state: &mut State, payload: &str, client_secret: &[u8]) -> Re
                 SigningAlgorithm::Rs256 => SigningAlgorithm::Ps256,
                 _ => SigningAlgorithm::Rs256,
             };
-            let header = json!({ "typ": "JWT", "alg": other.as_str(), "kid": state.keys.key_id(other) });
+            let header = altered(&with("alg", json!(other.as_str())), "kid", json!(state.keys.key_id(other)));
             signed(&state.keys, other, &message(&header))
         }
         Some(M::KeyOfAnotherType) => {

@@ -1,9 +1,10 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use super::keys::Keys;
+use super::logout::{Session, Told};
 use super::{Account, Misbehaviour};
 use crate::clock::unix_seconds;
 use crate::dev::DevError;
@@ -32,6 +33,8 @@ impl Shared {
             codes: Table::new(MAX_ROWS),
             tokens: Table::new(MAX_ROWS),
             id_tokens: Table::new(MAX_ROWS),
+            sessions: VecDeque::new(),
+            told: Vec::new(),
             requests: Requests::default(),
         };
         Ok(Self { issuer, inner: Mutex::new(state) })
@@ -58,8 +61,12 @@ pub(super) struct State {
     pub(super) codes: Table<Code>,
     /// Access and refresh tokens, by their hash.
     pub(super) tokens: Table<Token>,
-    /// The client of each ID token that was handed out, by its hash.
-    pub(super) id_tokens: Table<String>,
+    /// The session of each ID token that was handed out, by its hash.
+    pub(super) id_tokens: Table<Session>,
+    /// Who is signed in, oldest first.
+    pub(super) sessions: VecDeque<Session>,
+    /// The logout tokens that were sent and not asked about.
+    pub(super) told: Vec<Told>,
     pub(super) requests: Requests,
 }
 
@@ -91,6 +98,14 @@ impl State {
             self.foreign_keys = Some(Keys::generate(0)?);
         }
         self.foreign_keys.as_ref().ok_or(DevError::Random)
+    }
+
+    /// Remembers who is signed in.
+    pub(super) fn begin(&mut self, session: Session) {
+        if self.sessions.len() >= MAX_ROWS {
+            self.sessions.pop_front();
+        }
+        self.sessions.push_back(session);
     }
 
     pub(super) fn issue_code(&mut self, code: Code) -> Result<String, DevError> {
@@ -129,6 +144,8 @@ pub(super) struct Client {
     /// Any of this machine where none is registered.
     pub(super) redirect_uris: Vec<String>,
     pub(super) post_logout_redirect_uris: Vec<String>,
+    /// Where it wants to be told who has signed out here.
+    pub(super) back_channel_logout_uri: Option<String>,
 }
 
 /// A code that was handed out.
@@ -158,6 +175,8 @@ pub(super) enum TokenKind {
 pub(super) struct Authorization {
     pub(super) account: Account,
     pub(super) client_id: String,
+    /// This browser's session here.
+    pub(super) session_id: String,
     pub(super) scopes: Vec<String>,
     pub(super) nonce: Option<String>,
     pub(super) acr: Option<String>,
@@ -168,6 +187,11 @@ pub(super) struct Authorization {
 impl Authorization {
     pub(super) fn has_scope(&self, scope: &str) -> bool {
         self.scopes.iter().any(|found| found == scope)
+    }
+
+    pub(super) fn session(&self) -> Session {
+        let (client_id, subject) = (self.client_id.clone(), self.account.subject.clone());
+        Session { client_id, subject, session_id: self.session_id.clone() }
     }
 
     pub(super) fn end(&self) {

@@ -1,4 +1,4 @@
-//! What an ID token must claim (OpenID Connect Core sections 3.1.3.7 and 12.2).
+//! What an ID token must claim (OpenID Connect Core sections 3.1.3.7 and 12.2), and what any token of a provider must.
 
 use std::time::SystemTime;
 
@@ -8,21 +8,19 @@ use super::id_token::{Signed, rejected};
 use crate::clock::unix_seconds;
 use crate::error::Error;
 
-/// What is expected of a token.
+/// What is expected of a token: by whom it is, for whom, and when it is looked at.
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     pub(super) client_id: &'a str,
     /// Other audiences that may see the same token.
     pub(super) trusted_audiences: &'a [String],
-    /// The access token that came with it.
-    pub(super) access_token: &'a str,
     /// In seconds.
     pub(super) clock_skew: u64,
     pub(super) now: SystemTime,
-    pub(super) occasion: Occasion<'a>,
 }
 
-/// What it came for.
+/// What an ID token came for.
+#[derive(Clone, Copy)]
 pub(super) enum Occasion<'a> {
     SignIn {
         nonce: &'a str,
@@ -39,23 +37,29 @@ pub(super) enum Occasion<'a> {
 }
 
 /// Longer ones are no subjects (Core section 2).
-const LONGEST_SUBJECT: usize = 255;
+pub(super) const LONGEST_SUBJECT: usize = 255;
 
 impl Expected<'_> {
-    /// The subject, once everything is as expected.
-    pub(super) fn subject<'t>(&self, token: &'t Signed) -> Result<&'t str, Error> {
+    /// The subject of an ID token that came with this access token, once everything is as expected.
+    pub(super) fn subject<'t>(
+        &self,
+        token: &'t Signed,
+        access_token: &str,
+        occasion: Occasion<'_>,
+    ) -> Result<&'t str, Error> {
         let claims = Claims(&token.claims);
-        if claims.text("iss")? != Some(self.issuer) {
-            return Err(rejected("iss is not the issuer"));
-        }
+        self.check_issuer(claims)?;
         let subject = claims.text("sub")?.filter(|subject| (1..=LONGEST_SUBJECT).contains(&subject.len()));
         let subject = subject.ok_or_else(|| rejected("sub is missing, empty or too long"))?;
         self.check_audience(claims)?;
         self.check_times(claims)?;
-        if claims.text("at_hash")?.is_some_and(|hash| hash != token.algorithm.at_hash(self.access_token)) {
+        if claims.is_of_logout() {
+            return Err(rejected("it is a logout token"));
+        }
+        if claims.text("at_hash")?.is_some_and(|hash| hash != token.algorithm.at_hash(access_token)) {
             return Err(rejected("at_hash is not that of the access token"));
         }
-        match self.occasion {
+        match occasion {
             Occasion::SignIn { nonce, max_age, acr } => {
                 if claims.text("nonce")? != Some(nonce) {
                     return Err(rejected("nonce is not the one of this sign-in"));
@@ -80,8 +84,12 @@ impl Expected<'_> {
         Ok(subject)
     }
 
+    pub(super) fn check_issuer(&self, claims: Claims<'_>) -> Result<(), Error> {
+        if claims.text("iss")? == Some(self.issuer) { Ok(()) } else { Err(rejected("iss is not the issuer")) }
+    }
+
     /// For us, and for nobody that is not trusted.
-    fn check_audience(&self, claims: Claims<'_>) -> Result<(), Error> {
+    pub(super) fn check_audience(&self, claims: Claims<'_>) -> Result<(), Error> {
         const NO_AUDIENCE: &str = "aud is missing, or neither a string nor strings";
         let audiences: Vec<&str> = match claims.0.get("aud") {
             Some(Value::String(one)) => vec![one],
@@ -107,7 +115,7 @@ impl Expected<'_> {
         Ok(())
     }
 
-    fn check_times(&self, claims: Claims<'_>) -> Result<(), Error> {
+    pub(super) fn check_times(&self, claims: Claims<'_>) -> Result<(), Error> {
         let (now, skew) = (self.now(), self.skew());
         let expires = claims.time("exp")?.ok_or_else(|| rejected("exp is missing"))?;
         if expires.saturating_add(skew) <= now {
@@ -171,10 +179,18 @@ fn check_continuity(claims: Claims<'_>, first: Claims<'_>) -> Result<(), Error> 
 
 /// Claims by the type they must have. Where one is null it is not there (Core section 5.3.2).
 #[derive(Clone, Copy)]
-struct Claims<'a>(&'a Map<String, Value>);
+pub(super) struct Claims<'a>(pub(super) &'a Map<String, Value>);
+
+/// The member of `events` that makes a logout token of a token (OpenID Connect Back-Channel Logout section 2.4).
+const LOGOUT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
 impl<'a> Claims<'a> {
-    fn text(self, name: &'static str) -> Result<Option<&'a str>, Error> {
+    /// Whether the token says that it is a logout token.
+    pub(super) fn is_of_logout(self) -> bool {
+        self.0.get("events").and_then(|events| events.get(LOGOUT)).is_some_and(Value::is_object)
+    }
+
+    pub(super) fn text(self, name: &'static str) -> Result<Option<&'a str>, Error> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -183,7 +199,7 @@ impl<'a> Claims<'a> {
     }
 
     /// Whole seconds since 1970. A time may have a fraction (RFC 7519 section 2).
-    fn time(self, name: &'static str) -> Result<Option<i64>, Error> {
+    pub(super) fn time(self, name: &'static str) -> Result<Option<i64>, Error> {
         const LARGEST: f64 = 9e15;
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),

@@ -1,4 +1,5 @@
-//! ID tokens (OpenID Connect Core section 2): taken apart, and their signature. What they claim is checked in `expected.rs`.
+//! ID tokens (OpenID Connect Core section 2) and logout tokens: taken apart, and their signature. What they claim is checked in
+//! `expected.rs` and `logout_token.rs`.
 
 use base64_simd::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
@@ -35,6 +36,11 @@ impl<'a> Unverified<'a> {
     /// Of the header, `kid` alone has a say in which key it is, among those of the provider. `jwk`, `jku`, `x5u` and `x5c` are
     /// not looked at: whoever made up a token made up these, too.
     pub(super) fn parse(token: &'a str, accepted: &[SigningAlgorithm]) -> Result<Self, Error> {
+        Self::parse_as(None, token, accepted)
+    }
+
+    /// The same for tokens that may say in `typ` that they are of this sort.
+    pub(super) fn parse_as(sort: Option<&str>, token: &'a str, accepted: &[SigningAlgorithm]) -> Result<Self, Error> {
         let parts: Vec<&str> = token.splitn(6, '.').collect();
         let [header, payload, signature] = parts[..] else {
             return Err(rejected(match parts.len() {
@@ -48,7 +54,7 @@ impl<'a> Unverified<'a> {
         if header.contains_key("crit") {
             return Err(rejected("its header has crit"));
         }
-        if header.get("typ").is_some_and(is_another_type) {
+        if header.get("typ").is_some_and(|typ| is_another_type(typ, sort)) {
             return Err(rejected("typ is that of another sort of token"));
         }
         let name = header.get("alg").and_then(Value::as_str);
@@ -110,8 +116,10 @@ fn members(part: &str) -> Option<Map<String, Value>> {
 
 /// Tokens that say what they are for, `at+jwt` or `logout+jwt` say, are for nothing else (RFC 8725 section 3.11). `JWT`, and
 /// whatever else providers write there, says nothing.
-fn is_another_type(typ: &Value) -> bool {
-    typ.as_str().is_none_or(|typ| typ.to_ascii_lowercase().ends_with("+jwt"))
+fn is_another_type(typ: &Value, sort: Option<&str>) -> bool {
+    let Some(typ) = typ.as_str().map(str::to_ascii_lowercase) else { return true };
+    let named = typ.strip_prefix("application/").unwrap_or(&typ);
+    named.ends_with("+jwt") && Some(named) != sort
 }
 
 #[cfg(test)]

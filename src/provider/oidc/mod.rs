@@ -11,6 +11,7 @@ mod claims;
 mod expected;
 mod id_token;
 mod keys;
+mod logout_token;
 mod members;
 mod metadata;
 mod presets;
@@ -28,6 +29,7 @@ use secrecy::SecretString;
 use self::cache::{Cached, Place};
 use self::keys::Keys;
 use self::metadata::Metadata;
+use super::logout_notice::LogoutNotice;
 use super::{Context, Grant, Provider, Refreshed};
 use crate::check::Finding;
 use crate::clock::unix_seconds;
@@ -213,6 +215,15 @@ impl Provider for Oidc {
     /// Where the metadata has an `end_session_endpoint`. The ID token goes along as a hint where tokens are kept.
     fn end_session_url(&self, request: &EndSessionRequest<'_>) -> Option<String> {
         authorize::end_session_url(self, &*self.metadata.known()?, request)
+    }
+
+    fn tells_of_logouts(&self) -> bool {
+        true
+    }
+
+    /// Reads a logout token (OpenID Connect Back-Channel Logout): signed and addressed as an ID token must be.
+    fn logout_notice<'a>(&'a self, context: Context<'a>, token: &'a str) -> BoxFuture<'a, Result<LogoutNotice, Error>> {
+        Box::pin(logout_token::notice(self, context, token))
     }
 
     /// Two requests: for the metadata, and for the keys. Whether client id and client secret are right, only a sign-in tells.

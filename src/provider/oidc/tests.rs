@@ -120,6 +120,60 @@ async fn what_comes_with_a_grant() {
 }
 
 #[tokio::test]
+async fn the_providers_own_session_is_remembered_where_it_can_be_named() {
+    let (longest, too_long) = ("s".repeat(255), "s".repeat(256));
+    for (name, sid, expected) in [
+        ("none", json!(null), None),
+        ("one", json!("08a5019c"), Some("08a5019c")),
+        ("the longest", json!(longest), Some(longest.as_str())),
+        ("too long", json!(too_long), None),
+        ("empty", json!(""), None),
+        ("a number", json!(1), None),
+    ] {
+        let mut claims = claims();
+        claims["sid"] = sid;
+        let (provider, fake) = (provider(), Fake::new(&json!({}), &signer(), &claims));
+        let grant = provider.redeem(fake.context(), ValidatedCode::made_up("https://app.example.com/cb")).await;
+        assert_eq!(grant.unwrap().session_id(), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_token_is_verified_as_an_id_token_is() {
+    let claims = json!({"iss": ISSUER, "aud": "app", "sid": "08a5019c", "jti": "1", "iat": NOW, "exp": NOW + 60,
+        "events": {"http://schemas.openid.net/event/backchannel-logout": {}}});
+    let (ours, strangers) = (signer(), Signer::new(SigningAlgorithm::EdDsa, "1"));
+    let by_secret = Signer::new(SigningAlgorithm::Hs256, "secret");
+    let unsigned = |alg: &str| {
+        let part = |json: Value| super::signing::base64(json.to_string());
+        format!("{}.{}.", part(json!({"alg": alg, "kid": "1"})), part(claims.clone()))
+    };
+    let (provider, fake) = (provider(), Fake::new(&json!({}), &ours, &json!({})));
+    assert!(provider.tells_of_logouts());
+    let why = async |provider: &Oidc, token: &str| {
+        let error = provider.logout_notice(fake.context(), token).await.err()?;
+        assert_eq!(error.kind(), ErrorKind::LogoutTokenRejected);
+        error.reason()
+    };
+    const NOT_SET: &str = "alg is not among the signing_algorithms of the settings";
+    for (name, token, reason) in [
+        ("ours", ours.token(&claims), None),
+        ("of another key", strangers.token(&claims), Some("the signature is wrong")),
+        ("none", unsigned("none"), Some(NOT_SET)),
+        ("None", unsigned("None"), Some(NOT_SET)),
+        ("no signature", unsigned("EdDSA"), Some("the signature is wrong")),
+        ("by the client secret", by_secret.token(&claims), Some(NOT_SET)),
+        ("no token", "token".to_owned(), Some("it has not three parts")),
+        ("encrypted", "a.b.c.d.e".to_owned(), Some("it is encrypted, or pretends to be")),
+    ] {
+        assert_eq!(why(&provider, &token).await, reason, "{name}");
+    }
+    let symmetric = Oidc::discover(ISSUER, "app", "secret").signing_algorithms([SigningAlgorithm::Hs256]);
+    assert_eq!(why(&symmetric, &by_secret.token(&claims)).await, None, "where it is set");
+    assert_eq!(why(&symmetric, &ours.token(&claims)).await, Some(NOT_SET));
+}
+
+#[tokio::test]
 async fn the_first_id_token_is_kept_over_a_refresh() {
     let signer = signer();
     let first = signer.token(&json!({"sub": "alice", "auth_time": NOW - 5000}));

@@ -1,10 +1,11 @@
 //! What is done with codes and tokens. Nothing is done with a token before its ID token has been checked.
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value};
 
 use super::expected::{Expected, Occasion};
 use super::id_token::{Signed, Unverified, claims_of_verified};
+use super::logout_token::LONGEST_SESSION_ID;
 use super::metadata::Metadata;
 use super::{Oidc, SigningAlgorithm, claims};
 use crate::error::{Error, ErrorKind};
@@ -28,14 +29,20 @@ pub(super) async fn redeem(provider: &Oidc, context: Context<'_>, code: Validate
     let nonce = code.nonce();
     let acr: &[String] = if provider.requires_acr { &provider.acr_values } else { &[] };
     let occasion = Occasion::SignIn { nonce: &nonce, max_age: provider.max_age.map(|age| age.as_secs()), acr };
-    let token = signed(provider, context, &metadata, &id_token).await?;
-    let subject = expected(provider, context, &tokens, occasion).subject(&token)?.to_owned();
+    let token = Unverified::parse(id_token.expose_secret(), &provider.signing_algorithms)?;
+    let token = signed(provider, context, &metadata, token).await?;
+    let subject = expected(provider, context).subject(&token, tokens.access_token(), occasion)?.to_owned();
     let said = match metadata.user_info_endpoint.as_deref().filter(|_| provider.asks_user_info) {
         Some(endpoint) => user_info(context, endpoint, &tokens, &subject).await?,
         None => Map::new(),
     };
+    let session_id = session_id(&token);
     let claims = claims::merged(token.claims, said, provider.claims.as_deref());
-    Ok(Grant::new(subject, &claims)?.with_tokens(tokens.with_id_token(id_token.expose_secret())))
+    let grant = Grant::new(subject, &claims)?.with_tokens(tokens.with_id_token(id_token.expose_secret()));
+    Ok(match session_id {
+        Some(session_id) => grant.with_session_id(session_id),
+        None => grant,
+    })
 }
 
 pub(super) async fn refresh(
@@ -52,9 +59,10 @@ pub(super) async fn refresh(
     let TokenResponse { mut tokens, id_token } = TokenResponse::to_refresh(&answer, context.now())?;
     if let Some(id_token) = id_token {
         let first = held.id_token().and_then(claims_of_verified);
-        let token = signed(provider, context, &metadata, &id_token).await?;
+        let token = Unverified::parse(id_token.expose_secret(), &provider.signing_algorithms)?;
+        let token = signed(provider, context, &metadata, token).await?;
         let occasion = Occasion::Refresh { subject, first: first.as_ref() };
-        expected(provider, context, &tokens, occasion).subject(&token)?;
+        expected(provider, context).subject(&token, tokens.access_token(), occasion)?;
     }
     if let Some(first) = held.id_token() {
         tokens = tokens.with_id_token(first);
@@ -80,13 +88,12 @@ pub(super) async fn revoke(provider: &Oidc, context: Context<'_>, tokens: &Token
 
 /// A token whose signature is right. Where none of the keys at hand says so, there may be newer ones: the provider has changed
 /// them, under a new name or under the same.
-async fn signed(
+pub(super) async fn signed(
     provider: &Oidc,
     context: Context<'_>,
     metadata: &Metadata,
-    id_token: &SecretString,
+    token: Unverified<'_>,
 ) -> Result<Signed, Error> {
-    let token = Unverified::parse(id_token.expose_secret(), &provider.signing_algorithms)?;
     if token.is_by_client_secret() {
         return token.verify_by_client_secret(&provider.client_secret);
     }
@@ -102,16 +109,24 @@ async fn signed(
     }
 }
 
-fn expected<'a>(provider: &'a Oidc, context: Context<'_>, tokens: &'a Tokens, occasion: Occasion<'a>) -> Expected<'a> {
+pub(super) fn expected<'a>(provider: &'a Oidc, context: Context<'_>) -> Expected<'a> {
     Expected {
         issuer: &provider.issuer,
         client_id: &provider.client_id,
         trusted_audiences: &provider.trusted_audiences,
-        access_token: tokens.access_token(),
         clock_skew: provider.clock_skew.as_secs(),
         now: context.now(),
-        occasion,
     }
+}
+
+/// The provider's own session, which a logout token may name later. What is no such name keeps nobody from signing in.
+fn session_id(token: &Signed) -> Option<String> {
+    let session_id = token.claims.get("sid").filter(|session_id| !session_id.is_null())?;
+    let text = session_id.as_str().filter(|text| (1..=LONGEST_SESSION_ID).contains(&text.len()));
+    if text.is_none() {
+        tracing::warn!("the sid of an ID token is no text of 1 to 255 bytes, so the provider can't end this session");
+    }
+    text.map(str::to_owned)
 }
 
 /// What the UserInfo endpoint says of this person (Core section 5.3.2), and of nobody else.

@@ -32,6 +32,7 @@ struct Inside {
     rows: Mutex<HashMap<Id, Record>>,
     fault: Mutex<Fault>,
     saves: Mutex<usize>,
+    held: Mutex<usize>,
     begun: Semaphore,
     released: Semaphore,
 }
@@ -39,8 +40,8 @@ struct Inside {
 impl Theirs {
     pub fn new(fault: Fault) -> Self {
         let (begun, released) = (Semaphore::new(0), Semaphore::new(0));
-        let (rows, saves) = Default::default();
-        Self(Arc::new(Inside { rows, fault: Mutex::new(fault), saves, begun, released }))
+        let (rows, saves, held) = Default::default();
+        Self(Arc::new(Inside { rows, fault: Mutex::new(fault), saves, held, begun, released }))
     }
 
     pub fn set(&self, fault: Fault) {
@@ -50,6 +51,11 @@ impl Theirs {
     /// Waits until something that writes is held.
     pub async fn has_begun(&self) {
         self.0.begun.acquire().await.unwrap().forget();
+    }
+
+    /// How many have been held so far.
+    pub fn held(&self) -> usize {
+        *self.0.held.lock().unwrap()
     }
 
     pub fn release(&self) {
@@ -94,6 +100,7 @@ impl Theirs {
             Fault::Hangs => pending().await,
             Fault::Panics => panic!("a store that panics"),
             Fault::Held if writes => {
+                *self.0.held.lock().unwrap() += 1;
                 self.0.begun.add_permits(1);
                 self.0.released.acquire().await.unwrap().forget();
             }

@@ -37,6 +37,8 @@ async fn from_discovery_to_signing_out() {
     assert!(is_signed(&id_token, &get(&provider, &at("jwks_uri")).await.json()));
     let mut claims = part(&id_token, 1);
     claims.as_object_mut().unwrap().remove("at_hash").unwrap();
+    let session_ids = provider.session_ids(&Account::bob());
+    assert_eq!(claims.as_object_mut().unwrap().remove("sid"), session_ids.first().map(|id| id.as_str().into()));
     assert_eq!(
         claims,
         serde_json::json!({
@@ -57,6 +59,7 @@ async fn from_discovery_to_signing_out() {
     for name in ["iss", "sub", "aud", "auth_time"] {
         assert_eq!(again[name], claims[name], "{name}");
     }
+    assert_eq!(again["sid"], session_ids[0].as_str());
     assert_eq!(again["iat"], 1_800_000_100);
     assert_eq!(again.get("nonce"), None, "Core 12.2");
     assert_ne!(renewed["refresh_token"], tokens["refresh_token"]);

@@ -5,6 +5,8 @@ use aws_lc_rs::{digest, hmac};
 use super::*;
 use crate::clock::unix_seconds;
 
+const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
 /// What each switch changes is there with it, and not without it.
 #[tokio::test]
 async fn each_changes_what_the_provider_says() {
@@ -68,6 +70,8 @@ struct Said {
     /// Whether the old refresh token goes on.
     old_goes_on: bool,
     signed_out: String,
+    logout_header: Value,
+    logout_claims: Value,
     /// The key set that `jku` leads to.
     foreign_keys: Value,
 }
@@ -93,6 +97,7 @@ impl Said {
         let user_info = user_info(provider, &text(&tokens, "access_token")).await;
         let refreshed = refresh(provider, &old).await.json();
         let uri = "http://localhost:3000/out";
+        let logout_token = provider.logout_token(CLIENT_ID, Some("1001"), Some("7e")).unwrap();
         let query = encoded(&[("client_id", CLIENT_ID), ("post_logout_redirect_uri", uri), ("state", "7e")]);
         Self {
             issuer: provider.issuer().to_owned(),
@@ -101,6 +106,8 @@ impl Said {
             refreshed_claims: part(&text(&refreshed, "id_token"), 1),
             old_goes_on: refresh(provider, &old).await.status == 200,
             signed_out: provider.end_session(&format!("{}/end_session?{query}", provider.issuer())).unwrap().unwrap(),
+            logout_header: part(&logout_token, 0),
+            logout_claims: part(&logout_token, 1),
             foreign_keys: get(provider, "/foreign/jwks").await.json(),
             metadata,
             keys_reply,
@@ -143,7 +150,8 @@ impl Said {
 }
 
 fn is_right(said: &Said) -> bool {
-    is_signed(&said.id_token, &said.keys) && said.is_hash_right() && said.claims["nonce"] == NONCE
+    let is_logout = said.logout_claims["events"][EVENT].is_object() && said.logout_header["typ"] == "logout+jwt";
+    is_signed(&said.id_token, &said.keys) && said.is_hash_right() && said.claims["nonce"] == NONCE && is_logout
 }
 
 fn shows(how: Misbehaviour, said: &Said) -> bool {
@@ -161,6 +169,7 @@ fn shows(how: Misbehaviour, said: &Said) -> bool {
     let person = || said.user_info.json();
     let iss = |url: &str| parameter(url, "iss");
     let ours = Some(said.issuer.clone());
+    let logout = &said.logout_claims;
     let announced = said.metadata["authorization_response_iss_parameter_supported"] == true;
     let two_audiences = claims["aud"].as_array().is_some_and(|all| all.len() == 2 && all[0] == CLIENT_ID);
     match how {
@@ -299,6 +308,15 @@ fn shows(how: Misbehaviour, said: &Said) -> bool {
         M::ResponseIssuerUnsupported => !announced && iss(&said.approved).is_none() && iss(&said.denied).is_none(),
         M::LogoutInvalidState => parameter(&said.signed_out, "state").is_some_and(|state| state != "7e"),
         M::LogoutMissingState => parameter(&said.signed_out, "state").is_none(),
+        M::LogoutTokenWithoutEvents => logout["jti"].is_string() && logout.get("events").is_none(),
+        M::LogoutTokenOfAnotherEvent => {
+            logout["events"].as_object().is_some_and(|events| events.len() == 1 && !events.contains_key(EVENT))
+        }
+        M::LogoutTokenWithNonce => logout["jti"].is_string() && logout["nonce"].is_string(),
+        M::LogoutTokenWithoutId => logout["events"][EVENT].is_object() && logout.get("jti").is_none(),
+        M::LogoutTokenOfNobody => ["sub", "sid"].iter().all(|name| logout.get(name).is_none()),
+        M::LogoutTokenUntyped => said.logout_header["kid"].is_string() && said.logout_header.get("typ").is_none(),
+        M::LogoutTokenOfAnotherType => said.logout_header["typ"] == "at+jwt",
     }
 }
 

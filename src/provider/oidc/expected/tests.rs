@@ -29,20 +29,25 @@ fn sign_in() -> Expected<'static> {
         issuer: "https://id.example.com",
         client_id: "app",
         trusted_audiences: &[],
-        access_token: "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y",
         clock_skew: 60,
         now: UNIX_EPOCH + Duration::from_secs(NOW as u64),
-        occasion: Occasion::SignIn { nonce: "the nonce", max_age: None, acr: &[] },
     }
 }
 
+const ACCESS_TOKEN: &str = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
+const SIGN_IN: Occasion<'static> = Occasion::SignIn { nonce: "the nonce", max_age: None, acr: &[] };
+
 /// Why the token is refused, and what was measured; both empty where it is taken.
 fn refusal(expected: &Expected<'_>, members: &Value) -> (String, String) {
+    refusal_at(SIGN_IN, expected, members)
+}
+
+fn refusal_at(occasion: Occasion<'_>, expected: &Expected<'_>, members: &Value) -> (String, String) {
     let Value::Object(mut claims) = good() else { unreachable!() };
     claims.extend(members.as_object().unwrap().clone());
     claims.retain(|_, value| !value.is_null());
     let token = Signed { claims, algorithm: SigningAlgorithm::Rs256 };
-    match expected.subject(&token) {
+    match expected.subject(&token, ACCESS_TOKEN, occasion) {
         Ok(subject) => {
             assert_eq!(Some(subject), token.claims["sub"].as_str());
             (String::new(), String::new())
@@ -52,6 +57,13 @@ fn refusal(expected: &Expected<'_>, members: &Value) -> (String, String) {
             let source = std::error::Error::source(&error).map(ToString::to_string);
             (error.reason().unwrap_or_default().to_owned(), source.unwrap_or_default())
         }
+    }
+}
+
+#[track_caller]
+fn check_at(occasion: Occasion<'_>, rows: &[(&str, Value, &str)]) {
+    for (name, members, reason) in rows {
+        assert_eq!(refusal_at(occasion, &sign_in(), members).0, *reason, "{name}");
     }
 }
 
@@ -200,10 +212,8 @@ fn which_access_token_it_goes_with() {
 fn how_long_ago_and_how_the_person_signed_in() {
     const NO_AUTH_TIME: &str = "auth_time is missing, and max_age was asked for";
     const TOO_LONG_AGO: &str = "auth_time is longer ago than max_age";
-    let aged =
-        Expected { occasion: Occasion::SignIn { nonce: "the nonce", max_age: Some(600), acr: &[] }, ..sign_in() };
-    check(
-        &aged,
+    check_at(
+        Occasion::SignIn { nonce: "the nonce", max_age: Some(600), acr: &[] },
         &[
             ("just now", json!({"auth_time": NOW}), ""),
             ("within the skew", json!({"auth_time": NOW - 660}), ""),
@@ -214,14 +224,13 @@ fn how_long_ago_and_how_the_person_signed_in() {
         ],
     );
     let forever = Occasion::SignIn { nonce: "the nonce", max_age: Some(u64::MAX), acr: &[] };
-    check(&Expected { occasion: forever, ..sign_in() }, &[("whenever", json!({"auth_time": 1}), "")]);
+    check_at(forever, &[("whenever", json!({"auth_time": 1}), "")]);
     check(&sign_in(), &[("not asked for", json!({"auth_time": 1}), "")]);
 
     const NOT_REQUIRED: &str = "acr is not among those that are required";
     let acr = ["gold".to_owned(), "silver".to_owned()];
-    let graded = Expected { occasion: Occasion::SignIn { nonce: "the nonce", max_age: None, acr: &acr }, ..sign_in() };
-    check(
-        &graded,
+    check_at(
+        Occasion::SignIn { nonce: "the nonce", max_age: None, acr: &acr },
         &[
             ("the first", json!({"acr": "gold"}), ""),
             ("the second", json!({"acr": "silver"}), ""),
@@ -256,7 +265,13 @@ fn a_refreshed_one_is_of_the_same_person_and_sign_in() {
     };
     let refresh = Occasion::Refresh { subject: "alice", first: Some(&first) };
     let (nonce, time) = ("nonce is another one than before", "auth_time is another one than before");
-    check(&Expected { occasion: refresh, ..sign_in() }, &rows(nonce, time));
+    check_at(refresh, &rows(nonce, time));
     let alone = Occasion::Refresh { subject: "alice", first: None };
-    check(&Expected { occasion: alone, ..sign_in() }, &rows("", ""));
+    check_at(alone, &rows("", ""));
+    // A logout token has no nonce, which a refresh does not ask for either.
+    let logout = json!({"nonce": null, "events": {"http://schemas.openid.net/event/backchannel-logout": {}}});
+    check_at(alone, &[("a logout token", logout.clone(), "it is a logout token")]);
+    check_at(refresh, &[("a logout token", logout, "it is a logout token")]);
+    let events = json!({"events": ["party"]});
+    check_at(alone, &[("events of another sort", events, "")]);
 }

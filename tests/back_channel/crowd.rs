@@ -1,0 +1,94 @@
+//! However many come at once: a bounded number is worked on, and nobody who sends slowly keeps a token from being followed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Request;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http_body::Frame;
+use http_body_util::{Full, StreamBody};
+use tokio::sync::Semaphore;
+use tower::{Layer as _, ServiceExt as _, service_fn};
+
+use crate::double::Kind;
+use crate::support::text;
+use crate::teller::Fault;
+use crate::{DONE, FORM, NOT_DONE, PATH, REJECTED, Told, token, told};
+
+const MOST_WORKED_ON: usize = 64;
+
+#[tokio::test]
+async fn one_more_than_can_be_worked_on_is_told_to_come_again() {
+    let told_of = Arc::new(Told::new(Kind::Private));
+    let gate = Arc::new(Semaphore::new(0));
+    told_of.teller.set_fault(Some(Fault::Waits(Arc::clone(&gate))));
+    let tell = |told_of: &Arc<Told>| {
+        let told_of = Arc::clone(told_of);
+        tokio::spawn(async move { told(&told_of.tell(&token()).await) })
+    };
+    let waiting: Vec<_> = (0..MOST_WORKED_ON).map(|_| tell(&told_of)).collect();
+    while told_of.teller.begun() < MOST_WORKED_ON {
+        tokio::task::yield_now().await;
+    }
+    let last = told_of.tell(&token()).await;
+    assert_eq!(told(&last), NOT_DONE);
+    assert_eq!(last.headers()[RETRY_AFTER], "5");
+    assert!(text(&last).contains("too many notices come at once"), "{}", text(&last));
+    assert_eq!(told_of.teller.begun(), MOST_WORKED_ON);
+    gate.add_permits(MOST_WORKED_ON);
+    for one in waiting {
+        assert_eq!(one.await.unwrap(), DONE);
+    }
+    told_of.teller.set_fault(None);
+    assert_eq!(told(&told_of.tell(&token()).await), DONE, "there is room again");
+}
+
+async fn yielded(times: usize) {
+    for _ in 0..times {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn of_one_token_that_comes_many_times_at_once_one_counts() {
+    for kind in [Kind::Private, Kind::Later] {
+        let told_of = Arc::new(Told::new(kind));
+        let browser = told_of.site.signed_in().await;
+        let token = token();
+        let all: Vec<_> = (0..20)
+            .map(|_| {
+                let (told_of, token) = (Arc::clone(&told_of), token.clone());
+                tokio::spawn(async move { told(&told_of.tell(&token).await) })
+            })
+            .collect();
+        let mut answers = Vec::new();
+        for one in all {
+            answers.push(one.await.unwrap());
+        }
+        assert_eq!(answers.iter().filter(|answer| **answer == DONE).count(), 1, "{kind:?}: {answers:?}");
+        assert!(answers.iter().all(|answer| [DONE, REJECTED].contains(answer)), "{kind:?}: {answers:?}");
+        assert!(!told_of.knows(&browser).await, "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_senders_keep_nobody_s_token_from_being_followed() {
+    let told_of = Told::new(Kind::Private);
+    let browser = told_of.site.signed_in().await;
+    let slow = || {
+        let body = StreamBody::new(tokio_stream::pending::<Result<Frame<Bytes>, std::io::Error>>());
+        let inner = service_fn(|_: Request<_>| async {
+            Ok::<_, std::io::Error>(http::Response::new(Full::<Bytes>::default()))
+        });
+        let request = Request::post(PATH).header(CONTENT_TYPE, FORM).body(body).unwrap();
+        tokio::spawn(told_of.layer.layer(inner).oneshot(request))
+    };
+    let all: Vec<_> = (0..1000).map(|_| slow()).collect();
+    yielded(10).await;
+    assert!(all.iter().all(|one| !one.is_finished()));
+    assert_eq!(told(&told_of.tell(&token()).await), DONE);
+    assert!(!told_of.knows(&browser).await);
+    for one in all {
+        assert_eq!(one.await.unwrap().unwrap().status(), 400, "after ten seconds");
+    }
+}
