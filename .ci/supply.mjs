@@ -9,13 +9,14 @@ const LICENCES = ["Apache-2.0", "MIT", "MIT-0", "BSD-2-Clause", "BSD-3-Clause", 
 // Others, for one package each.
 const EXCEPTIONS = {
   "webdriver": ["MPL-2.0", "speaks to the browser of the tests; no part of what is published"],
+  "xxhash-rust": ["BSL-1.0", "Boost's, as permissive as MIT; the client library of Redis hashes with it (feature redis)"],
   "webpki-root-certs": ["CDLA-Permissive-2.0", "data: the roots of reqwest's verifier on Android, which has no other"],
 };
 
 // Packages that are there in several versions, and who keeps the older one.
 const DUPLICATES = {
   "base64": "jsonwebtoken needs 0.22 (feature oidc)",
-  "getrandom": "jsonwebtoken needs 0.2, on wasm alone (feature oidc)",
+  "getrandom": "jsonwebtoken needs 0.2, on wasm alone (feature oidc), and so does rand of tower-sessions-core (feature tower-sessions)",
   "syn": "jni's macros, of reqwest's verifier on Android, need 2; at build time only",
   "untrusted": "aws-lc-rs as jsonwebtoken has it needs 0.7 (feature oidc)",
 };

@@ -1,6 +1,7 @@
 //! The builder: every setting, with its default and reason.
 
 mod build;
+mod fleet;
 mod looks;
 
 use std::fmt;
@@ -19,7 +20,6 @@ use crate::provider::Provider;
 use crate::session::bounded::Store;
 use crate::session::lifetime::Lifetimes;
 use crate::session::recheck::WhenUnchecked;
-use crate::session::store::SessionStore;
 
 /// Collects the settings of a [`SignIn`](crate::SignIn); [`build`](Self::build) checks them all.
 #[must_use = "nothing is configured until build() is called"]
@@ -35,6 +35,8 @@ pub struct Builder {
     session_cookie_limit: usize,
     lifetimes: Lifetimes,
     store: Option<Arc<Store>>,
+    revocation_list: Option<Arc<Store>>,
+    revocation_bound: Option<(Duration, WhenUnchecked)>,
     keep_tokens: bool,
     recheck_every: Option<Duration>,
     recheck_outage: Option<(Duration, WhenUnchecked)>,
@@ -63,6 +65,8 @@ impl Builder {
             session_cookie_limit: COOKIE_LIMIT,
             lifetimes: Lifetimes::default(),
             store: None,
+            revocation_list: None,
+            revocation_bound: None,
             keep_tokens: false,
             recheck_every: None,
             recheck_outage: None,
@@ -206,35 +210,6 @@ impl Builder {
     /// provider says when that is: afterwards nobody vouches for the person.
     pub fn sessions_outlive_tokens(mut self) -> Self {
         self.lifetimes.outlive_tokens = true;
-        self
-    }
-
-    /// Keeps sessions on the server; the cookie then holds nothing but a sealed 256-bit id. By default they live in their
-    /// cookies, which needs nothing else and asks nobody.
-    ///
-    /// With a store a sign-out counts at every node at once, and in a copy of the cookie too; sessions may be large (64 KiB
-    /// each), and their cookie stays at some 110 bytes. What it costs is a look into the store at each request of somebody
-    /// signed in, and that it has to be there:
-    ///
-    /// * Where it does not answer, nobody is signed out and no cookie is deleted. Guards and extractors, those of an
-    ///   `Option` too, answer 503 and `session_unavailable`; what asks for nobody goes on. Nobody can sign in
-    ///   (`session_store_failed`), and who comes back from the provider with a session already is told so before the code is
-    ///   used up. Signing out deletes the cookies; the log has an error where the store could not be told.
-    /// * Sessions that were made before live on in their cookies. When the store is taken away again, those in it are over; so
-    ///   a node that has no store yet takes who signed in at one that has for nobody.
-    /// * [`session_idle_timeout`](Self::session_idle_timeout) moves the end in the store, not in the cookie. A shorter one
-    ///   counts from a session's next request on.
-    /// * [Tokens](Self::keep_tokens) stay in their own cookie.
-    ///
-    /// ```
-    /// use tower_signin::MemoryStore;
-    ///
-    /// # fn example(builder: tower_signin::Builder) -> tower_signin::Builder {
-    /// builder.session_store(MemoryStore::with_capacity(10_000))
-    /// # }
-    /// ```
-    pub fn session_store(mut self, store: impl SessionStore) -> Self {
-        self.store = Some(Arc::new(Store::new(Box::new(store))));
         self
     }
 

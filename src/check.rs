@@ -162,6 +162,7 @@ pub(crate) async fn run(inner: &Arc<Inner>) -> Report {
     let mut findings: Vec<_> = inner.providers.iter().map(redirect_uri).collect();
     findings.extend([cookies(inner), keys(inner)]);
     findings.extend(session_store(inner).await);
+    findings.extend(revocations(inner).await);
     for mounted in inner.providers.iter() {
         let watched = Watched::new(Arc::clone(inner));
         let of_provider =
@@ -225,6 +226,28 @@ async fn session_store(inner: &Inner) -> Option<Finding> {
         Err(error) => {
             let source = error.source().map(|source| format!(" ({source})")).unwrap_or_default();
             Finding::failed(NAME, format!("{error}{source}"), "see that it runs and can be reached from here")
+        }
+    })
+}
+
+async fn revocations(inner: &Inner) -> Option<Finding> {
+    const NAME: &str = "revocations";
+    let list = inner.revocations.as_ref()?;
+    Some(match list.read().await {
+        Ok(()) => {
+            let (count, bound) = (list.count(), list.bound());
+            Finding::ok(
+                NAME,
+                format!("the list can be read and has {count} entries; a copy of it is at most {bound:?} old"),
+            )
+        }
+        Err(error) => {
+            let source = error.source().map(|source| format!(" ({source})")).unwrap_or_default();
+            Finding::failed(
+                NAME,
+                format!("{error}{source}"),
+                "see that the store of the revocation list runs and can be reached from here",
+            )
         }
     })
 }

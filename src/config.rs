@@ -30,6 +30,7 @@ use crate::session::lifetime::Lifetimes;
 use crate::session::recheck::{Rechecks, Rules};
 use crate::session::refresh::Refreshes;
 use crate::session::registry::Registry;
+use crate::session::revocations::Revocations;
 
 /// The configured whole: provider, addresses, keys and rules. A cheap clone; make one for each application.
 ///
@@ -55,7 +56,7 @@ pub(crate) struct Inner {
     pub(crate) cookies: Cookies,
     pub(crate) hide_cookies: bool,
     pub(crate) session_cookie_limit: usize,
-    pub(crate) seal: Seal,
+    pub(crate) seal: Arc<Seal>,
     pub(crate) forward: bool,
     pub(crate) hook: Option<Hook>,
     pub(crate) pages: Option<Pages>,
@@ -68,6 +69,8 @@ pub(crate) struct Inner {
     pub(crate) registry: Arc<Registry>,
     /// Where sessions live, if not in their cookies.
     pub(crate) store: Option<Arc<Store>>,
+    /// What was ended before its time, of the sessions that live in their cookies.
+    pub(crate) revocations: Option<Arc<Revocations>>,
     pub(crate) keep_tokens: bool,
     pub(crate) refreshes: Refreshes,
     pub(crate) recheck: Option<Rules>,
@@ -79,7 +82,12 @@ pub(crate) struct Inner {
 impl Inner {
     /// The store that this process shares with others, if it has one.
     pub(crate) fn fleet(&self) -> Option<&Arc<Store>> {
-        self.store.as_ref().filter(|store| !store.is_private())
+        self.any_store().filter(|store| !store.is_private())
+    }
+
+    /// The store of sessions, or that of the revocation list.
+    pub(crate) fn any_store(&self) -> Option<&Arc<Store>> {
+        self.store.as_ref().or_else(|| self.revocations.as_ref().map(|list| list.store()))
     }
 }
 

@@ -175,7 +175,7 @@ kinds! {
         remedy "Use another account, or ask the site's owners for access.";
     SessionUnavailable = 503 "session_unavailable", "We can't tell whether you are signed in",
         cause "What your session depends on did not answer, so it could not be checked. You have not been signed out.",
-        remedy "Try again in a moment. Operators: the session store does not answer, or the sign-in service can't be reached to check the session again or to refresh its tokens; see the log.";
+        remedy "Try again in a moment. Operators: the store of sessions or of the revocation list does not answer, or the sign-in service can't be reached to check the session again or to refresh its tokens; see the log.";
     LayerMissing = 500 "sign_in_layer_missing", "Something went wrong on this site",
         cause "A guard got a request that the SignInLayer of its own SignIn has not seen: that layer does not stand outside it, or another one stands between, so nobody can be recognised.",
         remedy "Operators: mount sign_in.layer() outside sign_in.require(); in axum the last .layer() is the outermost.";

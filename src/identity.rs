@@ -51,7 +51,7 @@ impl Identity {
 
     #[cfg(test)]
     pub(crate) fn for_test(session: Session) -> Self {
-        let registry = Registry::new(Arc::new(crate::clock::SystemClock), None);
+        let registry = Registry::new(Arc::new(crate::clock::SystemClock), None, None);
         let ends_at = session.ends_at();
         Self::new(session, ends_at, &Arc::new(registry), None)
     }
@@ -107,8 +107,10 @@ impl Identity {
     ///
     /// It ends when its time is up; with an idle timeout, other requests of the same session at this process put that off. It ends at once
     /// where somebody signs out or signs in anew in the same browser, as far as this process hears of it: another node's
-    /// sign-out is not seen while sessions live in their cookies. Where they are in a
-    /// [store](crate::Builder::session_store), it is asked each minute, so what other nodes end or renew counts as well.
+    /// sign-out is not seen while sessions live in their cookies alone. Where there is a
+    /// [revocation list](crate::Builder::revocation_list), what other nodes end is heard of within its bound, while the list can
+    /// be read. Where sessions are in a [store](crate::Builder::session_store), it is asked each minute, so what other nodes end
+    /// or renew counts as well.
     ///
     /// Call it once, in the handler and before it answers, and keep what it gives: renewals count from the call on, and the
     /// request of a stream may be the one that renews.
@@ -133,7 +135,8 @@ impl Identity {
     /// ```
     pub fn ended(&self) -> impl Future<Output = SessionEnd> + Send + use<> {
         let (session, registry) = (self.session(), Arc::clone(&self.0.registry));
-        registry.ended(*session.id(), self.0.ends_at, session.absolute_end(), self.0.key)
+        let watch = registry.revocations().filter(|_| self.0.key.is_none()).map(|list| list.watch(session));
+        registry.ended(*session.id(), self.0.ends_at, session.absolute_end(), self.0.key, watch)
     }
 
     /// The provider stood by the person at this time.

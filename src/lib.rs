@@ -129,6 +129,7 @@
 //! | what | default | why |
 //! |---|---|---|
 //! | session | 24 hours, or to the end of the access token where the provider tells it; sealed in its cookie | as long as a BitBadges access token; nothing to store ([`Builder::session_store`] for one that is) |
+//! | sessions that were ended elsewhere | not heard of while they live in their cookies; with [`Builder::revocation_list`] within 10 seconds, and with a list that can't be read 503 | a list has to be shared; who is signed out stays out |
 //! | asking the provider again | never; with [`Builder::recheck_every`], and out of reach for an hour: 503 | it costs requests; an outage signs nobody out |
 //! | idle timeout | none; with one, renewed after a tenth of it | a renewal is a cookie on a response |
 //! | responses to somebody signed in | `Vary: Cookie`, and `private` where they say nothing | no shared cache shows one person's page to another |
@@ -141,8 +142,10 @@
 //!
 //! # Features
 //!
-//! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `oidc`: OpenID Connect. `dev`: a
-//! stand-in for BitBadges on loopback; with `oidc`, an OpenID provider there as well.
+//! `reqwest` (default): the HTTP client. `axum`: extractors. `metrics`: counters and latencies. `oidc`: OpenID Connect. `redis`:
+//! sessions in Redis or Valkey. `tower-sessions`: sessions in the stores of that crate. `conformance`: the tests that every
+//! [`SessionStore`] must pass, for whoever writes one. `dev`: a stand-in for BitBadges on loopback; with `oidc`, an OpenID provider
+//! there as well.
 //!
 //! Every error is in the [error reference](error_reference).
 
@@ -170,6 +173,8 @@ mod check;
 mod clock;
 mod config;
 mod config_error;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod cookies;
 #[cfg(feature = "dev")]
 pub mod dev;
@@ -191,6 +196,8 @@ pub mod predicate;
 mod provider;
 mod providers;
 mod redirect_uri;
+#[cfg(feature = "redis")]
+mod redis;
 mod refusal;
 mod requester;
 mod require;
@@ -203,6 +210,8 @@ mod service;
 mod session;
 mod sync;
 mod telemetry;
+#[cfg(feature = "tower-sessions")]
+mod tower_sessions;
 mod wire;
 
 pub use self::back_channel::{BackChannelLogoutFuture, BackChannelLogoutLayer, BackChannelLogoutService};
@@ -234,14 +243,21 @@ pub use self::provider::oauth2::OAuth2;
 pub use self::provider::oidc::{self, Oidc};
 pub use self::provider::siwbb::{self, Siwbb};
 pub use self::provider::{Context, Grant, Provider, Refreshed};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisStore, RedisStoreBuilder};
 pub use self::require::{RequireFuture, RequireLayer, RequireService};
 pub use self::service::SignInService;
 pub use self::session::memory::MemoryStore;
 pub use self::session::recheck::WhenUnchecked;
 pub use self::session::registry::SessionEnd;
 pub use self::session::store::{SessionGroup, SessionKey, SessionRecord, SessionStore, StoreError, StoreErrorKind};
+#[cfg(feature = "tower-sessions")]
+pub use self::tower_sessions::TowerSessionsStore;
 
 /// The version of the `bytes` crate whose buffers an [`HttpClient`] takes and gives.
 pub use bytes;
 /// The version of the `http` crate whose requests and responses this crate speaks.
 pub use http;
+/// The version of the `tower-sessions-core` crate whose stores a [`TowerSessionsStore`] takes.
+#[cfg(feature = "tower-sessions")]
+pub use tower_sessions_core;

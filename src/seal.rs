@@ -164,18 +164,13 @@ impl Seal {
 
     /// Names something for the other nodes, which hold the same keys, and tells nobody else what it is: a name under each key,
     /// the newest first. What was named under a former key is found while that is held.
-    pub(crate) fn names(&self, parts: &[&[u8]]) -> impl Iterator<Item = [u8; 32]> {
+    pub(crate) fn names<'a>(&'a self, parts: &[&[u8]]) -> impl Iterator<Item = [u8; 32]> + use<'a> {
         let mut writer = Writer::with_capacity(parts.iter().map(|part| Writer::PREFIX + part.len()).sum());
         for part in parts {
             writer.prefixed(part);
         }
         let what = writer.into_secret();
         self.0.iter().map(move |key| hmac::sign(&key.names, &what).as_ref().first_chunk().copied().unwrap_or_default())
-    }
-
-    /// The one under the newest key.
-    pub(crate) fn name(&self, parts: &[&[u8]]) -> [u8; 32] {
-        self.names(parts).next().unwrap_or_default()
     }
 
     fn open_in_place(

@@ -19,6 +19,7 @@ use crate::seal::Seal;
 use crate::session::recheck::{Rechecks, Rules};
 use crate::session::refresh::Refreshes;
 use crate::session::registry::Registry;
+use crate::session::revocations::{self, Revocations};
 use crate::telemetry;
 
 impl Builder {
@@ -47,6 +48,7 @@ impl Builder {
         }
         self.lifetimes.validate()?;
         let recheck = Rules::new(self.recheck_every, self.recheck_outage)?;
+        let list_rules = revocations::Rules::new(self.revocation_list.is_some(), self.revocation_bound)?;
         let keys = self.keys.ok_or_else(|| {
             ConfigError::new("keys", "there are none", "give the builder Keys::from_env(\"SIGNIN_KEYS\")?")
         })?;
@@ -56,15 +58,20 @@ impl Builder {
                 &providers.iter().flat_map(|mounted| mounted.provider.endpoints()).collect::<Vec<_>>(),
             )?,
         };
+        let seal = Arc::new(Seal::new(&keys, &redirect.text)?);
+        let revocations = self.revocation_list.map(|store| {
+            let (seal, clock, redirect_uri) = (Arc::clone(&seal), Arc::clone(&self.clock), redirect.text.clone());
+            Arc::new(Revocations::new(store, list_rules, seal, clock, redirect_uri, self.lifetimes.absolute))
+        });
         let form_targets = providers.form_targets(&redirect);
         telemetry::describe();
         Ok(SignIn(Arc::new(Inner {
-            seal: Seal::new(&keys, &redirect.text)?,
+            seal,
             cookies: Cookies::new(&self.cookie_prefix, redirect.loopback_port),
             hide_cookies: self.hide_cookies,
             session_cookie_limit: self.session_cookie_limit,
             http,
-            registry: Arc::new(Registry::new(Arc::clone(&self.clock), self.store.clone())),
+            registry: Arc::new(Registry::new(Arc::clone(&self.clock), self.store.clone(), revocations.clone())),
             clock: self.clock,
             redirect,
             paths,
@@ -78,6 +85,7 @@ impl Builder {
             clear_site_data: self.clear_site_data,
             lifetimes: self.lifetimes,
             store: self.store,
+            revocations,
             keep_tokens: self.keep_tokens,
             refreshes: Refreshes::default(),
             recheck,

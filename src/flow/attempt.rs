@@ -285,13 +285,15 @@ pub(crate) fn new_session(
         token_ends_at = None;
     }
     let absolute_end = inner.lifetimes.absolute_end(now, token_ends_at.filter(|_| !is_refreshable));
+    let list = inner.revocations.as_ref();
+    let authenticated_at = list.map_or(now, |list| list.begins_at(issuer, grant.subject(), now));
     let new = NewSession {
         id,
         issuer,
         subject: grant.subject(),
         claims: grant.claims(),
         data,
-        authenticated_at: now,
+        authenticated_at,
         idle_end: inner.lifetimes.idle_end(now, absolute_end),
         absolute_end,
         generation: u64::from(kept.is_some()),

@@ -22,10 +22,10 @@ use crate::page::{Advice, Page, PageAction, PageLink};
 use crate::requester::Requester;
 use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
-use crate::session::SessionId;
 use crate::session::presented::Presented;
 use crate::session::registry::SessionEnd;
 use crate::session::stored::{self, StoredId};
+use crate::session::{SessionId, revocations};
 use crate::telemetry;
 
 /// What a callback comes to.
@@ -305,8 +305,12 @@ impl Aftermath {
         if let Some(completed) = completed.filter(|completed| !self.inner.registry.has_ended(&id(completed))) {
             // A response that is still being made must not bring the cookie of a former session back over this one's.
             let new = &id(completed);
+            let stored = self.stored.map(|stored| stored.session_id());
             for former in self.former.into_iter().flatten().filter(|former| former != new) {
                 self.inner.registry.end(former, SessionEnd::Replaced);
+                if stored != Some(former) {
+                    revocations::revoke_soon(&self.inner, former);
+                }
             }
             if let Some(former) = self.stored.filter(|former| former.session_id() != *new) {
                 stored::delete_soon(&self.inner, former, None);

@@ -22,10 +22,10 @@ use crate::respond::{self, Audience};
 use crate::return_to::ReturnTo;
 use crate::route::{Site, is_prefetch};
 use crate::seal::Purpose;
-use crate::session::presented::{Presented, Told};
+use crate::session::presented::{Current, Presented, Told};
 use crate::session::refresh::Refreshes;
 use crate::session::registry::SessionEnd;
-use crate::session::{LogId, SessionId, stored, tokens};
+use crate::session::{LogId, SessionId, revocations, stored, tokens};
 use crate::wire::{Reader, Writer};
 
 /// How long a page to sign out may stay open, in seconds.
@@ -71,8 +71,8 @@ pub(crate) fn logout(
         tracing::info!(request_id = %Requester::of(headers), session = %LogId(&id), "signed out");
         // A second click: there is nothing left to revoke. A refusal may have been of older tokens.
         let is_first = inner.registry.end(id, SessionEnd::SignedOut) != Some(SessionEnd::SignedOut);
-        let held = presented.current().and_then(|current| tokens::held(inner, headers, current));
-        let mounted = match presented.session() {
+        let held = presented.opened().and_then(|current| tokens::held(inner, headers, current));
+        let mounted = match presented.opened().map(Current::session) {
             Some(session) => inner.providers.of_issuer(session.issuer()),
             // The store did not say whose it is.
             None => inner.providers.only(),
@@ -92,20 +92,24 @@ pub(crate) fn logout(
     forget(inner, presented, response)
 }
 
-/// Has the store forget the session before the answer goes out.
+/// Has the store or the list told that the session is over, before the answer goes out.
 pub(super) fn forget(
     inner: &Arc<Inner>,
     presented: &Presented,
     response: Told<Response<Bytes>>,
 ) -> Told<Response<Bytes>> {
-    let Some(stored) = presented.stored() else { return response };
     let whose = presented.current().map(|current| current.identity.clone());
-    match Told::poll(Box::pin(stored::delete(Arc::clone(inner), stored, whose))) {
+    let telling: BoxFuture<'static, ()> = match (presented.stored(), presented.session_id()) {
+        (Some(stored), _) => Box::pin(stored::delete(Arc::clone(inner), stored, whose)),
+        (None, Some(id)) if inner.revocations.is_some() => Box::pin(revocations::revoke(Arc::clone(inner), id)),
+        (None, _) => return response,
+    };
+    match Told::poll(telling) {
         Told::Now(()) => response,
-        Told::Later(deleting) => {
-            let deleting = deleting_in_any_case(deleting);
+        Told::Later(telling) => {
+            let telling = telling_in_any_case(telling);
             Told::Later(Box::pin(async move {
-                deleting.await;
+                telling.await;
                 match response {
                     Told::Now(response) => response,
                     Told::Later(response) => response.await,
@@ -116,11 +120,11 @@ pub(super) fn forget(
 }
 
 /// The store is told, whether or not the browser waits.
-fn deleting_in_any_case(deleting: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
-    let Ok(runtime) = Handle::try_current() else { return deleting };
-    let deleting = runtime.spawn(deleting);
+fn telling_in_any_case(telling: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
+    let Ok(runtime) = Handle::try_current() else { return telling };
+    let telling = runtime.spawn(telling);
     Box::pin(async move {
-        let _ = deleting.await;
+        let _ = telling.await;
     })
 }
 
@@ -179,7 +183,7 @@ impl Sender {
 
 /// The page that asks whether to sign out. No other site can read its token, nor click its button in a frame.
 fn ask(inner: &Inner, uri: &Uri, headers: &HeaderMap, presented: &Presented) -> Response<Bytes> {
-    let Some(session) = presented.session() else {
+    let Some(session) = presented.opened().map(Current::session) else {
         return unavailable(inner, headers, login_link(inner, &ReturnTo::root()));
     };
     let Some(token) = new_token(inner, session.id()) else {

@@ -7,6 +7,7 @@ use super::bounded::Store;
 use super::record::Loaded;
 use super::refresh::Refreshes;
 use super::registry::SessionEnd;
+use super::revocations::Revoked;
 use super::store::{SessionGroup, SessionKey, SessionRecord, StoreError};
 use super::stored::RETRY_AFTER;
 use super::{ProviderSession, Session};
@@ -68,6 +69,8 @@ impl SignIn {
         if let (Some(store), Some(key)) = (&inner.store, identity.key()) {
             end_stored(inner, store, *key, SessionEnd::Elsewhere, |_| true).await.map_err(unavailable)?;
             leave(inner, store, *key, session).await.map_err(unavailable)?;
+        } else if let Some(list) = &inner.revocations {
+            list.revoke(&Revoked::Session(session.id())).await.map_err(unavailable)?;
         }
         Ok(())
     }
@@ -108,19 +111,24 @@ impl SignIn {
     fn assert_can_end(&self) -> Result<(), Error> {
         let reason = "sessions are ended in a session_store, or by a revocation_list";
         let unsupported = || Error::new(ErrorKind::Unsupported).with_reason(reason);
-        self.0.store.as_ref().map(drop).ok_or_else(unsupported)
+        if self.0.store.is_some() || self.0.revocations.is_some() { Ok(()) } else { Err(unsupported()) }
     }
 }
 
 /// Ends all of them, here and at every node.
 pub(crate) async fn end_sessions(inner: &Arc<Inner>, whom: &Whom<'_>, end: SessionEnd) -> Result<(), StoreError> {
-    let Some(store) = &inner.store else { return Ok(()) };
+    // Whatever becomes of it, those in the store end as well.
+    let listed = match &inner.revocations {
+        Some(list) => list.revoke(&whom.revoked()).await,
+        None => Ok(()),
+    };
+    let Some(store) = &inner.store else { return listed };
     for key in whom.members(inner, store).await? {
         if let Some(session) = end_stored(inner, store, key, end, |session| whom.is_of(session)).await? {
             leave(inner, store, key, &session).await?;
         }
     }
-    Ok(())
+    listed
 }
 
 /// Ends one session of the store, if it is the one that is meant. A member of a group that is not there may be about to be
@@ -165,13 +173,13 @@ pub(super) async fn leave(inner: &Inner, store: &Store, key: SessionKey, session
 /// Notes that something has happened, until it can't happen again for another reason. `false` where it had happened before, at
 /// any node.
 pub(crate) async fn mark_once(inner: &Inner, what: &[&[u8]], until: SystemTime) -> Result<bool, StoreError> {
-    let Some(store) = &inner.store else { return Ok(true) };
+    let Some(store) = inner.any_store() else { return Ok(true) };
     store.create(key_of_mark(inner, what), SessionRecord::new([], 0, until)).await
 }
 
 /// Whether [`mark_once`] has noted it, at any node.
 pub(crate) async fn is_marked(inner: &Inner, what: &[&[u8]]) -> Result<bool, StoreError> {
-    let Some(store) = &inner.store else { return Ok(false) };
+    let Some(store) = inner.any_store() else { return Ok(false) };
     Ok(store.load(key_of_mark(inner, what)).await?.is_some())
 }
 
@@ -189,6 +197,13 @@ impl<'a> Whom<'a> {
     fn all_of(session: &'a Session) -> impl Iterator<Item = Self> {
         let person = Self::Person { issuer: session.issuer(), subject: session.subject() };
         std::iter::once(person).chain(session.provider_session().map(Self::ProviderSession))
+    }
+
+    fn revoked(&self) -> Revoked<'a> {
+        match self {
+            Self::Person { issuer, subject } => Revoked::Person { issuer, subject },
+            Self::ProviderSession(id) => Revoked::ProviderSession(id),
+        }
     }
 
     fn is_of(&self, session: &Session) -> bool {

@@ -42,7 +42,7 @@ impl Deletion {
         Self { sign_ins: inner.registry.sign_ins(), session: None, is_over }
     }
 
-    /// Of a session that was ended, but not by this browser.
+    /// Of a session that was ended, though not in this browser.
     pub(crate) fn of_ended(session: SessionId, sign_ins: u64) -> Self {
         Self { sign_ins, session: Some(session), is_over: false }
     }

@@ -13,6 +13,7 @@ pub(crate) mod recheck;
 mod record;
 pub(crate) mod refresh;
 pub(crate) mod registry;
+pub(crate) mod revocations;
 pub(crate) mod sealed;
 pub(crate) mod store;
 pub(crate) mod stored;

@@ -7,7 +7,7 @@ use super::entrance::Deletion;
 use super::sealed::{self, Opened};
 use super::stored::{self, StoredId};
 use super::tokens::KeptTokens;
-use super::{Session, SessionId};
+use super::{Session, SessionId, revocations};
 use crate::config::Inner;
 use crate::cookies::SessionCookies;
 use crate::http_client::BoxFuture;
@@ -25,8 +25,16 @@ pub(crate) enum Presented {
         /// Where a cookie that opened says that it is in the store, for whoever signs out of it all the same.
         stored: Option<StoredId>,
     },
-    /// Perhaps one of the store, which did not answer.
-    Unavailable(StoredId),
+    /// Perhaps one that holds: what would tell did not answer.
+    Unavailable(Untold),
+}
+
+/// What can't be told at the moment.
+pub(crate) enum Untold {
+    /// A session in the store.
+    Stored(StoredId),
+    /// Whether a session that its cookie holds has been revoked.
+    Sealed(Current),
 }
 
 /// A session that holds, as it was brought or found.
@@ -56,10 +64,12 @@ impl Current {
 }
 
 impl Presented {
-    /// Opens what the cookies hold. Only a session that is in the store, and a store that does not answer at once, is told
-    /// later.
+    /// Opens what the cookies hold. What a store or a list has to tell is told later, unless it answers at once.
     pub(crate) fn of(inner: &Arc<Inner>, cookies: &SessionCookies<'_>) -> Told<Self> {
         match sealed::open(inner, cookies) {
+            Opened::Here(Self::Session(current)) if let Some(list) = &inner.revocations => {
+                revocations::present(inner, list, current)
+            }
             Opened::Here(presented) => Told::Now(presented),
             Opened::Stored { id, is_outdated } => {
                 Told::poll(Box::pin(stored::load(Arc::clone(inner), id, is_outdated)))
@@ -78,20 +88,28 @@ impl Presented {
         self.current().map(Current::session)
     }
 
-    /// The id of a session that is there, or would be if the store had answered.
+    /// One that is there, or whose cookie opened though nobody can tell whether it still counts: enough to sign out of it.
+    pub(crate) fn opened(&self) -> Option<&Current> {
+        match self {
+            Self::Unavailable(Untold::Sealed(current)) => Some(current),
+            _ => self.current(),
+        }
+    }
+
+    /// The id of a session that is there, or would be if that could be told.
     pub(crate) fn session_id(&self) -> Option<SessionId> {
         match self {
-            Self::Unavailable(stored) => Some(stored.session_id()),
-            _ => self.session().map(|session| *session.id()),
+            Self::Unavailable(Untold::Stored(stored)) => Some(stored.session_id()),
+            _ => self.opened().map(|current| *current.session().id()),
         }
     }
 
     pub(crate) fn stored(&self) -> Option<StoredId> {
         match self {
             Self::Session(current) => current.stored,
-            Self::Unavailable(stored) => Some(*stored),
+            Self::Unavailable(Untold::Stored(stored)) => Some(*stored),
             Self::Refused { stored, .. } => *stored,
-            Self::Nothing => None,
+            Self::Nothing | Self::Unavailable(Untold::Sealed(_)) => None,
         }
     }
 }

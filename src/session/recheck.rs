@@ -14,7 +14,7 @@ use super::lifetime::{LONGEST, SHORTEST};
 use super::registry::SessionEnd;
 use super::stored::{self, StoredId};
 use super::tokens::KeptTokens;
-use super::{Session, SessionId};
+use super::{Session, SessionId, revocations};
 use crate::clock::{CLOCK_SKEW, unix_seconds};
 use crate::config::Inner;
 use crate::config_error::ConfigError;
@@ -24,12 +24,13 @@ use crate::provider::Grant;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::telemetry::{Call, timed};
 
-/// What becomes of a session that could not be checked again for as long as
-/// [`Builder::recheck_outage`](crate::Builder::recheck_outage) allows.
+/// What becomes of a session for which something can't be asked: the provider, for as long as
+/// [`Builder::recheck_outage`](crate::Builder::recheck_outage) allows, or the list of revoked sessions, for as long as
+/// [`Builder::revocation_bound`](crate::Builder::revocation_bound) does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WhenUnchecked {
-    /// Guards and extractors answer 503 and `session_unavailable` until the provider is back. Nobody is signed out.
+    /// Guards and extractors answer 503 and `session_unavailable` until that is back. Nobody is signed out.
     Unavailable,
     /// It goes on as if it had been checked, to its end at the latest.
     SignedIn,
@@ -262,8 +263,9 @@ impl Drop for End {
     fn drop(&mut self) {
         if self.verdict == Verdict::Ended {
             self.inner.registry.end(self.session, SessionEnd::Revoked);
-            if let Some(stored) = self.stored {
-                stored::delete_soon(&self.inner, stored, None);
+            match self.stored {
+                Some(stored) => stored::delete_soon(&self.inner, stored, None),
+                None => revocations::revoke_soon(&self.inner, self.session),
             }
         }
         let now = unix_seconds(self.inner.clock.now());

@@ -17,7 +17,7 @@ use super::calls::{is_refusal, pause, within_time};
 use super::registry::SessionEnd;
 use super::stored::{self, StoredId};
 use super::tokens::KeptTokens;
-use super::{LogId, SessionId};
+use super::{LogId, SessionId, revocations};
 use crate::clock::unix_seconds;
 use crate::config::Inner;
 use crate::error::ErrorKind;
@@ -204,8 +204,9 @@ impl Drop for End {
         match self.outcome {
             Outcome::Refused => {
                 self.inner.registry.end(self.session, SessionEnd::Revoked);
-                if let Some(stored) = self.stored {
-                    stored::delete_soon(&self.inner, stored, None);
+                match self.stored {
+                    Some(stored) => stored::delete_soon(&self.inner, stored, None),
+                    None => revocations::revoke_soon(&self.inner, self.session),
                 }
             }
             Outcome::Gone => {

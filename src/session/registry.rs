@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::SessionId;
 use super::bounded::Store;
+use super::revocations::{Revocations, Watch};
 use super::store::SessionKey;
 use crate::clock::{Clock, unix_seconds};
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -28,8 +29,8 @@ pub enum SessionEnd {
     Replaced,
     /// The provider stands by it no longer.
     Revoked,
-    /// It was ended from elsewhere: by [`SignIn::end_sessions_of`](crate::SignIn::end_sessions_of) or at another process, so
-    /// that the session store has it no longer.
+    /// It was ended from elsewhere, by [`SignIn::end_sessions_of`](crate::SignIn::end_sessions_of) or at another process: the
+    /// session store has it no longer, or the revocation list has it.
     Elsewhere,
 }
 
@@ -53,6 +54,7 @@ pub(crate) struct Registry {
     id: u64,
     clock: Arc<dyn Clock>,
     store: Option<Arc<Store>>,
+    revocations: Option<Arc<Revocations>>,
     sign_ins: AtomicU64,
     table: Mutex<Table>,
 }
@@ -92,13 +94,14 @@ const MOST_ENDED: usize = 65_536;
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
 
 impl Registry {
-    pub(crate) fn new(clock: Arc<dyn Clock>, store: Option<Arc<Store>>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, store: Option<Arc<Store>>, revocations: Option<Arc<Revocations>>) -> Self {
         // None of `crate::sync`: under shuttle it would have to be new for each order of turns.
         static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             clock,
             store,
+            revocations,
             sign_ins: AtomicU64::new(0),
             table: Mutex::default(),
         }
@@ -119,13 +122,13 @@ impl Registry {
         self.sign_ins.load(Ordering::Acquire)
     }
 
-    /// From now on no response brings this session back. Where it has ended already, the provider's word changes nothing.
-    /// Gives the end that it had before.
+    /// From now on no response brings this session back. Where it has ended already, the word of the provider or of another
+    /// node changes nothing. Gives the end that it had before.
     pub(crate) fn end(&self, id: SessionId, end: SessionEnd) -> Option<SessionEnd> {
         let now = unix_seconds(self.clock.now());
         let mut table = self.lock();
         let before = table.ended.get(&id).map(|ended| ended.end);
-        if before.is_some() && end == SessionEnd::Revoked {
+        if before.is_some() && matches!(end, SessionEnd::Revoked | SessionEnd::Elsewhere) {
             return before;
         }
         table.ended.entry(id).or_insert(Ended { end, is_deleted: false }).end = end;
@@ -151,7 +154,7 @@ impl Registry {
         self.lock().ended.get(id).map(|ended| ended.end)
     }
 
-    /// Whether a response may delete the cookies of a session that the provider has ended: once only, since whoever lost it
+    /// Whether a response may delete the cookies of a session that the provider or another node has ended: once only, since whoever lost it
     /// may have signed in again before an old request comes.
     pub(crate) fn may_delete(&self, id: &SessionId) -> bool {
         self.lock().ended.get_mut(id).is_none_or(|ended| !mem::replace(&mut ended.is_deleted, true))
@@ -165,13 +168,14 @@ impl Registry {
     }
 
     /// Waits until a session is over. Renewals count from the call on, not from the first poll. `key` is what the store knows
-    /// it by; no end in the store counts beyond `latest`.
+    /// it by; no end in the store counts beyond `latest`. `watch` looks into the list for one that its cookie holds.
     pub(crate) fn ended(
         self: Arc<Self>,
         id: SessionId,
         ends_at: u64,
         latest: u64,
         key: Option<SessionKey>,
+        watch: Option<Watch>,
     ) -> impl Future<Output = SessionEnd> + Send {
         let mut watcher = Watcher::new(self, id, ends_at);
         async move {
@@ -183,8 +187,14 @@ impl Registry {
                     None if left == 0 => return SessionEnd::Expired,
                     None => {}
                 }
-                let nap = LOOK_AT_CLOCK.min(Duration::from_secs(left));
+                let pause = watch.as_ref().map_or(LOOK_AT_CLOCK, |watch| watch.pause().min(LOOK_AT_CLOCK));
+                let nap = pause.min(Duration::from_secs(left));
                 if timeout(nap, watcher.receiver.changed()).await.is_err() {
+                    if let Some(watch) = &watch
+                        && watch.is_revoked().await
+                    {
+                        return watcher.registry.end(id, SessionEnd::Elsewhere).unwrap_or(SessionEnd::Elsewhere);
+                    }
                     match watcher.registry.end_in_store(key).await {
                         Some(Some(later)) => watcher.registry.renewed(&id, later.min(latest)),
                         Some(None) if unix_seconds(watcher.registry.clock.now()) < state.ends_at => {
@@ -195,6 +205,11 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// The list of sessions that were ended before their time, if there is one.
+    pub(crate) fn revocations(&self) -> Option<&Arc<Revocations>> {
+        self.revocations.as_ref()
     }
 
     /// The end of a session as the store has it, or that it has none. `None` where there is nobody to ask, or no answer.
@@ -265,7 +280,7 @@ mod tests {
 
     fn registry() -> (Arc<ManualClock>, Arc<Registry>) {
         let clock = Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1000)));
-        let registry = Arc::new(Registry::new(Arc::clone(&clock) as Arc<dyn Clock>, None));
+        let registry = Arc::new(Registry::new(Arc::clone(&clock) as Arc<dyn Clock>, None, None));
         (clock, registry)
     }
 
@@ -296,7 +311,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_is_told_and_leaves_nothing_behind() {
         let (clock, registry) = registry();
-        let wait = |ends_at| tokio::spawn(Arc::clone(&registry).ended([1; 16], ends_at, ends_at, None));
+        let wait = |ends_at| tokio::spawn(Arc::clone(&registry).ended([1; 16], ends_at, ends_at, None, None));
         let (one, other) = (wait(2000), wait(2000));
         tokio::task::yield_now().await;
         assert_eq!(registry.lock().watched[&[1; 16]].watchers, 2);
@@ -328,7 +343,7 @@ mod tests {
         let clock = Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1000)));
         let memory = Arc::new(MemoryStore::new().clock(Arc::clone(&clock)));
         let store = Arc::new(Store::new(Box::new(Arc::clone(&memory))));
-        let registry = Arc::new(Registry::new(Arc::clone(&clock) as Arc<dyn Clock>, Some(store)));
+        let registry = Arc::new(Registry::new(Arc::clone(&clock) as Arc<dyn Clock>, Some(store), None));
         let key = SessionKey::new([7; 32]);
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let pass = async |seconds| {
@@ -340,7 +355,7 @@ mod tests {
         };
 
         assert!(memory.create(key, SessionRecord::new([], 0, at(1100))).await.unwrap());
-        let renewed = tokio::spawn(Arc::clone(&registry).ended([1; 16], 1100, 9000, Some(key)));
+        let renewed = tokio::spawn(Arc::clone(&registry).ended([1; 16], 1100, 9000, Some(key), None));
         tokio::task::yield_now().await;
         assert!(memory.touch(key, at(1300)).await.unwrap());
         pass(290).await;
@@ -349,7 +364,7 @@ mod tests {
         assert_eq!(renewed.await.unwrap(), SessionEnd::Expired);
 
         assert!(memory.create(key, SessionRecord::new([], 0, at(9000))).await.unwrap());
-        let deleted = tokio::spawn(Arc::clone(&registry).ended([2; 16], 9000, 9000, Some(key)));
+        let deleted = tokio::spawn(Arc::clone(&registry).ended([2; 16], 9000, 9000, Some(key), None));
         pass(120).await;
         assert!(!deleted.is_finished());
         memory.delete(key).await.unwrap();

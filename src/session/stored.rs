@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use super::bounded::Store;
 use super::ending;
 use super::entrance::Deletion;
-use super::presented::{Current, Presented};
+use super::presented::{Current, Presented, Untold};
 use super::record::{self, Loaded};
 use super::refresh::Left;
 use super::registry::SessionEnd;
@@ -131,7 +131,7 @@ pub(crate) async fn load(inner: Arc<Inner>, id: StoredId, is_outdated: bool) -> 
         Ok(record) => record,
         Err(error) => {
             store.warn(&inner, "load", &error);
-            return Presented::Unavailable(id);
+            return Presented::Unavailable(Untold::Stored(id));
         }
     };
     if let Some(ended) = ended_here(&inner, id, sign_ins) {

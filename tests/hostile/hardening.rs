@@ -278,14 +278,14 @@ async fn k05_no_answer_to_a_check_refreshes_anything() {
 fn k07_every_setting_that_a_page_or_an_error_names_exists() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
-    let builder = [read("src/builder.rs"), read("src/builder/looks.rs")].concat();
+    let builder = ["builder", "builder/fleet", "builder/looks"].map(|file| read(&format!("src/{file}.rs"))).concat();
     let siwbb = read("src/provider/siwbb/mod.rs");
     let of_provider = |name: &str| {
         let file = |file: &str| read(&format!("src/provider/{name}/{file}.rs"));
         [file("mod"), file("presets"), file("settings")].concat()
     };
     let (oauth2, oidc) = (of_provider("oauth2"), of_provider("oidc"));
-    let sign_in = [read("src/config.rs"), read("src/check.rs")].concat();
+    let sign_in = [read("src/config.rs"), read("src/check.rs"), read("src/session/ending.rs")].concat();
     let methods = |source: &str| -> Vec<String> {
         let public = source.lines().filter_map(|line| line.trim_start().strip_prefix("pub "));
         let names = public.filter_map(|line| line.trim_start_matches("async ").strip_prefix("fn "));

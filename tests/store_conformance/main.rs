@@ -2,5 +2,6 @@
 
 #![allow(missing_docs, unreachable_pub, reason = "tests")]
 
+mod broken;
 mod memory;
-mod suite;
+mod tower_sessions;

@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tower_signin::conformance::{self, Fixture};
 use tower_signin::{
     BoxFuture, ManualClock, MemoryStore, SessionGroup, SessionKey, SessionRecord, SessionStore, StoreError,
-    StoreErrorKind,
+    StoreErrorKind, store_conformance,
 };
-
-use crate::suite::{self, Fixture, store_conformance};
 
 async fn fixture() -> Fixture {
     let clock = Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_700_000_000)));
     let store = MemoryStore::new().clock(Arc::clone(&clock));
-    Fixture::on_manual_clock(Arc::new(store), &clock)
+    Fixture::on_manual_clock(store, &clock)
 }
 
 store_conformance!(fixture);
@@ -26,7 +25,7 @@ mod small {
     async fn fixture() -> Fixture {
         let clock = Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_700_000_000)));
         let store = MemoryStore::with_capacity(257).clock(Arc::clone(&clock));
-        Fixture::on_manual_clock(Arc::new(store), &clock)
+        Fixture::on_manual_clock(store, &clock)
     }
 
     store_conformance!(fixture);
@@ -62,12 +61,7 @@ impl SessionStore for Down {
         Self::answer()
     }
 
-    fn join(
-        &self,
-        group: SessionGroup,
-        member: SessionKey,
-        until: SystemTime,
-    ) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn join(&self, _: SessionGroup, _: SessionKey, _: SystemTime) -> BoxFuture<'_, Result<(), StoreError>> {
         Self::answer()
     }
 
@@ -82,8 +76,8 @@ impl SessionStore for Down {
 
 #[tokio::test]
 async fn a_store_out_of_reach_is_an_error() {
-    suite::a_store_out_of_reach_is_an_error(&Down).await;
-    suite::a_store_out_of_reach_is_an_error(&Arc::new(Down) as &dyn SessionStore).await;
+    conformance::a_store_out_of_reach_is_an_error(&Down).await;
+    conformance::a_store_out_of_reach_is_an_error(&Arc::new(Down) as &dyn SessionStore).await;
 }
 
 #[test]

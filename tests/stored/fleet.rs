@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Request;
 use http::header::COOKIE;
 use tower::ServiceExt as _;
-use tower_signin::{ErrorKind, Identity, SessionEnd};
+use tower_signin::{ErrorKind, Identity, SessionEnd, SessionGroup, SessionStore as _};
 
 use crate::double::{Fault, KINDS, Kind, Step};
 use crate::site::{BOB, CODE, deleted, set_cookies};
@@ -93,6 +93,24 @@ async fn a_session_leaves_its_groups_when_somebody_signs_out() {
     }
 }
 
+/// Whoever can write to the store has somebody's session among another's.
+#[tokio::test]
+async fn a_session_in_the_wrong_group_is_left_alone() {
+    for kind in KINDS {
+        let stored = Stored::new(kind);
+        let mut browser = stored.signed_in().await;
+        let who = identity(&stored.site, &browser).await.unwrap();
+        stored.store.forget();
+        assert!(stored.site.sign_in.list_sessions_of(who.issuer(), "mallory").await.unwrap().is_empty());
+        let [group] = stored.store.asked_for()[..] else { panic!("it asks for the members of one group") };
+        let (key, record) = stored.store.session();
+        stored.store.join(SessionGroup::new(*group.as_bytes()), key, record.expires_at()).await.unwrap();
+        assert!(stored.site.sign_in.list_sessions_of(who.issuer(), "mallory").await.unwrap().is_empty(), "{kind:?}");
+        stored.site.sign_in.end_sessions_of(who.issuer(), "mallory").await.unwrap();
+        assert_eq!(open(&stored.site, &mut browser).await, Kept, "{kind:?}");
+    }
+}
+
 /// The store may be asked by many, and may answer nobody.
 #[tokio::test]
 async fn an_end_that_can_t_be_told_is_an_error_and_comes_through_the_next_time() {
@@ -151,7 +169,7 @@ fn with(browser: &Browser, path: &str) -> Request<Bytes> {
 }
 
 /// A double click, a load balancer, and two nodes.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_double_at_another_node_gets_the_same_session() {
     for kind in [Kind::Sealed, Kind::Later] {
         let stored = Stored::new(kind);
@@ -208,8 +226,23 @@ async fn a_callback_while_the_store_is_away_goes_on_by_a_reload() {
     }
 }
 
+#[tokio::test]
+async fn another_code_gets_nothing_of_what_the_first_one_made() {
+    for kind in [Kind::Sealed, Kind::Later] {
+        let stored = Stored::new(kind);
+        let node = stored.node(|builder| builder);
+        let mut browser = Browser::new();
+        let started = stored.site.start(&mut browser, "/me").await;
+        let mut other = browser.clone();
+        assert_eq!(stored.site.get(&mut browser, &started.callback(CODE)).await.status(), 303);
+        let response = node.get(&mut other, &started.callback("another-code")).await;
+        assert_eq!(told(&response), said(400, "state_already_used"), "{kind:?}");
+        assert!(set_cookies(&response).is_empty() && node.upstream.requests().is_empty(), "{kind:?}");
+    }
+}
+
 /// Whatever became of it: a state is good for one code.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_state_that_another_node_has_spent_is_refused() {
     for kind in [Kind::Sealed, Kind::Later] {
         let stored = Stored::new(kind);
@@ -223,6 +256,7 @@ async fn a_state_that_another_node_has_spent_is_refused() {
         for code in [CODE, "another-code"] {
             let response = node.get(&mut browser.clone(), &started.callback(code)).await;
             assert_eq!(told(&response), said(400, "state_already_used"), "{kind:?}, {code}");
+            assert!(set_cookies(&response).is_empty(), "{kind:?}, {code}");
         }
         assert!(node.upstream.requests().is_empty(), "{kind:?}");
     }

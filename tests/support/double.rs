@@ -70,7 +70,8 @@ pub enum Fault {
 pub struct Double(Arc<Inside>);
 
 struct Inside {
-    memory: MemoryStore,
+    memory: Mutex<Arc<MemoryStore>>,
+    clock: Arc<ManualClock>,
     kind: Kind,
     now: Mutex<State>,
 }
@@ -101,8 +102,17 @@ impl Gates {
 
 impl Double {
     pub fn new(kind: Kind, clock: &Arc<ManualClock>) -> Self {
-        let memory = MemoryStore::new().clock(Arc::clone(clock));
-        Self(Arc::new(Inside { memory, kind, now: Mutex::default() }))
+        let (memory, clock) = (Mutex::new(empty(clock)), Arc::clone(clock));
+        Self(Arc::new(Inside { memory, clock, kind, now: Mutex::default() }))
+    }
+
+    /// Loses all that it holds, groups included, as one that was started anew.
+    pub fn lose_everything(&self) {
+        *self.0.memory.lock().unwrap() = empty(&self.0.clock);
+    }
+
+    fn memory(&self) -> Arc<MemoryStore> {
+        Arc::clone(&self.0.memory.lock().unwrap())
     }
 
     /// How often a step was asked for since the last [`forget`](Self::forget).
@@ -154,10 +164,15 @@ impl Double {
         self.0.now.lock().unwrap().falsify = Some(Arc::new(falsify));
     }
 
+    /// The key of every session that was ever there.
+    pub fn made(&self) -> Vec<SessionKey> {
+        self.0.now.lock().unwrap().made.clone()
+    }
+
     /// The sessions that are there, oldest first.
     pub fn sessions(&self) -> Vec<(SessionKey, SessionRecord)> {
         let made = self.0.now.lock().unwrap().made.clone();
-        made.into_iter().filter_map(|key| Some((key, at_once(self.0.memory.load(key)).unwrap()?))).collect()
+        made.into_iter().filter_map(|key| Some((key, at_once(self.memory().load(key)).unwrap()?))).collect()
     }
 
     /// The only one.
@@ -171,7 +186,7 @@ impl Double {
     /// Takes every session away.
     pub fn clear(&self) {
         for (key, _) in self.sessions() {
-            at_once(self.0.memory.delete(key)).unwrap();
+            at_once(self.memory().delete(key)).unwrap();
         }
     }
 
@@ -226,13 +241,13 @@ impl SessionStore for Double {
         // A session has bytes, and its first generation is 0.
         let is_session = !record.bytes().is_empty() && record.generation() == 0;
         let step = if is_session { Step::Create } else { Step::Mark };
-        self.ask(step, key, Box::pin(async move { self.0.memory.create(key, record).await }))
+        self.ask(step, key, Box::pin(async move { self.memory().create(key, record).await }))
     }
 
     fn load(&self, key: SessionKey) -> BoxFuture<'_, Result<Option<SessionRecord>, StoreError>> {
         let falsify = self.0.now.lock().unwrap().falsify.clone();
         let load = async move {
-            let record = self.0.memory.load(key).await?;
+            let record = self.memory().load(key).await?;
             Ok(record.map(|record| falsify.map_or(record.clone(), |falsify| falsify(record))))
         };
         self.ask(Step::Load, key, Box::pin(load))
@@ -240,15 +255,15 @@ impl SessionStore for Double {
 
     fn update(&self, key: SessionKey, record: SessionRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
         let step = if record.bytes().is_empty() { Step::Mark } else { Step::Update };
-        self.ask(step, key, Box::pin(async move { self.0.memory.update(key, record).await }))
+        self.ask(step, key, Box::pin(async move { self.memory().update(key, record).await }))
     }
 
     fn touch(&self, key: SessionKey, expires_at: SystemTime) -> BoxFuture<'_, Result<bool, StoreError>> {
-        self.ask(Step::Touch, key, Box::pin(async move { self.0.memory.touch(key, expires_at).await }))
+        self.ask(Step::Touch, key, Box::pin(async move { self.memory().touch(key, expires_at).await }))
     }
 
     fn delete(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.ask(Step::Delete, key, Box::pin(async move { self.0.memory.delete(key).await }))
+        self.ask(Step::Delete, key, Box::pin(async move { self.memory().delete(key).await }))
     }
 
     fn join(
@@ -257,21 +272,25 @@ impl SessionStore for Double {
         member: SessionKey,
         until: SystemTime,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.ask(Step::Join, member, Box::pin(async move { self.0.memory.join(group, member, until).await }))
+        self.ask(Step::Join, member, Box::pin(async move { self.memory().join(group, member, until).await }))
     }
 
     fn leave(&self, group: SessionGroup, member: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.ask(Step::Leave, member, Box::pin(async move { self.0.memory.leave(group, member).await }))
+        self.ask(Step::Leave, member, Box::pin(async move { self.memory().leave(group, member).await }))
     }
 
     fn members(&self, group: SessionGroup) -> BoxFuture<'_, Result<Vec<SessionKey>, StoreError>> {
         let key = SessionKey::new(*group.as_bytes());
-        self.ask(Step::Members, key, Box::pin(async move { self.0.memory.members(group).await }))
+        self.ask(Step::Members, key, Box::pin(async move { self.memory().members(group).await }))
     }
 
     fn is_private(&self) -> bool {
         self.0.kind == Kind::Private
     }
+}
+
+fn empty(clock: &Arc<ManualClock>) -> Arc<MemoryStore> {
+    Arc::new(MemoryStore::new().clock(Arc::clone(clock)))
 }
 
 /// What the store in memory says, which never lets anybody wait.

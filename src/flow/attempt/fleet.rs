@@ -21,6 +21,7 @@ use crate::session::stored::{self, RETRY_AFTER, StoredId};
 /// A state that this node has spent for the fleet.
 pub(super) struct Spent {
     store: Arc<Store>,
+    state: SessionKey,
     outcome: SessionKey,
 }
 
@@ -36,6 +37,9 @@ pub(super) enum Spending {
 const PATIENCE: Duration = Duration::from_secs(35);
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// The generation of a state's mark while its attempt runs; the next one tells that it is over.
+const RUNNING: u64 = 0;
+
 /// No session begins with this generation, so that nobody takes an outcome for one.
 const GENERATION: u64 = 1;
 
@@ -44,31 +48,38 @@ pub(super) async fn spend(inner: &Arc<Inner>, ticket: &Ticket) -> Result<Spendin
     let Some(store) = inner.fleet() else { return Ok(Spending::First(None)) };
     let state = SessionKey::new(hash(&[b"spent state", &ticket.state]));
     let outcome = SessionKey::new(hash(&[b"outcome of a state", &ticket.state, &ticket.presented.0]));
-    let is_first = store.create(state, SessionRecord::new([], 0, after(inner, REMEMBERED))).await.map_err(away)?;
-    if is_first {
-        return Ok(Spending::First(Some(Spent { store: Arc::clone(store), outcome })));
+    let running = SessionRecord::new([], RUNNING, after(inner, REMEMBERED));
+    if store.create(state, running).await.map_err(away)? {
+        return Ok(Spending::First(Some(Spent { store: Arc::clone(store), state, outcome })));
     }
-    // Another code, or another browser, has another key and finds nothing.
     let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(record) = store.load(outcome).await.map_err(away)? {
-            let completed = completed(inner, &outcome, &record, ticket).await;
-            return completed.map(Spending::Done).ok_or_else(|| ErrorKind::StateSpent.into());
-        }
-        if Instant::now() >= deadline {
-            return Err(ErrorKind::StateSpent.into());
-        }
+    while Instant::now() < deadline
+        && store.load(state).await.map_err(away)?.is_some_and(|record| record.generation() == RUNNING)
+    {
         sleep(PAUSE).await;
     }
+    // Another code, or another browser, has another key and finds nothing.
+    let completed = match store.load(outcome).await.map_err(away)? {
+        Some(record) => completed(inner, &outcome, &record, ticket).await,
+        None => None,
+    };
+    completed.map(Spending::Done).ok_or_else(|| Error::new(ErrorKind::StateSpent).leaving_flow())
 }
 
 impl Spent {
     /// Tells the other nodes how it ended. Where that fails, who comes again is told that the state is spent.
     pub(super) async fn tell(self, inner: &Inner, stored: Option<StoredId>) {
-        let id = stored.as_ref().map_or(&[][..], |stored| stored.as_bytes());
-        let Ok(bytes) = inner.seal.seal_bytes(Purpose::Record, &self.outcome.to_hex(), 1, id) else { return };
-        let record = SessionRecord::new(bytes, GENERATION, after(inner, OUTCOME_KEPT));
-        if let Err(error) = self.store.create(self.outcome, record).await {
+        let told = async {
+            if let Some(stored) = stored
+                && let Ok(bytes) = inner.seal.seal_bytes(Purpose::Record, &self.outcome.to_hex(), 1, stored.as_bytes())
+            {
+                let record = SessionRecord::new(bytes, GENERATION, after(inner, OUTCOME_KEPT));
+                self.store.create(self.outcome, record).await?;
+            }
+            let over = SessionRecord::new([], RUNNING + 1, after(inner, REMEMBERED));
+            self.store.update(self.state, over).await
+        };
+        if let Err(error) = told.await {
             self.store.warn(inner, "outcome of a sign-in", &error);
         }
     }
