@@ -9,7 +9,6 @@ mod crowd;
 mod double;
 mod listed;
 mod mounted;
-mod sealed;
 mod settings;
 #[path = "../support/site.rs"]
 mod site;

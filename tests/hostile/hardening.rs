@@ -307,7 +307,7 @@ fn k07_every_setting_that_a_page_or_an_error_names_exists() {
 
     // Whoever is told of a wrong setting finds it by that name.
     let mut settings: Vec<String> =
-        [&builder, &siwbb, &oauth2, &oidc, &redis].into_iter().flat_map(|it| methods(it)).collect();
+        [&builder, &siwbb, &oauth2, &oidc, &redis, &sign_in].into_iter().flat_map(|it| methods(it)).collect();
     settings.extend(["client_id", "client_secret", "api_key", "provider", "addresses"].map(str::to_owned));
     let mut named = 0;
     for source in sources(&root.join("src")) {
@@ -327,6 +327,7 @@ fn k07_every_setting_that_a_page_or_an_error_names_exists() {
         ("OAuth2::", &oauth2),
         ("Oidc::", &oidc),
         ("SignIn::", &sign_in),
+        ("RedisStoreBuilder::", &redis),
     ];
     for (of, source) in documented {
         let known = methods(source);
