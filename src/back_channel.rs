@@ -27,6 +27,9 @@ use crate::service::take_ready;
 /// Answers the address at which a provider tells that somebody has signed out there: OpenID Connect Back-Channel Logout. Comes
 /// from [`SignIn::back_channel_logout`].
 ///
+/// Sessions must be somewhere where they can be ended: in a [`session_store`](crate::Builder::session_store), or in their cookies
+/// with a [`revocation_list`](crate::Builder::revocation_list) beside.
+///
 /// The provider sends a `POST` with a logout token, from server to server. Once the token is believed, the session that it names
 /// ends here, or all of the person's where it names none, at every node. The answer is 200, and also where there was nothing to
 /// end; a token that can't be believed, comes a second time, or can't be followed just now is answered with 400, and nothing has
@@ -62,11 +65,11 @@ pub struct BackChannelLogoutLayer {
 impl BackChannelLogoutLayer {
     pub(crate) fn new(sign_in: SignIn) -> Result<Self, ConfigError> {
         let inner = &sign_in.0;
-        if inner.store.is_none() {
+        if inner.any_store().is_none() {
             return Err(ConfigError::new(
                 "back_channel_logout",
                 "sessions are nowhere but in their cookies, where no provider can end them",
-                "give the builder a session_store",
+                "give the builder a session_store or a revocation_list",
             ));
         }
         if !inner.providers.iter().any(|mounted| mounted.provider.tells_of_logouts()) {

@@ -138,7 +138,8 @@ impl SignIn {
     ///
     /// # Errors
     ///
-    /// Where no provider tells of logouts, or sessions live in their cookies alone, so that nobody could end them.
+    /// Where no provider tells of logouts, or sessions live in their cookies without a
+    /// [`revocation_list`](crate::Builder::revocation_list), so that nobody could end them.
     pub fn back_channel_logout(&self) -> Result<BackChannelLogoutLayer, ConfigError> {
         BackChannelLogoutLayer::new(self.clone())
     }

@@ -38,7 +38,7 @@ pub(crate) fn front_channel(
     let named = issuer.as_deref().and_then(|issuer| inner.providers.of_issuer(issuer));
     let mut response = page(named.or(inner.providers.only()));
     let session_id = single(query, "sid");
-    let (Some(mounted), Some(session_id), Some(current)) = (named, session_id, presented.current()) else {
+    let (Some(mounted), Some(session_id), Some(current)) = (named, session_id, presented.opened()) else {
         return Told::Now(response);
     };
     let session = current.session();

@@ -285,6 +285,7 @@ fn k07_every_setting_that_a_page_or_an_error_names_exists() {
         [file("mod"), file("presets"), file("settings")].concat()
     };
     let (oauth2, oidc) = (of_provider("oauth2"), of_provider("oidc"));
+    let redis = read("src/redis/builder.rs");
     let sign_in = [read("src/config.rs"), read("src/check.rs"), read("src/session/ending.rs")].concat();
     let methods = |source: &str| -> Vec<String> {
         let public = source.lines().filter_map(|line| line.trim_start().strip_prefix("pub "));
@@ -295,7 +296,8 @@ fn k07_every_setting_that_a_page_or_an_error_names_exists() {
     let pages: String = pages.map(read).join("\n");
 
     // Whoever is told of a wrong setting finds it by that name.
-    let mut settings: Vec<String> = [&builder, &siwbb, &oauth2, &oidc].into_iter().flat_map(|it| methods(it)).collect();
+    let mut settings: Vec<String> =
+        [&builder, &siwbb, &oauth2, &oidc, &redis].into_iter().flat_map(|it| methods(it)).collect();
     settings.extend(["client_id", "client_secret", "api_key", "provider", "addresses"].map(str::to_owned));
     let mut named = 0;
     for source in sources(&root.join("src")) {

@@ -81,6 +81,7 @@ async fn where_it_may_go_on_the_first_waits_and_the_others_do_not() {
         for _ in 0..100 {
             assert_eq!(open(&fleet.one, &mut browser).await, Kept, "{name}");
             assert_eq!(open(&fleet.one, &mut copy.clone()).await, Ignored, "{name}: it is known here");
+            settle().await;
         }
         assert!(began.elapsed().is_zero(), "{name}");
         let reads = fleet.reads();

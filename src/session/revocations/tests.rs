@@ -67,6 +67,17 @@ async fn what_is_revoked_is_nothing_else_of_the_same_bytes() {
     assert!(!node.has_revoked(&session(1, "bob", NOW, None)));
 }
 
+#[tokio::test]
+async fn a_session_is_entered_once() {
+    let (clock, node) = node();
+    for seconds in 0..3 {
+        node.revoke(&Revoked::Session(&[1; 16])).await.unwrap();
+        clock.set(UNIX_EPOCH + Duration::from_secs(NOW + seconds));
+    }
+    let group = groups::WHOLE.at(&node.redirect_uri, NOW);
+    assert_eq!(node.store.members(group).await.unwrap().len(), 1);
+}
+
 /// And no longer: what is kept is bounded by the sessions of a lifetime.
 #[tokio::test]
 async fn an_entry_is_kept_while_a_session_may_last_that_it_ends() {
