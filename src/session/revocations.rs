@@ -127,7 +127,7 @@ impl Revocations {
     }
 
     /// Adds to the list. This node knows at once; where the store can't be told, that is an error, and it is told later.
-    pub(crate) async fn revoke(&self, what: &Revoked<'_>) -> Result<(), StoreError> {
+    pub(crate) async fn revoke(self: &Arc<Self>, what: &Revoked<'_>) -> Result<(), StoreError> {
         match self.note(what) {
             Some(item) => self.write(&item).await,
             None => Ok(()),

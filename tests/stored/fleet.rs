@@ -1,5 +1,7 @@
 //! Several nodes with one store: whose sessions they are, and that each state and each pair of tokens is used once.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Request;
 use http::header::COOKIE;
@@ -222,6 +224,37 @@ async fn a_callback_while_the_store_is_away_goes_on_by_a_reload() {
                 "{kind:?}, {fault:?}"
             );
             assert_eq!(open(&stored.site, &mut browser).await, Kept, "{kind:?}, {fault:?}");
+        }
+    }
+}
+
+/// A store that hangs may take the mark all the same; nothing was sent, so that says nothing.
+#[tokio::test(start_paused = true)]
+async fn a_callback_whose_mark_was_made_without_an_answer_goes_on_by_a_reload_at_any_node() {
+    for kind in [Kind::Sealed, Kind::Later] {
+        for comes_back_to in ["the same node", "another"] {
+            let name = format!("{kind:?}, {comes_back_to}");
+            let stored = Stored::new(kind);
+            let node = stored.node(|builder| builder);
+            let mut browser = Browser::new();
+            let started = stored.site.start(&mut browser, "/me").await;
+            let gates = stored.store.hold_next(Step::Mark);
+            gates.before.add_permits(1);
+            let response = stored.site.get(&mut browser, &started.callback(CODE)).await;
+            assert_eq!((told(&response), set_cookies(&response)), (said(503, "session_unavailable"), vec![]), "{name}");
+            let mut double = browser.clone();
+            let again = if comes_back_to == "another" { &node } else { &stored.site };
+            let began = tokio::time::Instant::now();
+            let response = again.get(&mut browser, &started.callback(CODE)).await;
+            assert_eq!((response.status().as_u16(), again.upstream.requests().len()), (303, 1), "{name}");
+            assert!(began.elapsed() < Duration::from_secs(5), "{name}: {:?}", began.elapsed());
+            assert_eq!(open(again, &mut browser).await, Kept, "{name}");
+
+            // It is spent by now, and no old mark's end changes that.
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let third = stored.node(|builder| builder);
+            let response = third.get(&mut double, &started.callback(CODE)).await;
+            assert_eq!((response.status().as_u16(), third.upstream.requests().len()), (303, 0), "{name}");
         }
     }
 }
