@@ -27,8 +27,8 @@ use crate::service::take_ready;
 /// Answers the address at which a provider tells that somebody has signed out there: OpenID Connect Back-Channel Logout. Comes
 /// from [`SignIn::back_channel_logout`].
 ///
-/// Sessions must be somewhere where they can be ended: in a [`session_store`](crate::Builder::session_store), or in their cookies
-/// with a [`revocation_list`](crate::Builder::revocation_list) beside.
+/// Sessions must be somewhere where they can be ended: in a [`session_store`](crate::Builder::session_store), where they end at once, or
+/// in their cookies with a [`revocation_list`](crate::Builder::revocation_list) beside, by which they end within its bound.
 ///
 /// The provider sends a `POST` with a logout token, from server to server. Once the token is believed, the session that it names
 /// ends here, or all of the person's where it names none, at every node. The answer is 200, and also where there was nothing to

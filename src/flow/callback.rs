@@ -29,6 +29,7 @@ use crate::session::{SessionId, revocations};
 use crate::telemetry;
 
 /// What a callback comes to.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub(crate) enum Callback {
     /// It is answered.
     Answered(Response<Bytes>),
