@@ -55,7 +55,8 @@ const BOUND: Duration = Duration::from_secs(1);
 
 impl Fleet {
     async fn start<S: SessionStore>(store: impl Fn() -> S, kept: Kept, names: Names) -> Self {
-        let (socket, keys, one, other) = (Socket::bind(), Keys::generate().unwrap(), listener().await, listener().await);
+        let (socket, keys, one, other) =
+            (Socket::bind(), Keys::generate().unwrap(), listener().await, listener().await);
         let site = origin(&one);
         let logout = json!({
             "backchannel_logout_uri": format!("http://{}/auth/backchannel-logout", one.local_addr().unwrap()),
