@@ -147,6 +147,19 @@ async fn without_a_store_nothing_can_be_listed_or_ended_from_elsewhere() {
     assert_eq!(errors.map(|error| error.kind()), [ErrorKind::Unsupported; 3]);
 }
 
+/// It began before the store came, and there is no list.
+#[tokio::test]
+async fn a_session_in_its_cookie_is_not_said_to_be_ended() {
+    for kind in KINDS {
+        let stored = Stored::new(kind);
+        let browser = stored.without_store().signed_in().await;
+        let who = identity(&stored.site, &browser).await.unwrap();
+        let ended = stored.site.sign_in.end_session(&who).await;
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::Unsupported, "{kind:?}");
+        assert!(identity(&stored.site, &browser).await.is_some(), "{kind:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_key_that_was_rotated_still_finds_them() {
     for kind in [Kind::Sealed, Kind::Later] {
