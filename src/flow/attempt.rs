@@ -4,7 +4,7 @@
 mod fleet;
 mod table;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -74,7 +74,10 @@ pub(crate) struct Waiter(watch::Receiver<Option<Outcome>>);
 
 /// The attempts of this process. Bounded in every way.
 #[derive(Default)]
-pub(crate) struct Attempts(Mutex<Table>);
+pub(crate) struct Attempts {
+    table: Mutex<Table>,
+    running_here: OnceLock<u64>,
+}
 
 /// The time for exchange, checks and gates, and for the hook: 30 seconds together.
 const PROVIDER_TIME: Duration = Duration::from_secs(20);
@@ -120,9 +123,20 @@ impl Attempts {
         self.lock().entries.get(state).map(|entry| entry.return_to.clone())
     }
 
+    /// The generation of the marks of states of which an attempt runs in this process: a random even number. The next one tells
+    /// that it is over.
+    fn running_here(&self) -> Result<u64, ErrorKind> {
+        if let Some(generation) = self.running_here.get() {
+            return Ok(*generation);
+        }
+        let mut drawn = [0; 8];
+        random(&mut drawn).map_err(|_| ErrorKind::Internal)?;
+        Ok(*self.running_here.get_or_init(|| u64::from_be_bytes(drawn) & !1))
+    }
+
     /// No code of anyone else's runs under this lock, so a poisoned table is still whole.
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,8 +1,11 @@
 //! Several nodes with one store: whose sessions they are, and that each state and each pair of tokens is used once.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Request;
 use http::header::COOKIE;
+use tokio::time::Instant;
 use tower::ServiceExt as _;
 use tower_signin::{ErrorKind, Identity, SessionEnd, SessionGroup, SessionStore as _};
 
@@ -236,6 +239,32 @@ async fn a_callback_while_the_store_is_away_goes_on_by_a_reload() {
             );
             assert_eq!(open(&stored.site, &mut browser).await, Kept, "{kind:?}, {fault:?}");
         }
+    }
+}
+
+/// The store has marked the state, and its answer was lost: nothing was sent, and nobody else works on it.
+#[tokio::test(start_paused = true)]
+async fn a_callback_whose_mark_was_made_unheard_goes_on_by_a_reload() {
+    for kind in [Kind::Sealed, Kind::Later] {
+        let stored = Stored::new(kind);
+        let node = stored.node(|builder| builder);
+        let mut browser = Browser::new();
+        let started = stored.site.start(&mut browser, "/me").await;
+        stored.store.fail(&[Step::Mark], Fault::LosesTheAnswer);
+        for _ in 0..2 {
+            let response = stored.site.get(&mut browser, &started.callback(CODE)).await;
+            assert_eq!(told(&response), said(503, "session_unavailable"), "{kind:?}");
+        }
+        assert!(stored.site.upstream.requests().is_empty(), "{kind:?}");
+        stored.store.recover();
+        let began = Instant::now();
+        let mut double = browser.clone();
+        let response = stored.site.get(&mut browser, &started.callback(CODE)).await;
+        let sent = stored.site.upstream.requests().len();
+        assert_eq!((response.status().as_u16(), sent, began.elapsed()), (303, 1, Duration::ZERO), "{kind:?}");
+        assert_eq!(open(&stored.site, &mut browser).await, Kept, "{kind:?}");
+        let response = node.get(&mut double, &started.callback(CODE)).await;
+        assert_eq!((response.status().as_u16(), node.upstream.requests().len()), (303, 0), "{kind:?}: it is over");
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) struct Spent {
     store: Arc<Store>,
     state: SessionKey,
     outcome: SessionKey,
+    running: u64,
 }
 
 /// What a node finds that comes with a state.
@@ -37,9 +38,6 @@ pub(super) enum Spending {
 const PATIENCE: Duration = Duration::from_secs(35);
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The generation of a state's mark while its attempt runs; the next one tells that it is over.
-const RUNNING: u64 = 0;
-
 /// No session begins with this generation, so that nobody takes an outcome for one.
 const GENERATION: u64 = 1;
 
@@ -48,14 +46,21 @@ pub(super) async fn spend(inner: &Arc<Inner>, ticket: &Ticket) -> Result<Spendin
     let Some(store) = inner.fleet() else { return Ok(Spending::First(None)) };
     let state = SessionKey::new(hash(&[b"spent state", &ticket.state]));
     let outcome = SessionKey::new(hash(&[b"outcome of a state", &ticket.state, &ticket.presented.0]));
-    let running = SessionRecord::new([], RUNNING, after(inner, REMEMBERED));
+    let ours = inner.attempts.running_here()?;
+    let running = SessionRecord::new([], ours, after(inner, REMEMBERED));
+    let first = || Ok(Spending::First(Some(Spent { store: Arc::clone(store), state, outcome, running: ours })));
     if store.create(state, running).await.map_err(away)? {
-        return Ok(Spending::First(Some(Spent { store: Arc::clone(store), state, outcome })));
+        return first();
     }
     let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline
-        && store.load(state).await.map_err(away)?.is_some_and(|record| record.generation() == RUNNING)
-    {
+    while let Some(generation) = still_running(store, state).await? {
+        if generation == ours {
+            // One attempt at a time works on a state here, so the answer to an earlier one was lost, which went no further.
+            return first();
+        }
+        if Instant::now() >= deadline {
+            break;
+        }
         sleep(PAUSE).await;
     }
     // Another code, or another browser, has another key and finds nothing.
@@ -64,6 +69,12 @@ pub(super) async fn spend(inner: &Arc<Inner>, ticket: &Ticket) -> Result<Spendin
         None => None,
     };
     completed.map(Spending::Done).ok_or_else(|| Error::new(ErrorKind::StateSpent).leaving_flow())
+}
+
+/// The generation of a state's mark, while its attempt runs.
+async fn still_running(store: &Store, state: SessionKey) -> Result<Option<u64>, Error> {
+    let generation = store.load(state).await.map_err(away)?.map(|record| record.generation());
+    Ok(generation.filter(|generation| generation % 2 == 0))
 }
 
 impl Spent {
@@ -76,7 +87,7 @@ impl Spent {
                 let record = SessionRecord::new(bytes, GENERATION, after(inner, OUTCOME_KEPT));
                 self.store.create(self.outcome, record).await?;
             }
-            let over = SessionRecord::new([], RUNNING + 1, after(inner, REMEMBERED));
+            let over = SessionRecord::new([], self.running.saturating_add(1), after(inner, REMEMBERED));
             self.store.update(self.state, over).await
         };
         if let Err(error) = told.await {
