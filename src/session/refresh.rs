@@ -279,14 +279,17 @@ async fn refresh_now(mut end: End, held: Arc<KeptTokens>, of: Owner, place: Opti
             }
         }
         Err(error) if is_refusal(&error) || error.kind() == ErrorKind::ExchangeRejected => {
-            let newer = match &place {
-                Some(place) => place.newer(&held).await,
-                None => None,
-            };
-            if let Some(tokens) = newer {
-                // What was refused is what another node has used up.
-                end.outcome = Outcome::Fresh(tokens);
-                return;
+            if let Some(place) = &place {
+                match place.newer(&held).await {
+                    // What was refused is what another node has used up.
+                    Ok(Some(tokens)) => {
+                        end.outcome = Outcome::Fresh(tokens);
+                        return;
+                    }
+                    Ok(None) => {}
+                    // Or may be.
+                    Err(error) => return place.warn("refused tokens", &error),
+                }
             }
             tracing::info!(code = error.kind().code(), reason = error.reason(), "refresh refused; the session is over");
             end.outcome = Outcome::Refused;

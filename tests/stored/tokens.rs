@@ -147,3 +147,27 @@ async fn nodes_refresh_once_between_them() {
         assert_eq!(sent.iter().sum::<usize>(), 1, "{kind:?}: {sent:?}");
     }
 }
+
+/// What was refused may be what another node has used up, and only the store would tell.
+#[tokio::test]
+async fn a_refusal_while_the_store_is_away_ends_nothing() {
+    for kind in [Kind::Sealed, Kind::Later] {
+        let stored = keeping(kind);
+        let mut browser = stored.signed_in().await;
+        stored.clock.set(at(3600 - 60));
+        let store = stored.store.clone();
+        stored.site.upstream.answer_by(move |_| {
+            store.fail(&STEPS, Fault::Unreachable);
+            Ok(Response::builder().status(400).body(Bytes::from_static(b"{}")).unwrap())
+        });
+        let response = stored.site.get(&mut browser, "/").await;
+        assert_eq!((text(&response), set_cookies(&response)), (BOB, vec![]), "{kind:?}");
+        settle().await;
+        stored.store.recover();
+        answer_with_pairs(&stored.site);
+        stored.clock.set(at(3600 - 50));
+        let response = stored.site.get(&mut browser, "/").await;
+        assert_eq!((text(&response), set_cookies(&response)), (BOB, vec![]), "{kind:?}");
+        assert_eq!(stored.store.sessions().len(), 1, "{kind:?}");
+    }
+}

@@ -80,7 +80,7 @@ impl Place {
             let turn = match self.try_turn(held).await {
                 Ok(turn) => turn,
                 Err(error) => {
-                    self.store.warn(&self.inner, "turn to refresh", &error);
+                    self.warn("turn to refresh", &error);
                     return Turn::Unknown;
                 }
             };
@@ -122,11 +122,16 @@ impl Place {
     }
 
     /// Newer tokens than these, if another node has left some.
-    pub(super) async fn newer(&self, held: &KeptTokens) -> Option<Arc<KeptTokens>> {
-        match self.look().await {
-            Ok(Found::Tokens(tokens)) if tokens.generation > held.generation => Some(tokens),
-            _ => None,
-        }
+    pub(super) async fn newer(&self, held: &KeptTokens) -> Result<Option<Arc<KeptTokens>>, StoreError> {
+        Ok(match self.look().await? {
+            Found::Tokens(tokens) if tokens.generation > held.generation => Some(tokens),
+            Found::Tokens(_) | Found::Nothing | Found::Gone => None,
+        })
+    }
+
+    /// Logs that the store did not answer.
+    pub(super) fn warn(&self, step: &str, error: &StoreError) {
+        self.store.warn(&self.inner, step, error);
     }
 
     /// Leaves new tokens for everybody. `None` where the store does not answer.
@@ -137,7 +142,7 @@ impl Place {
                 // Somebody changed the record in between.
                 Ok(None) => {}
                 Err(error) => {
-                    self.store.warn(&self.inner, "refreshed tokens", &error);
+                    self.warn("refreshed tokens", &error);
                     return None;
                 }
             }
