@@ -268,6 +268,23 @@ async fn a_callback_whose_mark_was_made_unheard_goes_on_by_a_reload() {
     }
 }
 
+/// Sessions that nobody else sees do not hide the list that all see.
+#[tokio::test]
+async fn a_state_is_spent_once_where_only_the_list_is_shared() {
+    let shared = Stored::new(Kind::Sealed);
+    let nodes = [(), ()].map(|()| {
+        let own = Stored::with(Kind::Private, |builder| builder.revocation_list(shared.store.clone()));
+        own.site
+    });
+    let mut browser = Browser::new();
+    let started = nodes[0].start(&mut browser, "/me").await;
+    let mut double = browser.clone();
+    assert_eq!(nodes[0].get(&mut browser, &started.callback(CODE)).await.status(), 303);
+    let response = nodes[1].get(&mut double, &started.callback(CODE)).await;
+    assert_eq!(told(&response), said(400, "state_already_used"));
+    assert!(nodes[1].upstream.requests().is_empty());
+}
+
 #[tokio::test]
 async fn another_code_gets_nothing_of_what_the_first_one_made() {
     for kind in [Kind::Sealed, Kind::Later] {
