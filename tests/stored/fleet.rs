@@ -163,6 +163,21 @@ async fn a_session_in_its_cookie_is_not_said_to_be_ended() {
     }
 }
 
+/// However often somebody signs in anew in one browser, one session is theirs.
+#[tokio::test]
+async fn a_session_leaves_its_groups_when_another_takes_its_place() {
+    for kind in KINDS {
+        let stored = Stored::new(kind);
+        let mut browser = stored.signed_in().await;
+        let who = identity(&stored.site, &browser).await.unwrap();
+        assert_eq!(stored.site.complete(&mut browser, "/").await.status(), 303, "{kind:?}");
+        settle().await;
+        stored.store.forget();
+        assert_eq!(stored.site.sign_in.list_sessions_of(who.issuer(), BOB).await.unwrap().len(), 1, "{kind:?}");
+        assert_eq!(stored.store.count(Step::Load), 1, "{kind:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_key_that_was_rotated_still_finds_them() {
     for kind in [Kind::Sealed, Kind::Later] {
