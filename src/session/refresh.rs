@@ -15,6 +15,7 @@ use self::fleet::{Place, Turn};
 use self::table::{Entry, MOST_RUNNING, Table};
 use super::calls::{is_refusal, pause, within_time};
 use super::registry::SessionEnd;
+use super::store::StoreError;
 use super::stored::{self, StoredId};
 use super::tokens::KeptTokens;
 use super::{LogId, SessionId, revocations};
@@ -144,12 +145,20 @@ impl Refreshes {
         }
     }
 
-    /// Whether these tokens are being replaced, or have been.
-    pub(crate) fn has_moved_on(&self, held: &KeptTokens) -> bool {
-        match self.lock().entries.get(&held.session) {
+    /// Whether these tokens are being replaced, or have been, here or at another node.
+    pub(crate) async fn have_moved_on(
+        inner: &Arc<Inner>,
+        held: &KeptTokens,
+        stored: Option<StoredId>,
+    ) -> Result<bool, StoreError> {
+        let is_known = match inner.refreshes.lock().entries.get(&held.session) {
             None => false,
             Some(Entry::Running { .. }) => true,
             Some(entry) => entry.generation() > held.generation,
+        };
+        match Place::of(inner, held.session, stored) {
+            Some(place) if !is_known => place.has_moved_on(held).await,
+            _ => Ok(is_known),
         }
     }
 
