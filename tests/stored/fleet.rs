@@ -149,6 +149,34 @@ async fn without_a_store_nothing_can_be_listed_or_ended_from_elsewhere() {
     assert_eq!(errors.map(|error| error.kind()), [ErrorKind::Unsupported; 3]);
 }
 
+/// It began before the store came, and there is no list.
+#[tokio::test]
+async fn a_session_in_its_cookie_is_not_said_to_be_ended() {
+    for kind in KINDS {
+        let stored = Stored::new(kind);
+        let browser = stored.without_store().signed_in().await;
+        let who = identity(&stored.site, &browser).await.unwrap();
+        let ended = stored.site.sign_in.end_session(&who).await;
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::Unsupported, "{kind:?}");
+        assert!(identity(&stored.site, &browser).await.is_some(), "{kind:?}");
+    }
+}
+
+/// However often somebody signs in anew in one browser, one session is theirs.
+#[tokio::test]
+async fn a_session_leaves_its_groups_when_another_takes_its_place() {
+    for kind in KINDS {
+        let stored = Stored::new(kind);
+        let mut browser = stored.signed_in().await;
+        let who = identity(&stored.site, &browser).await.unwrap();
+        assert_eq!(stored.site.complete(&mut browser, "/").await.status(), 303, "{kind:?}");
+        settle().await;
+        stored.store.forget();
+        assert_eq!(stored.site.sign_in.list_sessions_of(who.issuer(), BOB).await.unwrap().len(), 1, "{kind:?}");
+        assert_eq!(stored.store.count(Step::Load), 1, "{kind:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_key_that_was_rotated_still_finds_them() {
     for kind in [Kind::Sealed, Kind::Later] {
@@ -257,6 +285,23 @@ async fn a_callback_whose_mark_was_made_without_an_answer_goes_on_by_a_reload_at
             assert_eq!((response.status().as_u16(), third.upstream.requests().len()), (303, 0), "{name}");
         }
     }
+}
+
+/// Sessions that nobody else sees do not hide the list that all see.
+#[tokio::test]
+async fn a_state_is_spent_once_where_only_the_list_is_shared() {
+    let shared = Stored::new(Kind::Sealed);
+    let nodes = [(), ()].map(|()| {
+        let own = Stored::with(Kind::Private, |builder| builder.revocation_list(shared.store.clone()));
+        own.site
+    });
+    let mut browser = Browser::new();
+    let started = nodes[0].start(&mut browser, "/me").await;
+    let mut double = browser.clone();
+    assert_eq!(nodes[0].get(&mut browser, &started.callback(CODE)).await.status(), 303);
+    let response = nodes[1].get(&mut double, &started.callback(CODE)).await;
+    assert_eq!(told(&response), said(400, "state_already_used"));
+    assert!(nodes[1].upstream.requests().is_empty());
 }
 
 #[tokio::test]

@@ -158,7 +158,8 @@ async fn completed(inner: &Arc<Inner>, key: &SessionKey, record: &SessionRecord,
     let identity: Identity = current.identity.clone();
     let tokens = current.tokens.map(|kept| kept.tokens().clone());
     let signed_in = SignedIn::new(identity, tokens, ticket.return_to.clone());
-    Some(Completed { signed_in, session_cookies, tokens_cookie: None, stored: Some(stored), handlers: Arc::default() })
+    // Its record is the other node's: a handler that refuses here does not know whom one has let in there.
+    Some(Completed { signed_in, session_cookies, tokens_cookie: None, stored: None, handlers: Arc::default() })
 }
 
 fn after(inner: &Inner, seconds: u64) -> std::time::SystemTime {
