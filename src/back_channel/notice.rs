@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 use url::form_urlencoded;
 
+use super::places::Places;
 use crate::config::Inner;
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::flow::attempt::provider_session;
@@ -33,19 +34,20 @@ use crate::telemetry;
 /// How much is taken in at once: bodies that are read, and tokens that are looked at. Whoever sends bodies slowly keeps nobody's
 /// token from being looked at.
 pub(super) struct Desk {
-    reading: Semaphore,
+    reading: Places,
     working: Arc<Semaphore>,
 }
 
-const MOST_READ: usize = 1024;
 const MOST_WORKED_ON: usize = 64;
+
+const TOO_MANY: &str = "too many notices come at once";
 
 const BODY_LIMIT: usize = 64 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(10);
 
 impl Default for Desk {
     fn default() -> Self {
-        Self { reading: Semaphore::new(MOST_READ), working: Arc::new(Semaphore::new(MOST_WORKED_ON)) }
+        Self { reading: Places::default(), working: Arc::new(Semaphore::new(MOST_WORKED_ON)) }
     }
 }
 
@@ -90,12 +92,9 @@ where
     B::Error: Into<BoxError>,
 {
     let runtime = Handle::try_current().map_err(|_| not_done("there is no Tokio runtime"))?;
-    let token = {
-        let _place = desk.reading.try_acquire().map_err(|_| not_done("too many notices come at once"))?;
-        read(body).await?
-    };
+    let token = desk.reading.during(read(body)).await.unwrap_or_else(|| Err(not_done(TOO_MANY)))?;
     let place = Arc::clone(&desk.working).try_acquire_owned();
-    let place = place.map_err(|_| not_done("too many notices come at once"))?;
+    let place = place.map_err(|_| not_done(TOO_MANY))?;
     // In a task of its own, so that it ends whether or not the provider waits.
     let requester = requester.clone();
     let work = async move {

@@ -1,12 +1,17 @@
 //! However many come at once: a bounded number is worked on, and nobody who sends slowly keeps a token from being followed.
 
+use std::convert::Infallible;
+use std::mem;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::Request;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http_body::Frame;
-use http_body_util::{Full, StreamBody};
+use http_body::{Body, Frame};
+use http_body_util::Full;
 use tokio::sync::Semaphore;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -16,6 +21,7 @@ use crate::teller::Fault;
 use crate::{DONE, FORM, NOT_DONE, PATH, REJECTED, Told, token, told};
 
 const MOST_WORKED_ON: usize = 64;
+const MOST_READ: usize = 1024;
 
 #[tokio::test]
 async fn one_more_than_can_be_worked_on_is_told_to_come_again() {
@@ -43,12 +49,6 @@ async fn one_more_than_can_be_worked_on_is_told_to_come_again() {
     assert_eq!(told(&told_of.tell(&token()).await), DONE, "there is room again");
 }
 
-async fn yielded(times: usize) {
-    for _ in 0..times {
-        tokio::task::yield_now().await;
-    }
-}
-
 #[tokio::test]
 async fn of_one_token_that_comes_many_times_at_once_one_counts() {
     for kind in [Kind::Private, Kind::Later] {
@@ -71,24 +71,53 @@ async fn of_one_token_that_comes_many_times_at_once_one_counts() {
     }
 }
 
+/// A form that never comes.
+struct Slow {
+    begun: Arc<AtomicUsize>,
+    is_begun: bool,
+}
+
+impl Body for Slow {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if !mem::replace(&mut self.is_begun, true) {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+        }
+        Poll::Pending
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn slow_senders_keep_nobody_s_token_from_being_followed() {
-    let told_of = Told::new(Kind::Private);
-    let browser = told_of.site.signed_in().await;
-    let slow = || {
-        let body = StreamBody::new(tokio_stream::pending::<Result<Frame<Bytes>, std::io::Error>>());
-        let inner = service_fn(|_: Request<_>| async {
-            Ok::<_, std::io::Error>(http::Response::new(Full::<Bytes>::default()))
-        });
-        let request = Request::post(PATH).header(CONTENT_TYPE, FORM).body(body).unwrap();
-        tokio::spawn(told_of.layer.layer(inner).oneshot(request))
-    };
-    let all: Vec<_> = (0..1000).map(|_| slow()).collect();
-    yielded(10).await;
-    assert!(all.iter().all(|one| !one.is_finished()));
-    assert_eq!(told(&told_of.tell(&token()).await), DONE);
-    assert!(!told_of.knows(&browser).await);
-    for one in all {
-        assert_eq!(one.await.unwrap().unwrap().status(), 400, "after ten seconds");
+    for (senders, turned_away) in [(1000, 0), (MOST_READ, 1), (3 * MOST_READ, 2 * MOST_READ + 1)] {
+        let told_of = Told::new(Kind::Private);
+        let browser = told_of.site.signed_in().await;
+        let begun = Arc::new(AtomicUsize::new(0));
+        let slow = || {
+            let body = Slow { begun: Arc::clone(&begun), is_begun: false };
+            let inner = service_fn(|_: Request<Slow>| async {
+                Ok::<_, Infallible>(http::Response::new(Full::<Bytes>::default()))
+            });
+            let request = Request::post(PATH).header(CONTENT_TYPE, FORM).body(body).unwrap();
+            tokio::spawn(told_of.layer.layer(inner).oneshot(request))
+        };
+        let all: Vec<_> = (0..senders).map(|_| slow()).collect();
+        while begun.load(Ordering::SeqCst) < senders {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(told(&told_of.tell(&token()).await), DONE, "{senders}");
+        assert!(!told_of.knows(&browser).await, "{senders}");
+        while all.iter().filter(|one| one.is_finished()).count() < turned_away {
+            tokio::task::yield_now().await;
+        }
+        // Who has been at it for longest makes room.
+        let are_gone: Vec<_> = all.iter().map(tokio::task::JoinHandle::is_finished).collect();
+        assert_eq!(are_gone.iter().filter(|gone| **gone).count(), turned_away, "{senders}");
+        assert!(are_gone.is_sorted_by(|before, after| before >= after), "{senders}: the oldest first");
+        for one in all {
+            assert_eq!(one.await.unwrap().unwrap().status(), 400, "{senders}: after ten seconds at the latest");
+        }
     }
 }
