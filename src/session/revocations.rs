@@ -138,7 +138,13 @@ impl Revocations {
     fn note(&self, what: &Revoked<'_>) -> Option<Item> {
         let kind = what.kind();
         let name = self.seal.names(&what.parts()).next().map(|name| short(&name))?;
-        let item = Item { name, kind, at: unix_seconds(self.clock.now()) };
+        let now = unix_seconds(self.clock.now());
+        let at = match *what {
+            // So that it ends what was begun behind an earlier end, too.
+            Revoked::Person { issuer, subject } => self.begins_at(issuer, subject, now),
+            Revoked::Session(_) | Revoked::ProviderSession(_) => now,
+        };
+        let item = Item { name, kind, at };
         self.copy.add(&item).then_some(item)
     }
 
