@@ -60,19 +60,24 @@ impl SignIn {
     ///
     /// # Errors
     ///
-    /// The same as of [`end_sessions_of`](Self::end_sessions_of).
+    /// The same as of [`end_sessions_of`](Self::end_sessions_of); and [`ErrorKind::Unsupported`] where the session lives in its cookie
+    /// and there is no list, since nothing could end it.
     pub async fn end_session(&self, identity: &Identity) -> Result<(), Error> {
         self.assert_can_end()?;
         let (inner, session) = (&self.0, identity.session());
         tracing::info!(session = %session.log_id(), "the application ends a session");
-        inner.registry.end(*session.id(), SessionEnd::Elsewhere);
+        let end = || inner.registry.end(*session.id(), SessionEnd::Elsewhere);
         if let (Some(store), Some(key)) = (&inner.store, identity.key()) {
+            end();
             end_stored(inner, store, *key, SessionEnd::Elsewhere, |_| true).await.map_err(unavailable)?;
-            leave(inner, store, *key, session).await.map_err(unavailable)?;
+            leave(inner, store, *key, session).await.map_err(unavailable)
         } else if let Some(list) = &inner.revocations {
-            list.revoke(&Revoked::Session(session.id())).await.map_err(unavailable)?;
+            end();
+            list.revoke(&Revoked::Session(session.id())).await.map_err(unavailable)
+        } else {
+            Err(Error::new(ErrorKind::Unsupported)
+                .with_reason("it lives in its cookie, and there is no revocation_list"))
         }
-        Ok(())
     }
 
     /// The sessions that a person has by now at all nodes, in any order: when each began and may end, and what the application's

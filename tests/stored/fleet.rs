@@ -147,6 +147,19 @@ async fn without_a_store_nothing_can_be_listed_or_ended_from_elsewhere() {
     assert_eq!(errors.map(|error| error.kind()), [ErrorKind::Unsupported; 3]);
 }
 
+/// It lives on in its cookie since before the store came, and no list is there that could say that it is over.
+#[tokio::test]
+async fn a_session_that_can_t_be_ended_is_not_said_to_be() {
+    for kind in KINDS {
+        let stored = Stored::new(kind);
+        let mut browser = stored.without_store().signed_in().await;
+        let who = identity(&stored.site, &browser).await.unwrap();
+        let error = stored.site.sign_in.end_session(&who).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{kind:?}");
+        assert_eq!(open(&stored.site, &mut browser).await, Kept, "{kind:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_key_that_was_rotated_still_finds_them() {
     for kind in [Kind::Sealed, Kind::Later] {
