@@ -1,5 +1,5 @@
-//! Places for forms that are read. Where there are no more, whoever has had one for longest makes room: a form comes at once, or is
-//! meant to keep others out.
+//! Places for what anybody can have done here. Where there are no more, whoever has had one for longest makes room: what the provider
+//! sends takes no time.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;

@@ -15,9 +15,9 @@ use http_body_util::Full;
 use tokio::sync::Semaphore;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use crate::double::Kind;
+use crate::double::{Kind, Step};
 use crate::support::text;
-use crate::teller::Fault;
+use crate::teller::{Fault, Token};
 use crate::{DONE, FORM, NOT_DONE, PATH, REJECTED, Told, token, told};
 
 const MOST_WORKED_ON: usize = 64;
@@ -26,27 +26,52 @@ const MOST_READ: usize = 1024;
 #[tokio::test]
 async fn one_more_than_can_be_worked_on_is_told_to_come_again() {
     let told_of = Arc::new(Told::new(Kind::Private));
-    let gate = Arc::new(Semaphore::new(0));
-    told_of.teller.set_fault(Some(Fault::Waits(Arc::clone(&gate))));
+    let gates = told_of.store.hold(Step::Load);
     let tell = |told_of: &Arc<Told>| {
         let told_of = Arc::clone(told_of);
         tokio::spawn(async move { told(&told_of.tell(&token()).await) })
     };
     let waiting: Vec<_> = (0..MOST_WORKED_ON).map(|_| tell(&told_of)).collect();
-    while told_of.teller.begun() < MOST_WORKED_ON {
+    while told_of.store.count(Step::Load) < MOST_WORKED_ON {
         tokio::task::yield_now().await;
     }
     let last = told_of.tell(&token()).await;
     assert_eq!(told(&last), NOT_DONE);
     assert_eq!(last.headers()[RETRY_AFTER], "5");
     assert!(text(&last).contains("too many notices come at once"), "{}", text(&last));
-    assert_eq!(told_of.teller.begun(), MOST_WORKED_ON);
-    gate.add_permits(MOST_WORKED_ON);
+    assert_eq!(told_of.store.count(Step::Load), MOST_WORKED_ON);
+    for gate in [gates.before, gates.after] {
+        gate.add_permits(MOST_WORKED_ON + 1);
+    }
     for one in waiting {
         assert_eq!(one.await.unwrap(), DONE);
     }
-    told_of.teller.set_fault(None);
     assert_eq!(told(&told_of.tell(&token()).await), DONE, "there is room again");
+}
+
+/// Anybody can send tokens that nobody signed. The provider is asked for newer keys then, and may take its time.
+#[tokio::test]
+async fn forged_tokens_keep_nobody_s_token_from_being_followed() {
+    for count in [MOST_WORKED_ON, MOST_READ, 3 * MOST_READ] {
+        let told_of = Arc::new(Told::new(Kind::Private));
+        let browser = told_of.site.signed_in().await;
+        let gate = Arc::new(Semaphore::new(0));
+        told_of.teller.set_fault(Some(Fault::WaitsForKeys(Arc::clone(&gate))));
+        let forge = || {
+            let told_of = Arc::clone(&told_of);
+            tokio::spawn(async move { told(&told_of.tell(&Token { signature: "forged", ..token() }).await) })
+        };
+        let forged: Vec<_> = (0..count).map(|_| forge()).collect();
+        while told_of.teller.begun() < count {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(told(&told_of.tell(&token()).await), DONE, "{count}");
+        assert!(!told_of.knows(&browser).await, "{count}");
+        gate.add_permits(count);
+        for one in forged {
+            assert!([NOT_DONE, REJECTED].contains(&one.await.unwrap()), "{count}");
+        }
+    }
 }
 
 #[tokio::test]
