@@ -1,6 +1,7 @@
 //! The layer that a provider tells of logouts.
 
 mod notice;
+mod places;
 
 use std::fmt;
 use std::future::Future;

@@ -8,7 +8,7 @@ use super::record::Loaded;
 use super::refresh::Refreshes;
 use super::registry::SessionEnd;
 use super::revocations::Revoked;
-use super::store::{SessionGroup, SessionKey, SessionRecord, StoreError};
+use super::store::{SessionGroup, SessionKey, SessionRecord, StoreError, StoreErrorKind};
 use super::stored::RETRY_AFTER;
 use super::{ProviderSession, Session};
 use crate::clock::from_unix_seconds;
@@ -123,12 +123,22 @@ pub(crate) async fn end_sessions(inner: &Arc<Inner>, whom: &Whom<'_>, end: Sessi
         None => Ok(()),
     };
     let Some(store) = &inner.store else { return listed };
+    let mut ended = listed;
     for key in whom.members(inner, store).await? {
-        if let Some(session) = end_stored(inner, store, key, end, |session| whom.is_of(session)).await? {
-            leave(inner, store, key, &session).await?;
+        let one = async {
+            match end_stored(inner, store, key, end, |session| whom.is_of(session)).await? {
+                Some(session) => leave(inner, store, key, &session).await,
+                None => Ok(()),
+            }
+        };
+        match one.await {
+            Ok(()) => {}
+            // One that can't be read, say. It keeps no other alive.
+            Err(error) if error.kind() == StoreErrorKind::Failed => ended = Err(error),
+            Err(error) => return Err(error),
         }
     }
-    listed
+    ended
 }
 
 /// Ends one session of the store, if it is the one that is meant. A member of a group that is not there may be about to be

@@ -119,6 +119,30 @@ async fn a_node_that_knows_lets_them_in_again_though_its_clock_is_behind() {
     }
 }
 
+/// A session that was begun behind an end is not behind the next one.
+#[tokio::test(start_paused = true)]
+async fn who_is_in_again_is_ended_again_within_the_second_and_by_a_clock_that_is_behind() {
+    for kind in KINDS {
+        for ahead in [0, 1, 30, 59] {
+            let name = format!("{kind:?}, {ahead}");
+            let fleet = Fleet::new(kind);
+            let theirs = Arc::new(ManualClock::new(at(ahead)));
+            let ends = node(&fleet.store, &theirs, |builder| builder);
+            let before = fleet.signed_in().await;
+            ends.sign_in.end_sessions_of(ISSUER, BOB).await.unwrap();
+            // Whoever has heard of it begins sessions behind it.
+            let hears = fleet.node(|builder| builder);
+            assert_eq!(open(&hears, &mut before.clone()).await, Over, "{name}");
+            let again = hears.signed_in().await;
+            assert_eq!(open(&hears, &mut again.clone()).await, Kept, "{name}");
+            hears.sign_in.end_sessions_of(ISSUER, BOB).await.unwrap();
+            assert_eq!(open(&hears, &mut again.clone()).await, Over, "{name}");
+            fleet.pass(BOUND).await;
+            assert_eq!(open(&fleet.other, &mut again.clone()).await, Over, "{name}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_session_is_ended_by_the_application() {
     for kind in KINDS {

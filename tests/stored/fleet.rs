@@ -177,6 +177,25 @@ async fn a_session_leaves_its_groups_when_another_takes_its_place() {
     }
 }
 
+/// Whoever can write to the store puts something else into one record. That one keeps no other alive.
+#[tokio::test]
+async fn a_record_that_can_t_be_read_keeps_no_other_session_alive() {
+    for kind in KINDS {
+        for broken in 0..3 {
+            let name = format!("{kind:?}, {broken}");
+            let stored = Stored::new(kind);
+            let browsers = [stored.signed_in().await, stored.signed_in().await, stored.signed_in().await];
+            let who = identity(&stored.site, &browsers[0]).await.unwrap();
+            let (key, _) = stored.store.sessions()[broken];
+            stored.store.fail_at(key, Fault::Failed);
+            let error = stored.site.sign_in.end_sessions_of(who.issuer(), BOB).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::SessionUnavailable, "{name}: one is left");
+            let left: Vec<_> = stored.store.sessions().into_iter().map(|(left, _)| left).collect();
+            assert_eq!(left, [key], "{name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_key_that_was_rotated_still_finds_them() {
     for kind in [Kind::Sealed, Kind::Later] {

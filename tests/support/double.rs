@@ -83,6 +83,8 @@ struct State {
     calls: Vec<(Step, SessionKey)>,
     made: Vec<SessionKey>,
     faults: Vec<(Step, Fault)>,
+    /// Of every step on one key.
+    broken: Option<(SessionKey, Fault)>,
     gates: Vec<(Step, Gates)>,
     /// For one question each.
     next: Vec<(Step, Gates)>,
@@ -142,9 +144,16 @@ impl Double {
         self.0.now.lock().unwrap().faults = steps.iter().map(|step| (*step, fault)).collect();
     }
 
+    /// From now on every step on this key goes wrong.
+    pub fn fail_at(&self, key: SessionKey, fault: Fault) {
+        self.0.now.lock().unwrap().broken = Some((key, fault));
+    }
+
     /// From now on none does.
     pub fn recover(&self) {
-        self.0.now.lock().unwrap().faults.clear();
+        let mut state = self.0.now.lock().unwrap();
+        state.faults.clear();
+        state.broken = None;
     }
 
     /// From now on this step waits.
@@ -205,6 +214,8 @@ impl Double {
                 state.made.push(key);
             }
             let fault = state.faults.iter().find(|(which, _)| *which == step).map(|(_, fault)| *fault);
+            let broken = state.broken.filter(|(which, _)| *which == key).map(|(_, fault)| fault);
+            let fault = fault.or(broken);
             let next = state.next.iter().position(|(which, _)| *which == step);
             let gates = match next {
                 Some(next) => Some(state.next.remove(next).1),
