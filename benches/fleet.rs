@@ -34,7 +34,6 @@ mod cpu;
 mod nodes;
 #[path = "fleet/requests.rs"]
 mod requests;
-#[allow(dead_code, reason = "the tests do more with it")]
 #[path = "../tests/support/redis_server.rs"]
 mod server;
 #[path = "fleet/sign_ins.rs"]
