@@ -4,13 +4,13 @@
 mod fleet;
 mod table;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
 use http::HeaderValue;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
@@ -73,10 +73,16 @@ pub(crate) type StateHash = [u8; 32];
 pub(crate) struct Waiter(watch::Receiver<Option<Outcome>>);
 
 /// The attempts of this process. Bounded in every way.
-#[derive(Default)]
 pub(crate) struct Attempts {
     table: Mutex<Table>,
-    running_here: OnceLock<u64>,
+    /// Places for those who see to a state that may have been marked as spent though nothing was sent.
+    taking_back: Arc<Semaphore>,
+}
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self { table: Mutex::default(), taking_back: Arc::new(Semaphore::new(fleet::MOST_TAKING_BACK)) }
+    }
 }
 
 /// The time for exchange, checks and gates, and for the hook: 30 seconds together.
@@ -121,17 +127,6 @@ impl Attempts {
     /// Where the flow of this state wanted to go, while that is remembered.
     pub(crate) fn return_to(&self, state: &StateHash) -> Option<ReturnTo> {
         self.lock().entries.get(state).map(|entry| entry.return_to.clone())
-    }
-
-    /// The generation of the marks of states of which an attempt runs in this process: a random even number. The next one tells
-    /// that it is over.
-    fn running_here(&self) -> Result<u64, ErrorKind> {
-        if let Some(generation) = self.running_here.get() {
-            return Ok(*generation);
-        }
-        let mut drawn = [0; 8];
-        random(&mut drawn).map_err(|_| ErrorKind::Internal)?;
-        Ok(*self.running_here.get_or_init(|| u64::from_be_bytes(drawn) & !1))
     }
 
     /// No code of anyone else's runs under this lock, so a poisoned table is still whole.

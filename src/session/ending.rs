@@ -230,11 +230,11 @@ impl<'a> Whom<'a> {
         match self {
             Self::Person { issuer, subject } => {
                 let parts: [&[u8]; 3] = [b"person", issuer.as_bytes(), subject.as_bytes()];
-                inner.seal.names(&parts).map(SessionGroup::new).collect()
+                inner.seal.names(parts).map(SessionGroup::new).collect()
             }
             Self::ProviderSession(id) => {
                 let parts: [&[u8]; 2] = [b"provider session", *id];
-                inner.seal.names(&parts).map(SessionGroup::new).collect()
+                inner.seal.names(parts).map(SessionGroup::new).collect()
             }
         }
     }
