@@ -61,6 +61,7 @@ impl Builder {
     ///   look next. What only nodes knew that have stopped since is lost, and so is what they have not read yet.
     /// * Of a person whose sessions were all ended, those that began up to that second are over. Who signs in again has a new one that
     ///   counts, but for who does so within the same second at another node, which has not heard of it: that is begun once more.
+    ///   Where they were ended more than once within a second, that goes for as many seconds.
     ///   Nodes' clocks should agree to the second: at one that is ahead, a session that began just before is not ended.
     /// * Give all nodes the same `session_lifetime`, and raise it at all of them at once: one with a shorter lifetime has its entries
     ///   forgotten too early for those with a longer one that start afterwards.

@@ -52,7 +52,7 @@ pub(crate) fn front_channel(
     );
     let is_first = inner.registry.end(id, SessionEnd::SignedOut) != Some(SessionEnd::SignedOut);
     if is_first && let Some(held) = tokens::held(inner, headers, current) {
-        Refreshes::revoke(inner, issuer, held);
+        Refreshes::revoke(inner, issuer, held, current.stored.is_some());
     }
     delete_cookies(inner, headers, &mut response);
     forget(inner, presented, Told::Now(response))

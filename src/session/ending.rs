@@ -157,7 +157,7 @@ async fn end_stored(
     inner.registry.end(*found.session.id(), end);
     store.delete(key).await?;
     if let Some(tokens) = found.tokens.filter(|_| end == SessionEnd::Elsewhere) {
-        Refreshes::revoke(inner, found.session.issuer(), tokens);
+        Refreshes::revoke(inner, found.session.issuer(), tokens, true);
     }
     Ok(Some(found.session))
 }

@@ -163,8 +163,8 @@ impl Refreshes {
     }
 
     /// Ends the authorization behind the newest tokens of a session that has ended, in a task of its own. A refresh that is
-    /// under way revokes what it brings.
-    pub(crate) fn revoke(inner: &Arc<Inner>, issuer: &str, held: Arc<KeptTokens>) {
+    /// under way revokes what it brings. Of a session in the store those that lay beside it are the newest.
+    pub(crate) fn revoke(inner: &Arc<Inner>, issuer: &str, held: Arc<KeptTokens>, is_stored: bool) {
         let Ok(runtime) = Handle::try_current() else { return };
         let newest = {
             let mut table = inner.refreshes.lock();
@@ -185,9 +185,14 @@ impl Refreshes {
         let (inner, issuer) = (Arc::clone(inner), issuer.to_owned());
         let span = tracing::info_span!("revoke", session = %LogId(&newest.session));
         let revoking = async move {
-            if let Some(mounted) = inner.providers.of_issuer(&issuer) {
-                revoke(&inner, mounted, &newest).await;
-            }
+            let Some(mounted) = inner.providers.of_issuer(&issuer) else { return };
+            let place = if is_stored { None } else { Place::of(&inner, newest.session, None) };
+            // The browser may not have heard of those that another node has brought.
+            let newer = match place {
+                Some(place) => place.newer(&newest).await.inspect_err(|error| place.warn("newest tokens", error)),
+                None => Ok(None),
+            };
+            revoke(&inner, mounted, &newer.ok().flatten().unwrap_or(newest)).await;
         };
         runtime.spawn(revoking.instrument(span));
     }
