@@ -174,16 +174,24 @@ fn interrupted() -> Outcome {
     Err(Arc::new(Error::new(ErrorKind::Internal).with_reason("the attempt was interrupted")))
 }
 
-/// Runs the attempt in a second task, so that a panic of the application's hook is an outcome like any other.
+/// Runs the attempt in a second task, so that a panic of the application's hook is an outcome like any other, for other nodes too.
 async fn supervise(mut end: End, ticket: Ticket) {
     let inner = Arc::clone(&end.inner);
     let requester = ticket.requester.clone();
-    let outcome = match tokio::spawn(async move { run(&inner, ticket).await }.in_current_span()).await {
-        Ok(outcome) => outcome,
-        Err(error) if error.is_panic() => {
-            Err(Error::new(ErrorKind::HookFailed).with_reason("the sign-in hook or the provider panicked"))
+    let outcome = match fleet::spend(&inner, &ticket).await {
+        Ok(Spending::First(spent)) => {
+            let outcome = catching_panics(&inner, ticket).await;
+            if let Some(spent) = spent {
+                spent.tell(&inner, outcome.as_ref().ok().and_then(|completed| completed.stored)).await;
+            }
+            outcome
         }
-        Err(error) => Err(Error::new(ErrorKind::Internal).with_source(error)),
+        Ok(Spending::Done(completed)) => {
+            tracing::debug!(request_id = %requester, "signed in at another node by the same callback");
+            end.outcome = Some(Ok(completed));
+            return;
+        }
+        Err(error) => Err(error),
     };
     match &outcome {
         // In forward mode the application's handler has the last word.
@@ -202,19 +210,18 @@ async fn supervise(mut end: End, ticket: Ticket) {
     end.outcome = Some(outcome.map_err(Arc::new));
 }
 
-async fn run(inner: &Arc<Inner>, ticket: Ticket) -> Result<Completed, Error> {
-    let spent = match fleet::spend(inner, &ticket).await? {
-        Spending::First(spent) => spent,
-        Spending::Done(completed) => return Ok(completed),
-    };
-    let completed = sign_in(inner, ticket).await;
-    if let Some(spent) = spent {
-        spent.tell(inner, completed.as_ref().ok().and_then(|completed| completed.stored)).await;
+async fn catching_panics(inner: &Arc<Inner>, ticket: Ticket) -> Result<Completed, Error> {
+    let inner = Arc::clone(inner);
+    match tokio::spawn(async move { sign_in(&inner, ticket).await }.in_current_span()).await {
+        Ok(outcome) => outcome,
+        Err(error) if error.is_panic() => {
+            Err(Error::new(ErrorKind::HookFailed).with_reason("the sign-in hook or the provider panicked"))
+        }
+        Err(error) => Err(Error::new(ErrorKind::Internal).with_source(error)),
     }
-    completed
 }
 
-async fn sign_in(inner: &Inner, ticket: Ticket) -> Result<Completed, Error> {
+async fn sign_in(inner: &Arc<Inner>, ticket: Ticket) -> Result<Completed, Error> {
     let mounted = inner.providers.at(ticket.provider);
     let context = mounted.context(&inner.http, &*inner.clock);
     let exchange = async {

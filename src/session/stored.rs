@@ -95,7 +95,7 @@ impl StoredId {
 
 /// Puts a new session into the store.
 pub(crate) async fn create(
-    inner: &Inner,
+    inner: &Arc<Inner>,
     store: &Store,
     id: StoredId,
     session: &Session,
@@ -115,7 +115,12 @@ pub(crate) async fn create(
     match created.await {
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::new(ErrorKind::Internal).with_reason("the session store says that a new id is taken")),
-        Err(error) => Err(Error::new(ErrorKind::StoreFailed).with_retry_after(RETRY_AFTER).with_source(error)),
+        Err(error) => {
+            // It may be there all the same, though nobody has its cookie.
+            let nobody = Identity::new(session.clone(), session.ends_at(), &inner.registry, Some(id.key()));
+            delete_soon(inner, id, Some(nobody));
+            Err(Error::new(ErrorKind::StoreFailed).with_retry_after(RETRY_AFTER).with_source(error))
+        }
     }
 }
 

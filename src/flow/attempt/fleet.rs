@@ -1,7 +1,7 @@
 //! A state is spent once in the whole fleet, and whoever comes with the same again, at another node, gets the same session.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
@@ -115,7 +115,11 @@ fn take_back_soon(inner: &Inner, store: &Arc<Store>, state: SessionKey, running:
             sleep(BETWEEN_LOOKS).await;
             match store.load(state).await {
                 Ok(Some(mark)) if mark.generation() == running => {
-                    if store.delete(state).await.is_ok() {
+                    // What comes late ends no younger mark.
+                    let over = mark.successor([], SystemTime::UNIX_EPOCH);
+                    if let Some(over) = over
+                        && store.update(state, over).await.is_ok()
+                    {
                         break;
                     }
                 }
@@ -162,7 +166,7 @@ async fn completed(inner: &Arc<Inner>, key: &SessionKey, record: &SessionRecord,
     Some(Completed { signed_in, session_cookies, tokens_cookie: None, stored: None, handlers: Arc::default() })
 }
 
-fn after(inner: &Inner, seconds: u64) -> std::time::SystemTime {
+fn after(inner: &Inner, seconds: u64) -> SystemTime {
     from_unix_seconds(unix_seconds(inner.clock.now()).saturating_add(seconds))
 }
 

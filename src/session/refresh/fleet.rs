@@ -59,6 +59,9 @@ const PATIENCE: Duration = Duration::from_secs(35);
 const FIRST_PAUSE: Duration = Duration::from_millis(30);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// How often a record is written anew that others change at the same time.
+const TRIES: usize = 32;
+
 /// How long and how often a store that is away is tried again.
 const LEAVING_FOR: Duration = Duration::from_secs(5 * 60);
 const LEAVING_EVERY: Duration = Duration::from_secs(1);
@@ -143,7 +146,7 @@ impl Place {
 
     /// Leaves new tokens for everybody. `None` where the store does not answer.
     pub(super) async fn leave_soon(&self, fresh: &Arc<KeptTokens>) -> Option<Left> {
-        loop {
+        for _ in 0..TRIES {
             match self.try_leave(fresh).await {
                 Ok(Some(left)) => return Some(left),
                 // Somebody changed the record in between.
@@ -154,6 +157,7 @@ impl Place {
                 }
             }
         }
+        None
     }
 
     /// The same, and tries again while the store is away: the old ones are dead. Whether the session has been ended.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Place;
 
 use super::MARGIN;
+use crate::clock::CLOCK_SKEW;
 use crate::session::store::SessionKey;
 use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
@@ -120,9 +121,15 @@ impl LocalCopy {
     }
 
     /// Adds what the store has: in a group that a new node will read, or in one that is read by those that are there.
-    pub(super) fn absorb(&self, members: &[SessionKey], is_whole: bool) {
+    ///
+    /// What is of a time that lies ahead, by a clock that is wrong, counts from now on: else nobody whom it names could sign in
+    /// before that time has come.
+    pub(super) fn absorb(&self, members: &[SessionKey], is_whole: bool, now: u64) {
         let mut table = self.lock();
-        for item in members.iter().filter_map(Item::of) {
+        for mut item in members.iter().filter_map(Item::of) {
+            if item.at > now.saturating_add(CLOCK_SKEW) {
+                item.at = table.entries.get(&item.name).map_or(now, |known| known.at);
+            }
             table.add(&item, true);
             if is_whole {
                 table.written(&item);

@@ -139,7 +139,7 @@ impl Revocations {
         let plan = Plan::new(known.since.filter(|_| is_same), now, self.kept_for);
         let is_whole = plan.is_whole;
         for group in plan.groups(&self.redirect_uri) {
-            self.copy.absorb(&self.store.members(group).await?, is_whole);
+            self.copy.absorb(&self.store.members(group).await?, is_whole, now);
         }
         self.copy.sweep(now, self.kept_for);
         *lock(&self.refreshing.known) = Known { epoch, since: Some(now) };
