@@ -57,9 +57,11 @@ impl Builder {
     ///   list spend a state once between them (and refresh tokens once), and it is there that they note it. Who signs out is signed out at this
     ///   node and in this browser all the same; the log has an error, and the store is told as soon as it is back.
     /// * A store that has lost everything is written anew by the nodes that are there, each with what it knows, as soon as they
-    ///   look next. What only nodes knew that have stopped since is lost, and so is what they have not read yet.
+    ///   look next. What only nodes knew that have stopped since is lost, and so is what they have not read yet. One that has gone
+    ///   back to an older state is not noticed: what it lacks, nodes that start later do not know.
     /// * Of a person whose sessions were all ended, those that began up to that second are over. Who signs in again has a new one that
-    ///   counts, but for who does so within the same second at another node, which has not heard of it: that is begun once more.
+    ///   counts, but for who does so within the same second at another node, which has not heard of it, or as many seconds as they
+    ///   were ended times in it: that is begun once more.
     ///   Nodes' clocks should agree to the second: at one that is ahead, a session that began just before is not ended.
     /// * Give all nodes the same `session_lifetime`, and raise it at all of them at once: one with a shorter lifetime has its entries
     ///   forgotten too early for those with a longer one that start afterwards.

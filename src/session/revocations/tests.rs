@@ -99,11 +99,14 @@ async fn a_person_whose_sessions_end_again_is_out_again() {
     let (clock, node) = node();
     let alice = Revoked::Person { issuer: "https://issuer.example", subject: "alice" };
     for round in 0..3 {
-        node.revoke(&alice).await.unwrap();
-        node.revoke(&alice).await.unwrap();
-        assert!(node.has_revoked(&session(1, "alice", NOW + round, None)), "{round}");
-        clock.advance(Duration::from_secs(1));
-        assert!(!node.has_revoked(&session(1, "alice", NOW + round + 1, None)), "{round}");
+        let now = NOW + 2 * round;
+        for behind in 0..2 {
+            // The second time within a second, there may be sessions that stand behind the first.
+            node.revoke(&alice).await.unwrap();
+            assert!(node.has_revoked(&session(1, "alice", now + behind, None)), "{round}");
+            assert!(!node.has_revoked(&session(1, "alice", now + behind + 1, None)), "{round}");
+        }
+        clock.advance(Duration::from_secs(2));
     }
     node.read().await.unwrap();
     assert_eq!(node.count(), 1);
