@@ -41,8 +41,8 @@ pub(crate) struct After {
 
 /// What a response does to the session cookies of its request, further ones that came with it included.
 enum Change {
-    /// Brings them anew.
-    Renew(Identity, Option<StoredId>),
+    /// Brings them anew. Few requests do, and all carry the room for it, so that is small.
+    Renew(Box<(Identity, Option<StoredId>)>),
     /// Deletes those of a session of ours that is over.
     Delete(Deletion),
 }
@@ -95,7 +95,7 @@ impl After {
                     self.tokens = carried.fresh(&current);
                 }
                 let Current { identity, is_renewal_due, stored, .. } = current;
-                self.cookie = is_renewal_due.then(|| Change::Renew(identity.clone(), stored));
+                self.cookie = is_renewal_due.then(|| Change::Renew(Box::new((identity.clone(), stored))));
                 extensions.insert(identity);
             }
         }
@@ -132,9 +132,11 @@ impl Change {
                 let tokens = tokens.and_then(|name| inner.cookies.expire(name));
                 inner.cookies.expire_session(came).chain(tokens).collect()
             }
-            Self::Renew(identity, stored)
-                if inner.clock.now() < identity.expires_at() && !inner.registry.has_ended(identity.session().id()) =>
-            {
+            Self::Renew(renewed) => {
+                let (identity, stored) = *renewed;
+                if inner.clock.now() >= identity.expires_at() || inner.registry.has_ended(identity.session().id()) {
+                    return Vec::new();
+                }
                 let cookies = match stored {
                     // The store has it renewed.
                     Some(stored) => stored.set_cookie(inner, identity.session()).map(|cookie| vec![cookie]),
@@ -144,7 +146,7 @@ impl Change {
                 cookies.extend(inner.cookies.expire_further(came, cookies.len()));
                 cookies
             }
-            Self::Delete(_) | Self::Renew(..) => Vec::new(),
+            Self::Delete(_) => Vec::new(),
         }
     }
 }

@@ -164,13 +164,18 @@ impl Seal {
 
     /// Names something for the other nodes, which hold the same keys, and tells nobody else what it is: a name under each key,
     /// the newest first. What was named under a former key is found while that is held.
-    pub(crate) fn names<'a>(&'a self, parts: &[&[u8]]) -> impl Iterator<Item = [u8; 32]> + use<'a> {
-        let mut writer = Writer::with_capacity(parts.iter().map(|part| Writer::PREFIX + part.len()).sum());
-        for part in parts {
-            writer.prefixed(part);
-        }
-        let what = writer.into_secret();
-        self.0.iter().map(move |key| hmac::sign(&key.names, &what).as_ref().first_chunk().copied().unwrap_or_default())
+    pub(crate) fn names<'a, const N: usize>(
+        &'a self,
+        parts: [&'a [u8]; N],
+    ) -> impl Iterator<Item = [u8; 32]> + use<'a, N> {
+        self.0.iter().map(move |key| {
+            let mut name = hmac::Context::with_key(&key.names);
+            for part in parts {
+                name.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+                name.update(part);
+            }
+            name.sign().as_ref().first_chunk().copied().unwrap_or_default()
+        })
     }
 
     fn open_in_place(

@@ -19,7 +19,7 @@ use http::{HeaderValue, Request, Response, Uri};
 use tokio::runtime::Runtime;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use tower_signin::dev::{Account, DevProvider};
-use tower_signin::{Builder, Identity, Keys, ManualClock, MemoryStore, SignIn, Tokens};
+use tower_signin::{Builder, Identity, Keys, ManualClock, MemoryStore, SignIn, Tokens, WhenUnchecked};
 
 use self::visit::{Canned, callback, kept_cookies};
 
@@ -33,7 +33,10 @@ pub(crate) const NAMES: &[&str] = &[
     "signed-in-12-kB",
     "signed-in-tokens",
     "signed-in-20-cookies",
+    "signed-in-list-empty",
+    "signed-in-list-1000",
     "stored",
+    "stored-tokens",
     "refused-garbage",
     "refused-other-key",
     "refused-expired",
@@ -70,19 +73,27 @@ impl Situation {
         let sign_in = match name {
             "signed-in-12-kB" => build(|builder| builder.session_cookie_limit(16_384)),
             "signed-in-tokens" => build(Builder::keep_tokens),
-            "stored" => build(|builder| {
-                builder.session_store(MemoryStore::new().clock(ManualClock::new(SystemTime::UNIX_EPOCH)))
+            "signed-in-list-empty" | "signed-in-list-1000" => build(|builder| {
+                // It is not read anew while requests are counted.
+                builder.revocation_list(store()).revocation_bound(Duration::from_secs(600), WhenUnchecked::Unavailable)
             }),
+            "stored" => build(|builder| builder.session_store(store())),
+            "stored-tokens" => build(|builder| builder.session_store(store()).keep_tokens()),
             "callback" => build(|builder| builder.http_client(Canned::new())),
             _ => build(|builder| builder),
         };
+        if name == "signed-in-list-1000" {
+            fill_list(&sign_in, &bitbadges, 1000).await;
+        }
         let ours = match name {
-            "signed-in" | "signed-in-20-cookies" => {
+            "signed-in" | "signed-in-20-cookies" | "signed-in-list-empty" | "signed-in-list-1000" => {
                 Some(bitbadges.signed_in_cookie(&sign_in, &Account::alice()).unwrap())
             }
             "signed-in-2-kB" => Some(session(&sign_in, 1700)),
             "signed-in-12-kB" => Some(session(&sign_in, 11_700)),
-            "signed-in-tokens" | "stored" | "callback" => Some(sign_in_for_real(&sign_in, &bitbadges).await),
+            "signed-in-tokens" | "stored" | "stored-tokens" | "callback" => {
+                Some(sign_in_for_real(&sign_in, &bitbadges).await)
+            }
             "refused-garbage" => Some(format!("signin-3000={}", "AYdVA7".repeat(75))),
             "refused-other-key" => {
                 let other = build(|builder| builder.keys(Keys::generate().unwrap()));
@@ -184,7 +195,9 @@ pub(crate) fn prove(name: &str) {
         "guard-401" => (401, "", ""),
         "login" => (303, "", situation.bitbadges.origin()),
         "callback" => (303, "", "/me"),
-        name if name.starts_with("signed-in") || name == "stored" => (200, alice.bitbadges_address.as_str(), ""),
+        name if name.starts_with("signed-in") || name.starts_with("stored") => {
+            (200, alice.bitbadges_address.as_str(), "")
+        }
         _ => (200, "", ""),
     };
     let is_ours = name.starts_with("refused-") || !subject.is_empty();
@@ -208,11 +221,16 @@ pub(crate) fn prove(name: &str) {
     assert_eq!((response.status().as_u16(), header("x-subject")), (status, subject), "{name}");
     assert!(header(LOCATION.as_str()).starts_with(target), "{name}: {response:?}");
     if status == 200 {
-        let tokens = if name == "signed-in-tokens" { "1" } else { "0" };
+        let tokens = if name.ends_with("-tokens") { "1" } else { "0" };
         assert_eq!((header("x-ours"), header("x-tokens")), (if is_ours { "1" } else { "0" }, tokens), "{name}");
     }
     // Only what is in the store leaves a cookie so short.
-    assert_eq!(!subject.is_empty() && situation.cookies.len() < 250, name == "stored", "{}", situation.cookies);
+    assert_eq!(
+        !subject.is_empty() && situation.cookies.len() < 250,
+        name.starts_with("stored"),
+        "{}",
+        situation.cookies
+    );
     let is_deleted = header(SET_COOKIE.as_str()).contains("Max-Age=0");
     assert_eq!(is_deleted, name == "refused-expired" || name == "callback", "{name}: {response:?}");
 }
@@ -270,6 +288,22 @@ thread_local! {
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| runtime.block_on(work))
+}
+
+fn store() -> MemoryStore {
+    MemoryStore::new().clock(ManualClock::new(SystemTime::UNIX_EPOCH))
+}
+
+/// Revokes sessions of others: all of a person's, but for one that was signed out of, so that there are both sorts.
+async fn fill_list(sign_in: &SignIn, bitbadges: &DevProvider, entries: usize) {
+    for number in 1..entries {
+        sign_in.end_sessions_of(bitbadges.origin(), &format!("person {number}")).await.unwrap();
+    }
+    let cookie = bitbadges.signed_in_cookie(sign_in, &Account::bob()).unwrap();
+    let sign_out = Request::post("http://localhost:3000/auth/logout").header("sec-fetch-site", "same-origin");
+    let sign_out = sign_out.header(COOKIE, cookie).body(()).unwrap();
+    let response = sign_in.layer().layer(Handler).call(sign_out).await.unwrap();
+    assert_eq!(response.status(), 303);
 }
 
 /// The whole way, and all cookies that it leaves in a browser.

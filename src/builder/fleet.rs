@@ -54,8 +54,9 @@ impl Builder {
     ///   is empty, a request pays a look at two clocks; else the session's names are looked up, three for each key. A node takes
     ///   some 5 MiB for 100,000 entries.
     /// * A store that does not answer: see [`revocation_bound`](Self::revocation_bound). Nobody can sign in, since nodes that share the
-    ///   list spend a state once between them (and refresh tokens once), and it is there that they note it. Who signs out is signed out at this
-    ///   node and in this browser all the same; the log has an error, and the store is told as soon as it is back.
+    ///   list spend a state once between them (and refresh tokens once), and it is there that they note it. Who signs out is signed
+    ///   out at this node and in this browser all the same; the log has an error, and the store is told as soon as it is back:
+    ///   tried each second for five minutes, and then whenever this node reads the list.
     /// * A store that has lost everything is written anew by the nodes that are there, each with what it knows, as soon as they
     ///   look next. What only nodes knew that have stopped since is lost, and so is what they have not read yet. One that has gone
     ///   back to an older state is not noticed: what it lacks, nodes that start later do not know.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Pipeline, RedisConnectionInfo, RedisError, ServerErrorKind, Value, cmd};
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, RedisError, ServerErrorKind, Value, cmd};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -50,22 +51,31 @@ impl Line {
     /// The answers to these commands, errors among them. Nothing is sent a second time.
     pub(super) async fn send(&self, commands: &Pipeline, deadline: Instant) -> Result<Vec<Value>, Trouble> {
         let live = self.live(deadline).await?;
-        match timeout_at(deadline, live.send(commands)).await {
-            Ok(Ok(answers)) => {
-                if answers.iter().any(is_of_a_replica) {
-                    self.let_go(&live);
-                }
-                Ok(answers)
-            }
-            Ok(Err(error)) => {
-                self.let_go(&live);
-                Err(Trouble::of(&self.address, &error))
-            }
-            Err(_) => {
-                self.let_go(&live);
-                Err(Trouble::late(&self.address))
-            }
+        let answers = self.answered(&live, timeout_at(deadline, live.send(commands)).await)?;
+        if answers.iter().any(is_of_a_replica) {
+            self.let_go(&live);
         }
+        Ok(answers)
+    }
+
+    /// The same of one command.
+    pub(super) async fn send_one(&self, command: &Cmd, deadline: Instant) -> Result<Value, Trouble> {
+        let live = self.live(deadline).await?;
+        let answer = self.answered(&live, timeout_at(deadline, live.send_one(command)).await)?;
+        if is_of_a_replica(&answer) {
+            self.let_go(&live);
+        }
+        Ok(answer)
+    }
+
+    fn answered<T>(&self, live: &Arc<Live>, answered: Result<Result<T, RedisError>, Elapsed>) -> Result<T, Trouble> {
+        let trouble = match answered {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => Trouble::of(&self.address, &error),
+            Err(_) => Trouble::late(&self.address),
+        };
+        self.let_go(live);
+        Err(trouble)
     }
 
     async fn live(&self, deadline: Instant) -> Result<Arc<Live>, Trouble> {
@@ -160,10 +170,14 @@ impl Live {
         Ok(answers)
     }
 
+    async fn send_one(&self, command: &Cmd) -> Result<Value, RedisError> {
+        let answer = self.connection.clone().send_packed_command(command).await?;
+        self.used.set_now();
+        Ok(answer)
+    }
+
     async fn ask_whether_it_is_there(&self) -> Result<(), RedisError> {
-        let mut ping = Pipeline::with_capacity(1);
-        ping.add_command(cmd("PING"));
-        self.send(&ping).await.map(drop)
+        self.send_one(&cmd("PING")).await.map(drop)
     }
 }
 

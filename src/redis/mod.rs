@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use base64_simd::URL_SAFE_NO_PAD;
-use redis::{Cmd, Value, cmd};
+use redis::{Cmd, Value};
 use tokio::time::Instant;
 
 pub use self::builder::RedisStoreBuilder;
@@ -175,7 +175,11 @@ impl RedisStore {
 
     /// Text, so that people can read and write it.
     fn key(&self, kind: &str, name: &[u8; 32]) -> Vec<u8> {
-        format!("{}{kind}{}", self.prefix, URL_SAFE_NO_PAD.encode_to_string(name)).into_bytes()
+        let mut key = Vec::with_capacity(self.prefix.len() + kind.len() + URL_SAFE_NO_PAD.encoded_length(name.len()));
+        key.extend_from_slice(self.prefix.as_bytes());
+        key.extend_from_slice(kind.as_bytes());
+        URL_SAFE_NO_PAD.encode_append(name, &mut key);
+        key
     }
 
     fn now(&self) -> u64 {
@@ -319,9 +323,11 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-fn one(command: &str, key: &[u8]) -> Cmd {
-    let mut command = cmd(command);
-    command.arg(key);
+/// A command on a key, with room for what may follow.
+fn one(name: &str, key: &[u8]) -> Cmd {
+    const MORE: usize = 48;
+    let mut command = Cmd::with_capacity(5, name.len() + key.len() + MORE);
+    command.arg(name).arg(key);
     command
 }
 

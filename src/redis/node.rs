@@ -44,6 +44,10 @@ impl Node {
         deadline: Instant,
     ) -> Result<Value, Trouble> {
         let waits = lasting == Lasting::Yes && self.replicas > 0;
+        if !waits && !asked_for {
+            let answer = self.shared.send_one(command, deadline).await?;
+            return answer.extract_error().map_err(|error| Trouble::of(&self.address, &error));
+        }
         let mut commands = Pipeline::with_capacity(3);
         if asked_for {
             commands.add_command(cmd("ASKING"));

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-use redis::{Cmd, cmd};
+use redis::Cmd;
 
 use crate::session::store::SessionRecord;
 
@@ -38,8 +38,9 @@ impl Script {
     }
 
     fn call(command: &str, script: &str, key: &[u8], arguments: &[&[u8]]) -> Cmd {
-        let mut call = cmd(command);
-        call.arg(script).arg(1).arg(key).arg(arguments);
+        let bytes = command.len() + script.len() + 1 + key.len() + arguments.iter().map(|it| it.len()).sum::<usize>();
+        let mut call = Cmd::with_capacity(4 + arguments.len(), bytes);
+        call.arg(command).arg(script).arg(1).arg(key).arg(arguments);
         call
     }
 }

@@ -50,7 +50,9 @@ impl SignIn {
     /// }
     /// ```
     pub async fn end_sessions_of(&self, issuer: &str, subject: &str) -> Result<(), Error> {
-        self.assert_can_end()?;
+        if self.0.any_store().is_none() {
+            return Err(nobody_can_end());
+        }
         tracing::info!(issuer, subject, "the application ends the sessions of a person");
         end_sessions(&self.0, &Whom::Person { issuer, subject }, SessionEnd::Elsewhere).await.map_err(unavailable)
     }
@@ -60,24 +62,23 @@ impl SignIn {
     ///
     /// # Errors
     ///
-    /// The same as of [`end_sessions_of`](Self::end_sessions_of); and [`ErrorKind::Unsupported`] where the session lives in its cookie
-    /// and there is no list, since nothing could end it.
+    /// The same as of [`end_sessions_of`](Self::end_sessions_of), and [`ErrorKind::Unsupported`] also for a session that lives in its
+    /// cookie where there is a store alone: nobody could end it.
     pub async fn end_session(&self, identity: &Identity) -> Result<(), Error> {
-        self.assert_can_end()?;
         let (inner, session) = (&self.0, identity.session());
-        tracing::info!(session = %session.log_id(), "the application ends a session");
-        let end = || inner.registry.end(*session.id(), SessionEnd::Elsewhere);
-        if let (Some(store), Some(key)) = (&inner.store, identity.key()) {
-            end();
-            end_stored(inner, store, *key, SessionEnd::Elsewhere, |_| true).await.map_err(unavailable)?;
-            leave(inner, store, *key, session).await.map_err(unavailable)
-        } else if let Some(list) = &inner.revocations {
-            end();
-            list.revoke(&Revoked::Session(session.id())).await.map_err(unavailable)
-        } else {
-            Err(Error::new(ErrorKind::Unsupported)
-                .with_reason("it lives in its cookie, and there is no revocation_list"))
+        let stored = inner.store.as_ref().zip(identity.key());
+        if stored.is_none() && inner.revocations.is_none() {
+            return Err(nobody_can_end());
         }
+        tracing::info!(session = %session.log_id(), "the application ends a session");
+        inner.registry.end(*session.id(), SessionEnd::Elsewhere);
+        if let Some((store, key)) = stored {
+            end_stored(inner, store, *key, SessionEnd::Elsewhere, |_| true).await.map_err(unavailable)?;
+            leave(inner, store, *key, session).await.map_err(unavailable)?;
+        } else if let Some(list) = &inner.revocations {
+            list.revoke(&Revoked::Session(session.id())).await.map_err(unavailable)?;
+        }
+        Ok(())
     }
 
     /// The sessions that a person has by now at all nodes, in any order: when each began and may end, and what the application's
@@ -111,12 +112,6 @@ impl SignIn {
             }
         }
         Ok(listed)
-    }
-
-    fn assert_can_end(&self) -> Result<(), Error> {
-        let reason = "sessions are ended in a session_store, or by a revocation_list";
-        let unsupported = || Error::new(ErrorKind::Unsupported).with_reason(reason);
-        if self.0.store.is_some() || self.0.revocations.is_some() { Ok(()) } else { Err(unsupported()) }
     }
 }
 
@@ -203,6 +198,10 @@ fn key_of_mark(inner: &Inner, what: &[&[u8]]) -> SessionKey {
     SessionKey::new(hash(&[&[b"mark", inner.redirect.text.as_bytes()], what].concat()))
 }
 
+fn nobody_can_end() -> Error {
+    Error::new(ErrorKind::Unsupported).with_reason("sessions are ended in a session_store, or by a revocation_list")
+}
+
 fn unavailable(error: StoreError) -> Error {
     Error::new(ErrorKind::SessionUnavailable).with_retry_after(RETRY_AFTER).with_source(error)
 }
@@ -241,11 +240,11 @@ impl<'a> Whom<'a> {
         match self {
             Self::Person { issuer, subject } => {
                 let parts: [&[u8]; 3] = [b"person", issuer.as_bytes(), subject.as_bytes()];
-                inner.seal.names(&parts).map(SessionGroup::new).collect()
+                inner.seal.names(parts).map(SessionGroup::new).collect()
             }
             Self::ProviderSession(id) => {
                 let parts: [&[u8]; 2] = [b"provider session", *id];
-                inner.seal.names(&parts).map(SessionGroup::new).collect()
+                inner.seal.names(parts).map(SessionGroup::new).collect()
             }
         }
     }

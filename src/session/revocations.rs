@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use self::copy::{Item, Kind, LocalCopy, Name};
+use self::copy::{Item, Kind, Kinds, LocalCopy, Name};
 use self::freshness::Freshness;
 use self::refresh::Refreshing;
 use super::bounded::Store;
@@ -127,7 +127,7 @@ impl Revocations {
     }
 
     /// Adds to the list. This node knows at once; where the store can't be told, that is an error, and it is told later.
-    pub(crate) async fn revoke(&self, what: &Revoked<'_>) -> Result<(), StoreError> {
+    pub(crate) async fn revoke(self: &Arc<Self>, what: &Revoked<'_>) -> Result<(), StoreError> {
         match self.note(what) {
             Some(item) => self.write(&item).await,
             None => Ok(()),
@@ -137,10 +137,10 @@ impl Revocations {
     /// Adds to this node's copy. `None` where the list has it already.
     fn note(&self, what: &Revoked<'_>) -> Option<Item> {
         let kind = what.kind();
-        let name = self.seal.names(&what.parts()).next().map(|name| short(&name))?;
+        let name = self.seal.names(what.parts()).next().map(|name| short(&name))?;
         let now = unix_seconds(self.clock.now());
-        let at = match *what {
-            // So that it ends what was begun behind an earlier end, too.
+        let at = match what {
+            // Who signed in again since they were ended last may have begun a second ahead.
             Revoked::Person { issuer, subject } => self.begins_at(issuer, subject, now),
             Revoked::Session(_) | Revoked::ProviderSession(_) => now,
         };
@@ -195,21 +195,21 @@ impl Revocations {
         if kinds.are_none() {
             return false;
         }
-        let names: Vec<_> = self.names_of(session).filter(|(kind, _)| kinds.contain(*kind)).collect();
-        self.copy.has_any(&names, session.authenticated_at())
+        let authenticated_at = session.authenticated_at();
+        self.names_of(session, kinds).any(|(kind, name)| self.copy.has(kind, &name, authenticated_at))
     }
 
-    /// Everything that would end this session, under every key.
-    fn names_of<'a>(&'a self, session: &'a Session) -> impl Iterator<Item = (Kind, Name)> + use<'a> {
+    /// Everything of these sorts that would end this session, under every key.
+    fn names_of<'a>(&'a self, session: &'a Session, kinds: Kinds) -> impl Iterator<Item = (Kind, Name)> + use<'a> {
         let person = Revoked::Person { issuer: session.issuer(), subject: session.subject() };
         let provider_session = session.provider_session().map(Revoked::ProviderSession);
         let all = [Some(Revoked::Session(session.id())), Some(person), provider_session];
-        all.into_iter().flatten().flat_map(|what| self.named(&what))
+        all.into_iter().flatten().filter(move |what| kinds.contain(what.kind())).flat_map(|what| self.named(&what))
     }
 
-    fn named<'a>(&'a self, what: &Revoked<'_>) -> impl Iterator<Item = (Kind, Name)> + use<'a> {
+    fn named<'a>(&'a self, what: &Revoked<'a>) -> impl Iterator<Item = (Kind, Name)> + use<'a> {
         let kind = what.kind();
-        self.seal.names(&what.parts()).map(move |name| (kind, short(&name)))
+        self.seal.names(what.parts()).map(move |name| (kind, short(&name)))
     }
 
     /// After this the copy is read anew, while the old one still counts.
@@ -219,12 +219,12 @@ impl Revocations {
 
     /// Looks after a session for whoever waits for its end.
     pub(crate) fn watch(self: &Arc<Self>, session: &Session) -> Watch {
-        let names = self.names_of(session).collect();
+        let names = self.names_of(session, Kinds::ALL).collect();
         Watch { revocations: Arc::clone(self), names, authenticated_at: session.authenticated_at() }
     }
 }
 
-impl Revoked<'_> {
+impl<'a> Revoked<'a> {
     fn kind(&self) -> Kind {
         match self {
             Self::Session(_) => Kind::Session,
@@ -233,7 +233,7 @@ impl Revoked<'_> {
         }
     }
 
-    fn parts(&self) -> [&[u8]; 3] {
+    fn parts(&self) -> [&'a [u8]; 3] {
         match self {
             Self::Session(id) => [b"revoked session", &id[..], b""],
             Self::Person { issuer, subject } => [b"revoked person", issuer.as_bytes(), subject.as_bytes()],
@@ -264,7 +264,8 @@ impl Watch {
         if age.is_none_or(|age| age >= self.revocations.due_after()) {
             self.revocations.refreshed().await;
         }
-        self.revocations.copy.has_any(&self.names, self.authenticated_at)
+        let copy = &self.revocations.copy;
+        self.names.iter().any(|(kind, name)| copy.has(*kind, name, self.authenticated_at))
     }
 }
 

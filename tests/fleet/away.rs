@@ -1,7 +1,7 @@
 //! Redis that is away, comes back, or has lost what it had: nobody is signed out by that, nobody is taken for somebody else, and
 //! whoever was signed out stays so.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::StatusCode;
 use http::header::{RETRY_AFTER, SET_COOKIE};
@@ -206,6 +206,33 @@ async fn while_redis_hangs_nobody_is_signed_out_and_afterwards_everybody_is_ther
         scene.while_away().await;
         redis.go_on();
         scene.when_back().await;
+    }
+}
+
+/// What a server that hangs is sent first it takes once it goes on, though nobody heard of that: here that a state is spent.
+#[tokio::test]
+#[ignore = "needs redis"]
+async fn while_redis_hangs_a_sign_in_is_put_off_and_goes_on_by_a_reload_at_any_node() {
+    for set_up in SET_UPS {
+        for node in [1, 0] {
+            let redis = Server::start();
+            let fleet = Fleet::start(set_up, 2, redis.url()).await;
+            let mut alice = Person::alice();
+            fleet.sign_in(&mut alice, 1).await;
+            let mut newcomer = Person::bob();
+            let callback = fleet.begin(&mut newcomer, 0).await;
+            redis.pause();
+            let answer = newcomer.browser.get(&fleet.url(1, &callback)).await;
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{set_up:?}: {}", text(&answer));
+            assert_eq!(fleet.redeemed(), 1, "{set_up:?}: that is alice");
+            redis.go_on();
+            let began = Instant::now();
+            let answer = newcomer.browser.get(&fleet.url(node, &callback)).await;
+            assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{set_up:?}, node {node}: {}", text(&answer));
+            println!("{set_up:?}: the reload at node {node} took {:?}", began.elapsed());
+            assert_eq!(fleet.redeemed(), 2, "{set_up:?}, node {node}");
+            assert_eq!(fleet.ask_all(&mut newcomer).await, [Seen::Themselves; 2], "{set_up:?}, node {node}");
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! `cargo test` builds the example; before `cargo test --test fleet -- --include-ignored` alone, `cargo build --example nodes` does.
 
 #![allow(missing_docs, unreachable_pub, reason = "tests")]
+#![allow(clippy::print_stdout, reason = "how long things took, for who wants to read it")]
 
 mod away;
 mod killed;

@@ -187,6 +187,33 @@ async fn who_signs_out_meanwhile_is_out_here_and_elsewhere_once_it_is_back() {
     }
 }
 
+/// People may be sent to another node from then on.
+#[tokio::test(start_paused = true)]
+async fn who_signs_out_meanwhile_is_out_elsewhere_though_nobody_asks_that_node_again() {
+    for (kind, fault) in pairs() {
+        let name = format!("{kind:?}, {fault:?}");
+        let fleet = Fleet::new(kind);
+        let (mut browser, mut another) = (fleet.signed_in().await, fleet.signed_in().await);
+        let copies = [browser.clone(), another.clone()];
+        fleet.store.fail(&STEPS, fault);
+        sign_out(&fleet.one, &mut browser).await;
+        fleet.pass(BOUND).await;
+        sign_out(&fleet.one, &mut another).await;
+        fleet.pass(BOUND).await;
+        fleet.store.recover();
+        for _ in 0..20 {
+            fleet.pass(1000).await;
+        }
+        for copy in &copies {
+            assert_eq!(open(&fleet.other, &mut copy.clone()).await, Over, "{name}");
+        }
+        settle().await;
+        fleet.store.forget();
+        fleet.pass(BOUND).await;
+        assert!(fleet.store.asked_for().is_empty(), "{name}: it is written once");
+    }
+}
+
 /// One of the two steps that it takes has failed.
 #[tokio::test(start_paused = true)]
 async fn what_is_half_written_is_written_later() {

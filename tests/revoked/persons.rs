@@ -63,6 +63,26 @@ async fn who_signs_in_again_is_in() {
     }
 }
 
+/// An application that leaves everybody one session at a time, say.
+#[tokio::test(start_paused = true)]
+async fn who_signed_in_again_within_the_second_is_out_with_the_next_word() {
+    for kind in KINDS {
+        let fleet = Fleet::new(kind);
+        fleet.signed_in().await;
+        for round in 0..3 {
+            fleet.one.sign_in.end_sessions_of(ISSUER, BOB).await.unwrap();
+            let again = fleet.one.signed_in().await;
+            assert_eq!(open(&fleet.one, &mut again.clone()).await, Kept, "{kind:?}, {round}");
+            fleet.one.sign_in.end_sessions_of(ISSUER, BOB).await.unwrap();
+            assert_eq!(open(&fleet.one, &mut again.clone()).await, Over, "{kind:?}, {round}");
+            fleet.pass(A_WHILE).await;
+            open(&fleet.other, &mut again.clone()).await;
+            settle().await;
+            assert_eq!(open(&fleet.other, &mut again.clone()).await, Over, "{kind:?}, {round}");
+        }
+    }
+}
+
 /// It can't be told from one that began just before, so it is over; from the next second on, none is.
 #[tokio::test(start_paused = true)]
 async fn within_the_second_at_a_node_that_has_not_heard_of_it_nobody_is_in() {

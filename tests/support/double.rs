@@ -54,7 +54,7 @@ pub const STEPS: [Step; 9] = [
     Step::Mark,
 ];
 
-/// What goes wrong with a step, which is not taken then.
+/// What goes wrong with a step, which is not taken then but for the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     Unreachable,
@@ -63,6 +63,8 @@ pub enum Fault {
     Panics,
     /// Before there is a future.
     PanicsAtOnce,
+    /// It is taken, and nobody hears of it.
+    LosesTheAnswer,
 }
 
 /// Cheap to clone; clones are the same store.
@@ -236,6 +238,9 @@ impl Double {
                 None => take.await,
                 Some(Fault::Unreachable) => Err(StoreError::new(StoreErrorKind::Unreachable).with_source(source())),
                 Some(Fault::Failed) => Err(StoreError::new(StoreErrorKind::Failed)),
+                Some(Fault::LosesTheAnswer) => {
+                    take.await.and(Err(StoreError::new(StoreErrorKind::Unreachable).with_source(source())))
+                }
                 Some(Fault::Hangs) => pending().await,
                 Some(Fault::Panics | Fault::PanicsAtOnce) => panic!("the store panics"),
             };

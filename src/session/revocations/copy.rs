@@ -80,6 +80,8 @@ impl Item {
 }
 
 impl Kinds {
+    pub(super) const ALL: Self = Self(u8::MAX);
+
     pub(super) fn are_none(self) -> bool {
         self.0 == 0
     }
@@ -94,15 +96,13 @@ impl LocalCopy {
         Kinds(self.kinds.load(Ordering::Acquire))
     }
 
-    /// Whether one of these is there. What ends a person's sessions leaves those that began afterwards.
-    pub(super) fn has_any(&self, names: &[(Kind, Name)], authenticated_at: u64) -> bool {
-        if self.kinds().are_none() {
+    /// Whether this is there. What ends a person's sessions leaves those that began afterwards.
+    pub(super) fn has(&self, kind: Kind, name: &Name, authenticated_at: u64) -> bool {
+        if !self.kinds().contain(kind) {
             return false;
         }
         let table = self.lock();
-        names.iter().any(|(kind, name)| {
-            table.entries.get(name).is_some_and(|entry| *kind != Kind::Person || authenticated_at <= entry.at)
-        })
+        table.entries.get(name).is_some_and(|entry| kind != Kind::Person || authenticated_at <= entry.at)
     }
 
     /// The latest time of these.
