@@ -58,7 +58,8 @@ impl Builder {
     ///   out at this node and in this browser all the same; the log has an error, and the store is told as soon as it is back:
     ///   tried each second for five minutes, and then whenever this node reads the list.
     /// * A store that has lost everything is written anew by the nodes that are there, each with what it knows, as soon as they
-    ///   look next. What only nodes knew that have stopped since is lost, and so is what they have not read yet.
+    ///   look next. What only nodes knew that have stopped since is lost, and so is what they have not read yet. One that has gone
+    ///   back to an older state is not noticed: what it lacks, nodes that start later do not know.
     /// * Of a person whose sessions were all ended, those that began up to that second are over. Who signs in again has a new one that
     ///   counts, but for who does so within the same second at another node, which has not heard of it: that is begun once more.
     ///   Where they were ended more than once within a second, that goes for as many seconds.

@@ -7,6 +7,7 @@ mod away;
 mod cluster;
 mod contents;
 mod fleet;
+mod nonsense;
 #[path = "../support/cut.rs"]
 mod proxy;
 mod replicas;

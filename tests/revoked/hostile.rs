@@ -78,6 +78,33 @@ async fn a_callback_that_comes_again_brings_no_session_back() {
     }
 }
 
+/// Somebody signs in and out all day. A node that starts does not have to read all of it in one step, which has a time limit.
+#[tokio::test(start_paused = true)]
+async fn a_long_list_is_read_in_parts() {
+    let fleet = Fleet::new(Kind::Sealed);
+    let stays = fleet.signed_in().await;
+    let mut copies = Vec::new();
+    for _ in 0..100 {
+        let mut browser = fleet.one.signed_in().await;
+        copies.push(browser.clone());
+        sign_out(&fleet.one, &mut browser).await;
+    }
+    settle().await;
+    fleet.store.forget();
+    let new = fleet.node(|builder| builder);
+    assert_eq!(open(&new, &mut stays.clone()).await, Kept);
+    for copy in &copies {
+        assert_eq!(open(&new, &mut copy.clone()).await, Over);
+    }
+    let groups: HashSet<_> = fleet.store.asked_for().into_iter().map(|key| *key.as_bytes()).collect();
+    let mut lengths = Vec::new();
+    for group in groups.into_iter().map(SessionGroup::new) {
+        lengths.push(fleet.store.members(group).await.unwrap().len());
+    }
+    assert_eq!(lengths.iter().sum::<usize>(), copies.len());
+    assert!(lengths.iter().all(|length| *length < copies.len() / 2), "{lengths:?}");
+}
+
 /// Who reads the store learns nothing, and what somebody writes there makes nobody somebody else.
 #[tokio::test(start_paused = true)]
 async fn garbage_in_the_list_is_passed_over() {

@@ -1,7 +1,8 @@
 //! In which groups of the store the list is: each entry is in one of two sorts.
 //!
 //! * Groups of some minutes, by the time of writing: each node reads those of its last refresh and since. They are short lived.
-//! * Groups of twelve days: a node that starts, or has not looked for long, reads all that may hold an entry that counts.
+//! * Groups of twelve days: a node that starts, or has not looked for long, reads all that may hold an entry that counts. There are
+//!   sixteen for each time, by the entry's name, so that no step of the store is too large for its time limit.
 //!
 //! Their lengths are fixed, whatever a node's settings, and their names say nothing of anybody, so that all nodes of a site use
 //! the same, also while its keys are changed.
@@ -9,34 +10,38 @@
 use std::ops::RangeInclusive;
 
 use super::MARGIN;
+use super::copy::Name;
 use crate::flow::attempt::hash;
 use crate::session::store::SessionGroup;
 
-/// A sort of groups: so many seconds each.
+/// A sort of groups: so many seconds each, in so many parts.
 #[derive(Clone, Copy)]
-pub(super) struct Length(u64);
+pub(super) struct Length {
+    seconds: u64,
+    parts: u8,
+}
 
-pub(super) const RECENT: Length = Length(1 << 9);
-pub(super) const WHOLE: Length = Length(1 << 20);
+pub(super) const RECENT: Length = Length { seconds: 1 << 9, parts: 1 };
+pub(super) const WHOLE: Length = Length { seconds: 1 << 20, parts: 16 };
 
 /// Whoever has looked within this many seconds reads the recent groups alone.
-const RECENT_READ: u64 = 4 * RECENT.0;
+const RECENT_READ: u64 = 4 * RECENT.seconds;
 /// So entries stay there for this long.
 pub(super) const RECENT_KEPT: u64 = 2 * RECENT_READ;
 
 impl Length {
-    /// The one to write to now.
-    pub(super) fn at(self, site: &str, now: u64) -> SessionGroup {
-        self.group(site, now / self.0)
+    /// The one to write an entry to now.
+    pub(super) fn at(self, site: &str, now: u64, [first, ..]: &Name) -> SessionGroup {
+        self.group(site, now / self.seconds, first % self.parts)
     }
 
-    fn group(self, site: &str, index: u64) -> SessionGroup {
-        let (length, index) = (self.0.to_be_bytes(), index.to_be_bytes());
-        SessionGroup::new(hash(&[b"revocations", site.as_bytes(), &length, &index]))
+    fn group(self, site: &str, index: u64, part: u8) -> SessionGroup {
+        let (length, index) = (self.seconds.to_be_bytes(), index.to_be_bytes());
+        SessionGroup::new(hash(&[b"revocations", site.as_bytes(), &length, &index, &[part]]))
     }
 
     fn within(self, from: u64, to: u64) -> RangeInclusive<u64> {
-        from / self.0..=to / self.0
+        from / self.seconds..=to / self.seconds
     }
 }
 
@@ -64,7 +69,8 @@ impl Plan {
     }
 
     pub(super) fn groups(self, site: &str) -> impl Iterator<Item = SessionGroup> {
-        self.indices.map(move |index| self.length.group(site, index))
+        let Self { length, indices, .. } = self;
+        indices.flat_map(move |index| (0..length.parts).map(move |part| length.group(site, index, part)))
     }
 }
 
@@ -79,9 +85,9 @@ mod tests {
         for reader in (0..5000).map(|step| 1_788_739_200 + step) {
             for (behind, written) in [(0, reader), (60, reader - 60), (0, reader + 60), (5, reader - 5 - 60)] {
                 let recent = Plan::new(Some(reader - behind), reader, DAY);
-                assert!(!recent.is_whole && recent.indices.contains(&(written / RECENT.0)), "{reader} {written}");
+                assert!(!recent.is_whole && recent.indices.contains(&(written / RECENT.seconds)), "{reader} {written}");
                 let whole = Plan::new(None, reader, DAY);
-                assert!(whole.is_whole && whole.indices.contains(&(written / WHOLE.0)), "{reader} {written}");
+                assert!(whole.is_whole && whole.indices.contains(&(written / WHOLE.seconds)), "{reader} {written}");
             }
         }
     }
@@ -92,8 +98,8 @@ mod tests {
         let count = |since, kept_for| Plan::new(since, now, kept_for).groups("site").count();
         assert!((1..=2).contains(&count(Some(now - 4), DAY)));
         assert!((1..=3).contains(&count(Some(now - 600), DAY)));
-        assert!((1..=2).contains(&count(None, DAY)));
-        assert!((33..=35).contains(&count(None, 400 * DAY)));
+        assert!([16, 32].contains(&count(None, DAY)));
+        assert!((33..=35).map(|times| times * 16).any(|expected| expected == count(None, 400 * DAY)));
     }
 
     #[test]
@@ -113,7 +119,13 @@ mod tests {
 
     #[test]
     fn sites_and_sorts_do_not_meet() {
-        let groups = [RECENT.group("a", 1), WHOLE.group("a", 1), RECENT.group("b", 1), RECENT.group("a", 2)];
+        let groups = [
+            RECENT.group("a", 1, 0),
+            WHOLE.group("a", 1, 0),
+            WHOLE.group("a", 1, 1),
+            RECENT.group("b", 1, 0),
+            RECENT.group("a", 2, 0),
+        ];
         for (place, group) in groups.iter().enumerate() {
             assert!(!groups[..place].contains(group), "{place}");
         }

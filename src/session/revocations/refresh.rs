@@ -207,7 +207,7 @@ impl Revocations {
         let until = item.at.saturating_add(self.kept_for);
         let recent = until.min(now.saturating_add(RECENT_KEPT));
         for (length, until) in [(RECENT, recent), (WHOLE, until)] {
-            let group = length.at(&self.redirect_uri, now);
+            let group = length.at(&self.redirect_uri, now, &item.name);
             self.store.join(group, item.member(), from_unix_seconds(until)).await?;
         }
         self.copy.written(item);
