@@ -34,8 +34,7 @@ mod cpu;
 mod nodes;
 #[path = "fleet/requests.rs"]
 mod requests;
-#[allow(dead_code, reason = "the tests do more with it")]
-#[path = "../tests/redis/server.rs"]
+#[path = "../tests/support/redis_server.rs"]
 mod server;
 #[path = "fleet/sign_ins.rs"]
 mod sign_ins;

@@ -1,6 +1,7 @@
 //! The layer that a provider tells of logouts.
 
 mod notice;
+mod places;
 
 use std::fmt;
 use std::future::Future;
@@ -26,6 +27,9 @@ use crate::service::take_ready;
 
 /// Answers the address at which a provider tells that somebody has signed out there: OpenID Connect Back-Channel Logout. Comes
 /// from [`SignIn::back_channel_logout`].
+///
+/// Sessions must be somewhere where they can be ended: in a [`session_store`](crate::Builder::session_store), where they end at once, or
+/// in their cookies with a [`revocation_list`](crate::Builder::revocation_list) beside, by which they end within its bound.
 ///
 /// The provider sends a `POST` with a logout token, from server to server. Once the token is believed, the session that it names
 /// ends here, or all of the person's where it names none, at every node. The answer is 200, and also where there was nothing to
@@ -62,11 +66,11 @@ pub struct BackChannelLogoutLayer {
 impl BackChannelLogoutLayer {
     pub(crate) fn new(sign_in: SignIn) -> Result<Self, ConfigError> {
         let inner = &sign_in.0;
-        if inner.store.is_none() {
+        if inner.any_store().is_none() {
             return Err(ConfigError::new(
                 "back_channel_logout",
                 "sessions are nowhere but in their cookies, where no provider can end them",
-                "give the builder a session_store",
+                "give the builder a session_store or a revocation_list",
             ));
         }
         if !inner.providers.iter().any(|mounted| mounted.provider.tells_of_logouts()) {

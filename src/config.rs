@@ -82,12 +82,17 @@ pub(crate) struct Inner {
 impl Inner {
     /// The store that this process shares with others, if it has one.
     pub(crate) fn fleet(&self) -> Option<&Arc<Store>> {
-        self.any_store().filter(|store| !store.is_private())
+        self.stores().find(|store| !store.is_private())
     }
 
-    /// The store of sessions, or that of the revocation list.
+    /// That one, or else the one that it has for itself.
     pub(crate) fn any_store(&self) -> Option<&Arc<Store>> {
-        self.store.as_ref().or_else(|| self.revocations.as_ref().map(|list| list.store()))
+        self.fleet().or_else(|| self.stores().next())
+    }
+
+    /// The store of sessions, and that of the revocation list.
+    fn stores(&self) -> impl Iterator<Item = &Arc<Store>> {
+        self.store.iter().chain(self.revocations.as_ref().map(|list| list.store()))
     }
 }
 
@@ -138,7 +143,8 @@ impl SignIn {
     ///
     /// # Errors
     ///
-    /// Where no provider tells of logouts, or sessions live in their cookies alone, so that nobody could end them.
+    /// Where no provider tells of logouts, or sessions live in their cookies without a
+    /// [`revocation_list`](crate::Builder::revocation_list), so that nobody could end them.
     pub fn back_channel_logout(&self) -> Result<BackChannelLogoutLayer, ConfigError> {
         BackChannelLogoutLayer::new(self.clone())
     }

@@ -300,8 +300,8 @@ kinds! {
         cause "The sign-in service recognised you, but this site could not remember it: where it keeps its sessions gave no answer.",
         remedy "Start again in a moment. Operators: the session store is down, full or can't be reached; see the log.";
     Unsupported = 500 "unsupported", "Something went wrong on this site",
-        cause "The provider does not offer what was asked of it.",
-        remedy "Operators: see the documentation of the provider.";
+        cause "The provider, or this site as it is set up, does not offer what was asked of it.",
+        remedy "Operators: see the documentation of the provider, or of what the application called.";
     Internal = 500 "internal_error", "Something went wrong on this site",
         cause "The server could not do its part: no randomness, or no Tokio runtime to run on.",
         remedy "Try again in a moment. Operators: see the log.";

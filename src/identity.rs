@@ -105,12 +105,17 @@ impl Identity {
 
     /// Waits until the session is over, for what outlives its request: a WebSocket, a stream of events, a gRPC stream.
     ///
-    /// It ends when its time is up; with an idle timeout, other requests of the same session at this process put that off. It ends at once
-    /// where somebody signs out or signs in anew in the same browser, as far as this process hears of it: another node's
-    /// sign-out is not seen while sessions live in their cookies alone. Where there is a
-    /// [revocation list](crate::Builder::revocation_list), what other nodes end is heard of within its bound, while the list can
-    /// be read. Where sessions are in a [store](crate::Builder::session_store), it is asked each minute, so what other nodes end
-    /// or renew counts as well.
+    /// It ends when its time is up; with an idle timeout, other requests of the same session put that off. It ends at once where
+    /// this process ends the session: the person signs out, or in anew in the same browser, the provider stands by it no longer, the
+    /// application [ends](crate::SignIn::end_sessions_of) it.
+    ///
+    /// Of what another process ends, it hears
+    ///
+    /// * nothing, while sessions live in their cookies alone; nor of renewals there, with an idle timeout;
+    /// * within the [bound](crate::Builder::revocation_bound) of a [revocation list](crate::Builder::revocation_list), while that can be
+    ///   read;
+    /// * within a minute, where the session is in a [store](crate::Builder::session_store), which is asked each minute. Renewals at
+    ///   other processes count as well.
     ///
     /// Call it once, in the handler and before it answers, and keep what it gives: renewals count from the call on, and the
     /// request of a stream may be the one that renews.

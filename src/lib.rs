@@ -42,11 +42,11 @@
 //! * **Login**, `GET /auth/login?return_to=/path`: a fresh state and code verifier, sealed into a flow cookie; 303 to the
 //!   provider. Nothing is kept on the server, and no I/O done, but where what the provider publishes has to be fetched first.
 //! * **Callback**, on the configured redirect URI's path: method, shape of the query, flow cookie, freshness, state, issuer,
-//!   error; only then the *attempt*, in a task of its own: exchange, the provider's checks and gates, the application's
-//!   hook. Then a session, and 303 to the return target, or on to the application's own handler
+//!   error; only then the *attempt*, in a task of its own: where nodes share a store, the state is marked as spent there; exchange,
+//!   the provider's checks and gates, the application's hook. Then a session, in its cookie or in the store, and 303 to the return target, or on to the application's own handler
 //!   ([`Builder::forward_callback`]).
-//! * **Logout**, `POST /auth/logout` from a page of this site: every cookie of ours is deleted, and who waits at
-//!   [`Identity::ended`] in this process is told. Where the provider [ends its own session](Provider::ends_sessions), a
+//! * **Logout**, `POST /auth/logout` from a page of this site: every cookie of ours is deleted, who waits at
+//!   [`Identity::ended`] in this process is told, and so is the store or the list, if there is one. Where the provider [ends its own session](Provider::ends_sessions), a
 //!   person is led over it, and comes back with `GET`. A provider that ended a session by itself tells so to a second layer,
 //!   [`SignIn::back_channel_logout`].
 //!
@@ -98,6 +98,14 @@
 //! * Signing out leads over an OpenID provider that has a page for it, and back to the [logout path](SignIn::logout_path), which is
 //!   registered there as well.
 //!
+//! # Many machines
+//!
+//! Nodes that share their [`Keys`] know each other's sessions, which live in cookies. What ends at one node ends at all where they share
+//! a [`SessionStore`] as well, `RedisStore` (feature `redis`) for one: for the sessions themselves ([`Builder::session_store`]), or
+//! for a list of those that were ended, of which each node has a copy ([`Builder::revocation_list`]). Then
+//! [`SignIn::end_sessions_of`] signs somebody out everywhere, tokens are refreshed once in the whole fleet, and a state is spent
+//! once. The [guide to many machines](fleet_guide) says which to choose, and what each costs and promises.
+//!
 //! # Where to mount it
 //!
 //! Outermost. The layer answers paths that the inner service need not know, so a router must not decide first; the
@@ -107,7 +115,7 @@
 //! # What holds always
 //!
 //! 1. A token request is built from a [`ValidatedCode`] alone; nothing is sent on behalf of a callback before state has passed, and a
-//!    [`SignIn`] redeems a state at most once. Only [`SignIn::check`], which operators call, redeems a made-up code.
+//!    [`SignIn`], or all that share a store, redeem a state at most once. Only [`SignIn::check`], which operators call, redeems a made-up code.
 //! 2. The protocol code does no I/O, reads no clock and draws no randomness. Time comes from [`Clock`].
 //! 3. Nothing from a header, query or body becomes an [`Identity`]; a forwarded request carries ours or none.
 //! 4. The layer adds no error to the service's own, and answers no failure with a 2xx, but for gRPC, whose status is
@@ -130,6 +138,7 @@
 //! |---|---|---|
 //! | session | 24 hours, or to the end of the access token where the provider tells it; sealed in its cookie | as long as a BitBadges access token; nothing to store ([`Builder::session_store`] for one that is) |
 //! | sessions that were ended elsewhere | not heard of while they live in their cookies; with [`Builder::revocation_list`] within 10 seconds, and with a list that can't be read 503 | a list has to be shared; who is signed out stays out |
+//! | a store that does not answer | given up after 5 seconds, 1,024 wait at most: 503, and no cookie is deleted | an outage signs nobody out |
 //! | asking the provider again | never; with [`Builder::recheck_every`], and out of reach for an hour: 503 | it costs requests; an outage signs nobody out |
 //! | idle timeout | none; with one, renewed after a tenth of it | a renewal is a cookie on a response |
 //! | responses to somebody signed in | `Vary: Cookie`, and `private` where they say nothing | no shared cache shows one person's page to another |
@@ -163,6 +172,10 @@ pub mod error_reference {}
 #[cfg(doc)]
 #[doc = include_str!("../docs/providers.md")]
 pub mod provider_guide {}
+
+#[cfg(doc)]
+#[doc = include_str!("../docs/fleet.md")]
+pub mod fleet_guide {}
 
 mod after;
 mod back_channel;

@@ -3,6 +3,8 @@
 
 #![allow(missing_docs, reason = "tests")]
 
+#[path = "support/redis_server.rs"]
+mod server;
 mod support;
 
 use std::net::{Ipv4Addr, TcpListener};
@@ -229,6 +231,53 @@ async fn providers_takes_real_ones_where_their_credentials_are() {
         let output = output.unwrap_or_else(|_| panic!("it goes on running with {name} alone")).unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && errors.contains(missing), "{name}: {errors}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs redis"]
+async fn nodes_with_redis_take_turns_and_know_whom_either_signed_in_or_out() {
+    let redis = server::Server::start();
+    let example = Example::start("nodes", &[("REDIS_URL", &redis.url())]).await;
+    let Example { origin, port, .. } = &example;
+    let (mut browser, mut other) = (Browser::new(), Browser::new());
+    signed_in_at_both(&mut browser, &mut other, origin).await;
+    for (turn, node) in [(1, port + 2), (2, port + 3)] {
+        let pages = [browser.get(&format!("{origin}/")).await, browser.get(&format!("{origin}/")).await];
+        let of_node = format!("<strong id=\"node\">{node}</strong>");
+        let page = pages.iter().map(text).find(|page| page.contains(&of_node));
+        let page = page.unwrap_or_else(|| panic!("turn {turn}: {node} does not answer: {pages:?}"));
+        assert!(page.contains(&format!("<strong id=\"subject\">{}<", alice())), "{page}");
+        assert_eq!((page.matches("<li>begun ").count(), page.matches(", this one<").count()), (2, 1), "{page}");
+    }
+    let answer = browser.post(&format!("{origin}/everywhere"), "").await;
+    assert_eq!((answer.status().as_u16(), location(&answer).as_str()), (303, "/"));
+    for browser in [&mut browser, &mut other] {
+        for _ in 0..2 {
+            signed_out(browser, origin).await;
+        }
+    }
+}
+
+/// Two sessions of one person, which did not begin within the same second: by that the page tells them apart.
+async fn signed_in_at_both(browser: &mut Browser, other: &mut Browser, origin: &str) {
+    let second = || std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    browser.sign_in(origin, "/").await;
+    let began = second();
+    while second() == began {
+        tokio::task::yield_now().await;
+    }
+    other.sign_in(origin, "/").await;
+}
+
+#[tokio::test]
+async fn nodes_says_what_it_needs() {
+    let redis = ("REDIS_URL", "redis://127.0.0.1:1");
+    for (arguments, problem) in [(vec![], "redis-server --save ''"), (vec!["--help"], "none of --node, --provider")] {
+        let output = command("nodes", free_ports(4), &[redis]).args(&arguments).output();
+        let output = timeout(PATIENCE, output).await.expect("it ends").unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && errors.contains(problem), "{arguments:?}: {errors}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! ID tokens: header, payload and who signs them, a line each. Nobody is signed in but whom a token names that is signed with a
 //! published key, for this client, this sign-in and this moment.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,10 +16,10 @@ use crate::site::NOW;
 const SKEW: f64 = 60.0;
 const MAX_AGE: f64 = 600.0;
 
-struct Token<'a> {
+pub(crate) struct Token<'a> {
     header: Vec<u8>,
     payload: Vec<u8>,
-    text: String,
+    pub(crate) text: String,
     /// Whose signature it bears, as it was made.
     signer: Option<&'a Signer>,
     is_published: bool,
@@ -30,7 +31,7 @@ fn filled(line: &[u8], values: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// The third line is the name of a signer, with what is added to the signature behind a space; or else it is the signature.
-fn token(data: &[u8], nonce: &str) -> Option<Token<'static>> {
+pub(crate) fn token(data: &[u8], nonce: &str) -> Option<Token<'static>> {
     let mut lines = data.splitn(3, |byte| *byte == b'\n');
     let (header, payload, signature) = (lines.next()?, lines.next()?, std::str::from_utf8(lines.next()?).ok()?);
     let (name, tail) = signature.split_once(' ').unwrap_or((signature, ""));
@@ -50,41 +51,58 @@ fn token(data: &[u8], nonce: &str) -> Option<Token<'static>> {
 }
 
 impl Token<'_> {
-    /// The subject, if everything about the token is as OpenID Connect Core section 3.1.3.7 has it.
-    fn subject(&self, nonce: &str) -> Option<String> {
+    /// What it claims, if it is signed by a published key and says to be of this sort or of none.
+    pub(crate) fn claims(&self, sort: &str) -> Option<HashMap<String, Value>> {
         let signer = self.signer.filter(|_| self.is_published)?;
         let header = distinct(&self.header)?;
         let is_its_key = header.get("kid").is_none_or(|kid| *kid == signer.jwk["kid"]);
-        let is_another_sort =
-            header.get("typ").is_some_and(|typ| typ.as_str().is_none_or(|typ| typ.to_lowercase().ends_with("+jwt")));
+        let names_another = |typ: &str| {
+            let typ = typ.to_ascii_lowercase();
+            typ.ends_with("+jwt") && typ != sort && typ != format!("application/{sort}")
+        };
+        let is_another_sort = header.get("typ").is_some_and(|typ| typ.as_str().is_none_or(names_another));
         if header.get("alg")? != signer.algorithm || !is_its_key || is_another_sort || header.contains_key("crit") {
             return None;
         }
         let claims = distinct(&self.payload)?;
         let is = |name: &str, expected: &str| told(&claims, name).is_some_and(|value| value == expected);
-        let is_if_told = |name: &str, expected: &str| told(&claims, name).is_none_or(|value| value == expected);
         let is_for_us = match told(&claims, "aud")? {
             Value::Array(all) => !all.is_empty() && all.iter().all(|one| one == CLIENT),
             one => one == CLIENT,
         };
-        let is_right = is("iss", ISSUER)
-            && is("nonce", nonce)
-            && is_for_us
-            && is_if_told("azp", CLIENT)
-            && is_if_told("at_hash", &signer.at_hash());
+        let is_right = is("iss", ISSUER) && is_for_us && told(&claims, "azp").is_none_or(|value| value == CLIENT);
         let now = NOW as f64;
         let at = |name: &str| told(&claims, name).map(|value| time(value).unwrap_or(f64::NAN));
         let is_of_now = at("exp").is_some_and(|end| end + SKEW > now)
             && at("iat").is_some_and(|issued| issued - SKEW <= now)
-            && at("nbf").is_none_or(|begin| begin - SKEW <= now)
-            && at("auth_time").is_some_and(|time| time - SKEW <= now && time + MAX_AGE + SKEW >= now);
+            && at("nbf").is_none_or(|begin| begin - SKEW <= now);
+        (is_right && is_of_now).then_some(claims)
+    }
+
+    /// The subject, if everything about the token is as OpenID Connect Core section 3.1.3.7 has it.
+    fn subject(&self, nonce: &str) -> Option<String> {
+        let claims = self.claims("")?;
+        let is = |name: &str, expected: &str| told(&claims, name).is_some_and(|value| value == expected);
+        let at_hash = self.signer?.at_hash();
+        let is_right = is("nonce", nonce)
+            && told(&claims, "at_hash").is_none_or(|value| *value == *at_hash)
+            && !is_of_logout(&claims);
+        let now = NOW as f64;
+        let at = told(&claims, "auth_time").map(|value| time(value).unwrap_or(f64::NAN));
+        let is_of_now = at.is_some_and(|time| time - SKEW <= now && time + MAX_AGE + SKEW >= now);
         let subject = told(&claims, "sub")?.as_str().filter(|subject| (1..=255).contains(&subject.len()))?;
         (is_right && is_of_now).then(|| subject.to_owned())
     }
 }
 
+/// Whether it has the event of a logout token (OpenID Connect Back-Channel Logout section 2.4).
+pub(crate) fn is_of_logout(claims: &HashMap<String, Value>) -> bool {
+    let event = |events: &Value| events.get("http://schemas.openid.net/event/backchannel-logout").cloned();
+    claims.get("events").and_then(event).is_some_and(|event| event.is_object())
+}
+
 /// Whole seconds, as the number says or a little before.
-fn time(value: &Value) -> Option<f64> {
+pub(crate) fn time(value: &Value) -> Option<f64> {
     if !value.is_number() {
         return None;
     }

@@ -15,6 +15,7 @@ pub mod error_response;
 pub mod id_token;
 pub mod key_set;
 pub mod layer;
+pub mod logout_token;
 pub mod openid;
 pub mod refusal;
 pub mod return_target;

@@ -192,7 +192,7 @@ const KNOWN: [ErrorKind; 7] = [
 ];
 
 /// Subject and claims of who a browser's cookies are; the issuer is the provider's in any case.
-fn who(site: &Site, browser: &Browser) -> Option<(String, Value)> {
+pub(crate) fn who(site: &Site, browser: &Browser) -> Option<(String, Value)> {
     let app = service_fn(|request: Request<Bytes>| {
         let who = request.extensions().get::<Identity>();
         let who = who.map(|who| json!([who.issuer(), who.subject(), who.claims::<Value>().unwrap()]));

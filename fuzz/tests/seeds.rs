@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use tower_signin_fuzz as targets;
 
 #[rustfmt::skip]
-const TARGETS: [(&str, fn(&[u8]) -> bool); 14] = [
+const TARGETS: [(&str, fn(&[u8]) -> bool); 15] = [
     ("cookies", targets::cookies::run),
     ("sealed", targets::sealed::run),
     ("chunks", targets::chunks::run),
@@ -21,6 +21,7 @@ const TARGETS: [(&str, fn(&[u8]) -> bool); 14] = [
     ("refusal", targets::refusal::run),
     ("layer", targets::layer::run),
     ("id_token", targets::id_token::run),
+    ("logout_token", targets::logout_token::run),
     ("key_set", targets::key_set::run),
     ("discovery", targets::discovery::run),
     ("user_info", targets::user_info::run),

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 use url::form_urlencoded;
 
+use super::places::Places;
 use crate::config::Inner;
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::flow::attempt::provider_session;
@@ -30,22 +31,24 @@ use crate::session::store::StoreError;
 use crate::session::stored;
 use crate::telemetry;
 
-/// How much is taken in at once: bodies that are read, and tokens that are looked at. Whoever sends bodies slowly keeps nobody's
-/// token from being looked at.
+/// How much is taken in at once. Anybody can send forms, slowly too, and tokens for whose signature the provider has to be asked for
+/// newer keys: that keeps nobody's token from being followed, which only the provider can have sent.
 pub(super) struct Desk {
-    reading: Semaphore,
-    working: Arc<Semaphore>,
+    reading: Places,
+    judging: Places,
+    following: Semaphore,
 }
 
-const MOST_READ: usize = 1024;
-const MOST_WORKED_ON: usize = 64;
+const MOST_FOLLOWED: usize = 64;
+
+const TOO_MANY: &str = "too many notices come at once";
 
 const BODY_LIMIT: usize = 64 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(10);
 
 impl Default for Desk {
     fn default() -> Self {
-        Self { reading: Semaphore::new(MOST_READ), working: Arc::new(Semaphore::new(MOST_WORKED_ON)) }
+        Self { reading: Places::default(), judging: Places::default(), following: Semaphore::new(MOST_FOLLOWED) }
     }
 }
 
@@ -59,7 +62,7 @@ where
     let (parts, body) = request.into_parts();
     let requester = Requester::of(&parts.headers);
     let outcome = match check(&parts.method, &parts.headers) {
-        Ok(()) => handle(inner, &desk, body, &requester).await,
+        Ok(()) => handle(inner, desk, body, &requester).await,
         Err(error) => Err(error),
     };
     let mut response = match outcome {
@@ -83,24 +86,21 @@ fn check(method: &Method, headers: &HeaderMap) -> Result<(), Error> {
     Ok(())
 }
 
-async fn handle<B>(inner: Arc<Inner>, desk: &Desk, body: B, requester: &Requester) -> Result<(), Error>
+async fn handle<B>(inner: Arc<Inner>, desk: Arc<Desk>, body: B, requester: &Requester) -> Result<(), Error>
 where
     B: Body + Send,
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
     let runtime = Handle::try_current().map_err(|_| not_done("there is no Tokio runtime"))?;
-    let token = {
-        let _place = desk.reading.try_acquire().map_err(|_| not_done("too many notices come at once"))?;
-        read(body).await?
-    };
-    let place = Arc::clone(&desk.working).try_acquire_owned();
-    let place = place.map_err(|_| not_done("too many notices come at once"))?;
+    let token = desk.reading.during(read(body)).await.unwrap_or_else(|| Err(not_done(TOO_MANY)))?;
     // In a task of its own, so that it ends whether or not the provider waits.
     let requester = requester.clone();
     let work = async move {
-        let _place = place;
-        follow(&inner, &token, &requester).await
+        let believed = desk.judging.during(believed(&inner, &token)).await;
+        let (issuer, notice) = believed.unwrap_or_else(|| Err(not_done(TOO_MANY)))?;
+        let _place = desk.following.try_acquire().map_err(|_| not_done(TOO_MANY))?;
+        follow(&inner, issuer, &notice, &requester).await
     };
     runtime.spawn(work.in_current_span()).await.unwrap_or_else(|_| Err(not_done("the provider or the store panicked")))
 }
@@ -128,9 +128,8 @@ where
 
 /// Only a token that has been followed counts as seen: where something is away, the provider may send it again. To end what has
 /// ended changes nothing.
-async fn follow(inner: &Arc<Inner>, token: &str, requester: &Requester) -> Result<(), Error> {
+async fn follow(inner: &Arc<Inner>, issuer: &str, notice: &LogoutNotice, requester: &Requester) -> Result<(), Error> {
     const SEEN: &str = "it came before: its jti was seen";
-    let (issuer, notice) = believed(inner, token).await?;
     let session = notice.session_id().map(|session_id| provider_session(issuer, session_id));
     let whom = match (&session, notice.subject()) {
         (Some(session), _) => Whom::ProviderSession(session),

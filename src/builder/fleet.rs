@@ -12,19 +12,21 @@ impl Builder {
     /// Keeps sessions on the server; the cookie then holds nothing but a sealed 256-bit id. By default they live in their
     /// cookies, which needs nothing else and asks nobody.
     ///
-    /// With a store a sign-out counts at every node at once, and in a copy of the cookie too; sessions may be large (64 KiB
-    /// each), and their cookie stays at some 110 bytes. What it costs is a look into the store at each request of somebody
-    /// signed in, and that it has to be there:
+    /// With a store a sign-out counts at every node at once, and in a copy of the cookie too; a person's sessions can be
+    /// [listed](crate::SignIn::list_sessions_of); a session may be large (64 KiB, its [tokens](Self::keep_tokens) included), and its
+    /// cookie stays at some 110 bytes. Nodes that share the store spend a state once, and refresh tokens once, between them. What
+    /// it costs is a look into the store at each request of somebody signed in, and that it has to be there:
     ///
     /// * Where it does not answer, nobody is signed out and no cookie is deleted. Guards and extractors, those of an
-    ///   `Option` too, answer 503 and `session_unavailable`; what asks for nobody goes on. Nobody can sign in
-    ///   (`session_store_failed`), and who comes back from the provider with a session already is told so before the code is
-    ///   used up. Signing out deletes the cookies; the log has an error where the store could not be told.
-    /// * Sessions that were made before live on in their cookies. When the store is taken away again, those in it are over; so
-    ///   a node that has no store yet takes who signed in at one that has for nobody.
+    ///   `Option` too, answer 503 and `session_unavailable`; what asks for nobody goes on. Nobody can sign in: who comes back from
+    ///   the provider is told so before the code is used up, and goes on by a reload once the store is back (`session_store_failed`
+    ///   where it goes away after that). Signing out deletes the cookies; the log has an error where the store could not be told.
+    /// * Sessions that were made before live on in their cookies, with their tokens. When the store is taken away again, those in it
+    ///   are over; so a node that has no store yet takes who signed in at one that has for nobody.
     /// * [`session_idle_timeout`](Self::session_idle_timeout) moves the end in the store, not in the cookie. A shorter one
     ///   counts from a session's next request on.
-    /// * [Tokens](Self::keep_tokens) stay in their own cookie.
+    ///
+    /// The guide to many machines, `docs/fleet.md`, says when to choose it.
     ///
     /// ```
     /// use tower_signin::MemoryStore;
@@ -51,14 +53,16 @@ impl Builder {
     ///   store; a node that starts reads the whole list first. No request waits for that while the copy is young enough. Where the list
     ///   is empty, a request pays a look at two clocks; else the session's names are looked up, three for each key. A node takes
     ///   some 5 MiB for 100,000 entries.
-    /// * A store that does not answer: see [`revocation_bound`](Self::revocation_bound). Who signs out is signed out at this node
-    ///   and in this browser all the same; the log has an error, and the store is told as soon as it is back.
+    /// * A store that does not answer: see [`revocation_bound`](Self::revocation_bound). Nobody can sign in, since nodes that share the
+    ///   list spend a state once between them (and refresh tokens once), and it is there that they note it. Who signs out is signed
+    ///   out at this node and in this browser all the same; the log has an error, and the store is told as soon as it is back:
+    ///   tried each second for five minutes, and then whenever this node reads the list.
     /// * A store that has lost everything is written anew by the nodes that are there, each with what it knows, as soon as they
     ///   look next. What only nodes knew that have stopped since is lost, and so is what they have not read yet.
-    /// * Of a person whose sessions were all ended, sessions that began up to that second are over. Who signs in again later has a
-    ///   new session that counts; so does, at the node that ended them, who does so within the same second. At another node, which has not heard of it,
-    ///   that one is over too, and is begun once more. Nodes' clocks should therefore agree to the second: at one that is ahead,
-    ///   a session that began just before is not ended.
+    /// * Of a person whose sessions were all ended, those that began up to that second are over. Who signs in again has a new one that
+    ///   counts, but for who does so within the same second at another node, which has not heard of it: that is begun once more.
+    ///   Where they were ended more than once within a second, that goes for as many seconds.
+    ///   Nodes' clocks should agree to the second: at one that is ahead, a session that began just before is not ended.
     /// * Give all nodes the same `session_lifetime`, and raise it at all of them at once: one with a shorter lifetime has its entries
     ///   forgotten too early for those with a longer one that start afterwards.
     ///

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use http::HeaderValue;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
@@ -73,8 +73,17 @@ pub(crate) type StateHash = [u8; 32];
 pub(crate) struct Waiter(watch::Receiver<Option<Outcome>>);
 
 /// The attempts of this process. Bounded in every way.
-#[derive(Default)]
-pub(crate) struct Attempts(Mutex<Table>);
+pub(crate) struct Attempts {
+    table: Mutex<Table>,
+    /// Places for those who see to a state that may have been marked as spent though nothing was sent.
+    taking_back: Arc<Semaphore>,
+}
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self { table: Mutex::default(), taking_back: Arc::new(Semaphore::new(fleet::MOST_TAKING_BACK)) }
+    }
+}
 
 /// The time for exchange, checks and gates, and for the hook: 30 seconds together.
 const PROVIDER_TIME: Duration = Duration::from_secs(20);
@@ -122,7 +131,7 @@ impl Attempts {
 
     /// No code of anyone else's runs under this lock, so a poisoned table is still whole.
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

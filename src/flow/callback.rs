@@ -15,6 +15,7 @@ use super::{
 use crate::config::Inner;
 use crate::cookies::{Found, Further};
 use crate::error::{Error, ErrorKind};
+use crate::identity::Identity;
 use crate::oauth::callback::{CallbackQuery, CallbackResult, ValidatedCode};
 use crate::oauth::pkce;
 use crate::oauth::state::PresentedState;
@@ -29,6 +30,7 @@ use crate::session::{SessionId, revocations};
 use crate::telemetry;
 
 /// What a callback comes to.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub(crate) enum Callback {
     /// It is answered.
     Answered(Response<Bytes>),
@@ -52,8 +54,8 @@ pub(crate) struct Aftermath {
     stale_tokens: Option<HeaderValue>,
     /// The sessions that this browser had at login and now.
     former: [Option<SessionId>; 2],
-    /// Where the one it has now is in the store.
-    stored: Option<StoredId>,
+    /// Where the one it has now is in the store, and whose it is if that is known.
+    stored: Option<(StoredId, Option<Identity>)>,
 }
 
 pub(crate) fn callback(
@@ -161,7 +163,7 @@ fn check(
                 further: inner.cookies.scan(headers).session.came(),
                 stale_tokens: stale_tokens(inner, headers),
                 former: [session_before, presented.session_id()],
-                stored: presented.stored(),
+                stored: presented.stored().map(|id| (id, presented.current().map(|it| it.identity.clone()))),
             };
             Ok((waiter, aftermath))
         }
@@ -305,15 +307,15 @@ impl Aftermath {
         if let Some(completed) = completed.filter(|completed| !self.inner.registry.has_ended(&id(completed))) {
             // A response that is still being made must not bring the cookie of a former session back over this one's.
             let new = &id(completed);
-            let stored = self.stored.map(|stored| stored.session_id());
+            let stored = self.stored.as_ref().map(|(id, _)| id.session_id());
             for former in self.former.into_iter().flatten().filter(|former| former != new) {
                 self.inner.registry.end(former, SessionEnd::Replaced);
                 if stored != Some(former) {
                     revocations::revoke_soon(&self.inner, former);
                 }
             }
-            if let Some(former) = self.stored.filter(|former| former.session_id() != *new) {
-                stored::delete_soon(&self.inner, former, None);
+            if let Some((former, whose)) = self.stored.filter(|(former, _)| former.session_id() != *new) {
+                stored::delete_soon(&self.inner, former, whose);
             }
             self.inner.registry.signed_in();
             telemetry::session_opened();

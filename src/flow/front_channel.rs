@@ -38,7 +38,7 @@ pub(crate) fn front_channel(
     let named = issuer.as_deref().and_then(|issuer| inner.providers.of_issuer(issuer));
     let mut response = page(named.or(inner.providers.only()));
     let session_id = single(query, "sid");
-    let (Some(mounted), Some(session_id), Some(current)) = (named, session_id, presented.current()) else {
+    let (Some(mounted), Some(session_id), Some(current)) = (named, session_id, presented.opened()) else {
         return Told::Now(response);
     };
     let session = current.session();
@@ -52,7 +52,7 @@ pub(crate) fn front_channel(
     );
     let is_first = inner.registry.end(id, SessionEnd::SignedOut) != Some(SessionEnd::SignedOut);
     if is_first && let Some(held) = tokens::held(inner, headers, current) {
-        Refreshes::revoke(inner, issuer, held);
+        Refreshes::revoke(inner, issuer, held, current.stored.is_some());
     }
     delete_cookies(inner, headers, &mut response);
     forget(inner, presented, Told::Now(response))

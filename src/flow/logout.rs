@@ -80,7 +80,7 @@ pub(crate) fn logout(
         if let Some(mounted) = mounted {
             leading = end_session::Leading::over(inner, mounted, uri, headers, held.as_deref());
             if is_first && let Some(held) = held {
-                Refreshes::revoke(inner, mounted.provider.issuer(), held);
+                Refreshes::revoke(inner, mounted.provider.issuer(), held, presented.stored().is_some());
             }
         }
     }

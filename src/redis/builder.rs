@@ -118,7 +118,7 @@ impl RedisStoreBuilder {
         let servers = if self.is_cluster {
             Servers::Cluster(Cluster::new(addresses.collect(), settings))
         } else {
-            Servers::One(Node::new(first.address.clone(), &settings))
+            Servers::One(Box::new(Node::new(first.address.clone(), &settings)))
         };
         let Self { prefix, time_limit, replicas, clock, .. } = self;
         Ok(RedisStore { servers, prefix, time_limit, replicas, clock })

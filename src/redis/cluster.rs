@@ -17,7 +17,7 @@ use super::trouble::{Cause, Trouble};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(super) enum Servers {
-    One(Node),
+    One(Box<Node>),
     Cluster(Cluster),
 }
 

@@ -148,7 +148,6 @@ impl RedisStore {
     ///     .build()?;
     /// # Ok::<(), tower_signin::ConfigError>(())
     /// ```
-    #[must_use]
     pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
         RedisStoreBuilder::one(url.into())
     }
@@ -162,7 +161,6 @@ impl RedisStore {
     /// let store = RedisStore::cluster(["redis://10.0.0.1:6379", "redis://10.0.0.2:6379"]).replicas(1).build()?;
     /// # Ok::<(), tower_signin::ConfigError>(())
     /// ```
-    #[must_use]
     pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> RedisStoreBuilder {
         RedisStoreBuilder::cluster(urls.into_iter().map(Into::into).collect())
     }

@@ -27,7 +27,7 @@ pub(crate) struct Store {
 /// A store keeps its own time limit. This one is for a store that does not.
 const STORE_TIME: Duration = Duration::from_secs(5);
 
-/// At most this many steps wait at once; one more has failed. A store that answers is far from it: with a thousandth of a second for
+/// At most this many steps wait at once; one more has failed, and is not begun. A store that answers is far from it: with a thousandth of a second for
 /// each, it would be a million steps a second.
 const MOST_WAITING: usize = 1024;
 
@@ -97,6 +97,11 @@ impl Store {
         &self,
         step: impl FnOnce() -> BoxFuture<'a, Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        let unreachable = |why: &'static str| Err(StoreError::new(StoreErrorKind::Unreachable).with_source(why));
+        const TOO_MANY: &str = "too many requests wait for it already";
+        if self.waiting.available_permits() == 0 {
+            return unreachable(TOO_MANY);
+        }
         let panicked = || Err(StoreError::new(StoreErrorKind::Failed).with_source("it panicked"));
         let Ok(mut answer) = catch_unwind(AssertUnwindSafe(step)) else { return panicked() };
         let mut answer = poll_fn(move |cx| {
@@ -110,10 +115,7 @@ impl Store {
         if let Some(answer) = at_once.await {
             return answer;
         }
-        let unreachable = |why: &'static str| Err(StoreError::new(StoreErrorKind::Unreachable).with_source(why));
-        let Ok(_place) = self.waiting.try_acquire() else {
-            return unreachable("too many requests wait for it already");
-        };
+        let Ok(_place) = self.waiting.try_acquire() else { return unreachable(TOO_MANY) };
         if Handle::try_current().is_err() {
             return answer.await;
         }

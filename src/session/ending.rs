@@ -8,7 +8,7 @@ use super::record::Loaded;
 use super::refresh::Refreshes;
 use super::registry::SessionEnd;
 use super::revocations::Revoked;
-use super::store::{SessionGroup, SessionKey, SessionRecord, StoreError};
+use super::store::{SessionGroup, SessionKey, SessionRecord, StoreError, StoreErrorKind};
 use super::stored::RETRY_AFTER;
 use super::{ProviderSession, Session};
 use crate::clock::from_unix_seconds;
@@ -50,7 +50,9 @@ impl SignIn {
     /// }
     /// ```
     pub async fn end_sessions_of(&self, issuer: &str, subject: &str) -> Result<(), Error> {
-        self.assert_can_end()?;
+        if self.0.any_store().is_none() {
+            return Err(nobody_can_end());
+        }
         tracing::info!(issuer, subject, "the application ends the sessions of a person");
         end_sessions(&self.0, &Whom::Person { issuer, subject }, SessionEnd::Elsewhere).await.map_err(unavailable)
     }
@@ -60,13 +62,17 @@ impl SignIn {
     ///
     /// # Errors
     ///
-    /// The same as of [`end_sessions_of`](Self::end_sessions_of).
+    /// The same as of [`end_sessions_of`](Self::end_sessions_of), and [`ErrorKind::Unsupported`] also for a session that lives in its
+    /// cookie where there is a store alone: nobody could end it.
     pub async fn end_session(&self, identity: &Identity) -> Result<(), Error> {
-        self.assert_can_end()?;
         let (inner, session) = (&self.0, identity.session());
+        let stored = inner.store.as_ref().zip(identity.key());
+        if stored.is_none() && inner.revocations.is_none() {
+            return Err(nobody_can_end());
+        }
         tracing::info!(session = %session.log_id(), "the application ends a session");
         inner.registry.end(*session.id(), SessionEnd::Elsewhere);
-        if let (Some(store), Some(key)) = (&inner.store, identity.key()) {
+        if let Some((store, key)) = stored {
             end_stored(inner, store, *key, SessionEnd::Elsewhere, |_| true).await.map_err(unavailable)?;
             leave(inner, store, *key, session).await.map_err(unavailable)?;
         } else if let Some(list) = &inner.revocations {
@@ -107,12 +113,6 @@ impl SignIn {
         }
         Ok(listed)
     }
-
-    fn assert_can_end(&self) -> Result<(), Error> {
-        let reason = "sessions are ended in a session_store, or by a revocation_list";
-        let unsupported = || Error::new(ErrorKind::Unsupported).with_reason(reason);
-        if self.0.store.is_some() || self.0.revocations.is_some() { Ok(()) } else { Err(unsupported()) }
-    }
 }
 
 /// Ends all of them, here and at every node.
@@ -123,12 +123,22 @@ pub(crate) async fn end_sessions(inner: &Arc<Inner>, whom: &Whom<'_>, end: Sessi
         None => Ok(()),
     };
     let Some(store) = &inner.store else { return listed };
+    let mut ended = listed;
     for key in whom.members(inner, store).await? {
-        if let Some(session) = end_stored(inner, store, key, end, |session| whom.is_of(session)).await? {
-            leave(inner, store, key, &session).await?;
+        let one = async {
+            match end_stored(inner, store, key, end, |session| whom.is_of(session)).await? {
+                Some(session) => leave(inner, store, key, &session).await,
+                None => Ok(()),
+            }
+        };
+        match one.await {
+            Ok(()) => {}
+            // One that can't be read, say. It keeps no other alive.
+            Err(error) if error.kind() == StoreErrorKind::Failed => ended = Err(error),
+            Err(error) => return Err(error),
         }
     }
-    listed
+    ended
 }
 
 /// Ends one session of the store, if it is the one that is meant. A member of a group that is not there may be about to be
@@ -147,7 +157,7 @@ async fn end_stored(
     inner.registry.end(*found.session.id(), end);
     store.delete(key).await?;
     if let Some(tokens) = found.tokens.filter(|_| end == SessionEnd::Elsewhere) {
-        Refreshes::revoke(inner, found.session.issuer(), tokens);
+        Refreshes::revoke(inner, found.session.issuer(), tokens, true);
     }
     Ok(Some(found.session))
 }
@@ -186,6 +196,10 @@ pub(crate) async fn is_marked(inner: &Inner, what: &[&[u8]]) -> Result<bool, Sto
 /// Another deployment may keep its marks in the same store.
 fn key_of_mark(inner: &Inner, what: &[&[u8]]) -> SessionKey {
     SessionKey::new(hash(&[&[b"mark", inner.redirect.text.as_bytes()], what].concat()))
+}
+
+fn nobody_can_end() -> Error {
+    Error::new(ErrorKind::Unsupported).with_reason("sessions are ended in a session_store, or by a revocation_list")
 }
 
 fn unavailable(error: StoreError) -> Error {

@@ -64,9 +64,19 @@ impl Lease {
 
     /// Where this fails the lease ends by itself.
     async fn update(&mut self, lasts: Duration) {
-        let Some(next) = self.held.successor([], self.clock.now() + lasts) else { return };
-        if let Ok(true) = self.store.update(self.key, next.clone()).await {
-            self.held = next;
+        while let Some(next) = self.held.successor([], self.clock.now() + lasts) {
+            match self.store.update(self.key, next.clone()).await {
+                Ok(true) => {
+                    self.held = next;
+                    return;
+                }
+                Ok(false) => match self.store.load(self.key).await {
+                    // Ours: the answer to an earlier one was lost.
+                    Ok(Some(there)) if there.generation() == next.generation() => self.held = there,
+                    _ => return,
+                },
+                Err(_) => return,
+            }
         }
     }
 }

@@ -67,9 +67,10 @@ impl Presented {
     /// Opens what the cookies hold. What a store or a list has to tell is told later, unless it answers at once.
     pub(crate) fn of(inner: &Arc<Inner>, cookies: &SessionCookies<'_>) -> Told<Self> {
         match sealed::open(inner, cookies) {
-            Opened::Here(Self::Session(current)) if let Some(list) = &inner.revocations => {
-                revocations::present(inner, list, current)
-            }
+            Opened::Here(Self::Session(current)) => match &inner.revocations {
+                Some(list) => revocations::present(inner, list, current),
+                None => Told::Now(Self::Session(current)),
+            },
             Opened::Here(presented) => Told::Now(presented),
             Opened::Stored { id, is_outdated } => {
                 Told::poll(Box::pin(stored::load(Arc::clone(inner), id, is_outdated)))

@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use super::calls::{is_refusal, pause, within_time};
 use super::lifetime::{LONGEST, SHORTEST};
+use super::refresh::Refreshes;
 use super::registry::SessionEnd;
 use super::stored::{self, StoredId};
 use super::tokens::KeptTokens;
@@ -302,7 +303,7 @@ async fn check(mut end: End, due: Due) {
 }
 
 /// Whether the authorization stands, and then the gates, which need only the address.
-async fn ask(inner: &Inner, due: &Due) -> Result<(), Error> {
+async fn ask(inner: &Arc<Inner>, due: &Due) -> Result<(), Error> {
     let session = due.identity.session();
     let unknown = || Error::new(ErrorKind::Internal).with_reason("a session of an issuer that is not configured here");
     let mounted = inner.providers.of_issuer(session.issuer()).ok_or_else(unknown)?;
@@ -319,13 +320,14 @@ async fn ask(inner: &Inner, due: &Due) -> Result<(), Error> {
         match mounted.provider.is_active(context, kept.tokens()).await {
             Ok(true) => {}
             // A refresh may have replaced them while the question was on its way.
-            Ok(false) if inner.refreshes.has_moved_on(kept) => {
-                return Err(Error::new(ErrorKind::ProviderAnswer).with_reason("the tokens were replaced meanwhile"));
-            }
             Ok(false) => {
-                return Err(
+                let have_moved_on = Refreshes::have_moved_on(inner, kept, due.stored).await;
+                let unknown = |error| Error::new(ErrorKind::SessionUnavailable).with_source(error);
+                return Err(if have_moved_on.map_err(unknown)? {
+                    Error::new(ErrorKind::ProviderAnswer).with_reason("the tokens were replaced meanwhile")
+                } else {
                     Error::new(ErrorKind::NotVerified).with_reason("the authorization was ended at the provider")
-                );
+                });
             }
             Err(error) if error.kind() == ErrorKind::Unsupported => {}
             // Its word is the answer, not that there is none.

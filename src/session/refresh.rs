@@ -15,6 +15,7 @@ use self::fleet::{Place, Turn};
 use self::table::{Entry, MOST_RUNNING, Table};
 use super::calls::{is_refusal, pause, within_time};
 use super::registry::SessionEnd;
+use super::store::StoreError;
 use super::stored::{self, StoredId};
 use super::tokens::KeptTokens;
 use super::{LogId, SessionId, revocations};
@@ -144,18 +145,26 @@ impl Refreshes {
         }
     }
 
-    /// Whether these tokens are being replaced, or have been.
-    pub(crate) fn has_moved_on(&self, held: &KeptTokens) -> bool {
-        match self.lock().entries.get(&held.session) {
+    /// Whether these tokens are being replaced, or have been, here or at another node.
+    pub(crate) async fn have_moved_on(
+        inner: &Arc<Inner>,
+        held: &KeptTokens,
+        stored: Option<StoredId>,
+    ) -> Result<bool, StoreError> {
+        let is_known = match inner.refreshes.lock().entries.get(&held.session) {
             None => false,
             Some(Entry::Running { .. }) => true,
             Some(entry) => entry.generation() > held.generation,
+        };
+        match Place::of(inner, held.session, stored) {
+            Some(place) if !is_known => place.has_moved_on(held).await,
+            _ => Ok(is_known),
         }
     }
 
     /// Ends the authorization behind the newest tokens of a session that has ended, in a task of its own. A refresh that is
-    /// under way revokes what it brings.
-    pub(crate) fn revoke(inner: &Arc<Inner>, issuer: &str, held: Arc<KeptTokens>) {
+    /// under way revokes what it brings. Of a session in the store those that lay beside it are the newest.
+    pub(crate) fn revoke(inner: &Arc<Inner>, issuer: &str, held: Arc<KeptTokens>, is_stored: bool) {
         let Ok(runtime) = Handle::try_current() else { return };
         let newest = {
             let mut table = inner.refreshes.lock();
@@ -176,9 +185,14 @@ impl Refreshes {
         let (inner, issuer) = (Arc::clone(inner), issuer.to_owned());
         let span = tracing::info_span!("revoke", session = %LogId(&newest.session));
         let revoking = async move {
-            if let Some(mounted) = inner.providers.of_issuer(&issuer) {
-                revoke(&inner, mounted, &newest).await;
-            }
+            let Some(mounted) = inner.providers.of_issuer(&issuer) else { return };
+            let place = if is_stored { None } else { Place::of(&inner, newest.session, None) };
+            // The browser may not have heard of those that another node has brought.
+            let newer = match place {
+                Some(place) => place.newer(&newest).await.inspect_err(|error| place.warn("newest tokens", error)),
+                None => Ok(None),
+            };
+            revoke(&inner, mounted, &newer.ok().flatten().unwrap_or(newest)).await;
         };
         runtime.spawn(revoking.instrument(span));
     }
@@ -279,14 +293,17 @@ async fn refresh_now(mut end: End, held: Arc<KeptTokens>, of: Owner, place: Opti
             }
         }
         Err(error) if is_refusal(&error) || error.kind() == ErrorKind::ExchangeRejected => {
-            let newer = match &place {
-                Some(place) => place.newer(&held).await,
-                None => None,
-            };
-            if let Some(tokens) = newer {
-                // What was refused is what another node has used up.
-                end.outcome = Outcome::Fresh(tokens);
-                return;
+            if let Some(place) = &place {
+                match place.newer(&held).await {
+                    // What was refused is what another node has used up.
+                    Ok(Some(tokens)) => {
+                        end.outcome = Outcome::Fresh(tokens);
+                        return;
+                    }
+                    Ok(None) => {}
+                    // Or may be.
+                    Err(error) => return place.warn("refused tokens", &error),
+                }
             }
             tracing::info!(code = error.kind().code(), reason = error.reason(), "refresh refused; the session is over");
             end.outcome = Outcome::Refused;

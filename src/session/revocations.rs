@@ -127,7 +127,7 @@ impl Revocations {
     }
 
     /// Adds to the list. This node knows at once; where the store can't be told, that is an error, and it is told later.
-    pub(crate) async fn revoke(&self, what: &Revoked<'_>) -> Result<(), StoreError> {
+    pub(crate) async fn revoke(self: &Arc<Self>, what: &Revoked<'_>) -> Result<(), StoreError> {
         match self.note(what) {
             Some(item) => self.write(&item).await,
             None => Ok(()),
@@ -138,7 +138,13 @@ impl Revocations {
     fn note(&self, what: &Revoked<'_>) -> Option<Item> {
         let kind = what.kind();
         let name = self.seal.names(what.parts()).next().map(|name| short(&name))?;
-        let item = Item { name, kind, at: unix_seconds(self.clock.now()) };
+        let now = unix_seconds(self.clock.now());
+        let at = match what {
+            // Who signed in again since they were ended last may have begun a second ahead.
+            Revoked::Person { issuer, subject } => self.begins_at(issuer, subject, now),
+            Revoked::Session(_) | Revoked::ProviderSession(_) => now,
+        };
+        let item = Item { name, kind, at };
         self.copy.add(&item).then_some(item)
     }
 

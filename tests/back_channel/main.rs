@@ -7,6 +7,7 @@ mod body;
 mod crowd;
 #[path = "../support/double.rs"]
 mod double;
+mod listed;
 mod mounted;
 mod settings;
 #[path = "../support/site.rs"]
@@ -60,16 +61,8 @@ impl Told {
         Self { site, store, teller, clock, layer }
     }
 
-    /// What the layer says to a request, with nothing behind it but a service that must not be called.
     async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let inner = service_fn(|_: Request<Full<Bytes>>| async {
-            panic!("the inner service was called");
-            #[allow(unreachable_code, reason = "it has a type")]
-            Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
-        });
-        let answer = self.layer.layer(inner).oneshot(request.map(Full::new)).await.unwrap();
-        let (parts, body) = answer.into_parts();
-        Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
+        answer_of(&self.layer, request).await
     }
 
     async fn tell(&self, token: &Token) -> Response<Bytes> {
@@ -81,6 +74,18 @@ impl Told {
         let answer = self.site.get(&mut browser.clone(), "/").await;
         answer.body() != "nobody"
     }
+}
+
+/// What the layer says to a request, with nothing behind it but a service that must not be called.
+async fn answer_of(layer: &BackChannelLogoutLayer, request: Request<Bytes>) -> Response<Bytes> {
+    let inner = service_fn(|_: Request<Full<Bytes>>| async {
+        panic!("the inner service was called");
+        #[allow(unreachable_code, reason = "it has a type")]
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    });
+    let answer = layer.layer(inner).oneshot(request.map(Full::new)).await.unwrap();
+    let (parts, body) = answer.into_parts();
+    Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
 }
 
 /// The token as the provider sends it.

@@ -19,6 +19,7 @@ fn it_needs_a_store_and_a_provider_that_tells() {
             Some("none of the providers tells of logouts"),
         ),
         ("both", builder(Teller::default()).session_store(MemoryStore::new()), None),
+        ("a list", builder(Teller::default()).revocation_list(MemoryStore::new()), None),
     ] {
         let error = builder.build().unwrap().back_channel_logout().err();
         assert_eq!(error.as_ref().map(|error| error.setting()), problem.map(|_| "back_channel_logout"), "{name}");

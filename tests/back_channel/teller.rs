@@ -41,6 +41,8 @@ pub(crate) enum Fault {
     Panics,
     /// Until there is a permit.
     Waits(Arc<Semaphore>),
+    /// Likewise, though only where the signature is wrong: there might be newer keys.
+    WaitsForKeys(Arc<Semaphore>),
 }
 
 impl Default for Teller {
@@ -90,7 +92,10 @@ impl Provider for Teller {
                 Some(Fault::Unsupported) => return Err(ErrorKind::Unsupported.into()),
                 Some(Fault::Panics) => panic!("the provider panics"),
                 Some(Fault::Waits(gate)) => gate.acquire().await.unwrap().forget(),
-                None => {}
+                Some(Fault::WaitsForKeys(gate)) if !token.ends_with(".signed") => {
+                    gate.acquire().await.unwrap().forget()
+                }
+                Some(Fault::WaitsForKeys(_)) | None => {}
             }
             let parts: Vec<_> = token.split('.').collect();
             if parts.len() != 3 || parts[2] != "signed" {

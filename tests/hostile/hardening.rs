@@ -278,24 +278,36 @@ async fn k05_no_answer_to_a_check_refreshes_anything() {
 fn k07_every_setting_that_a_page_or_an_error_names_exists() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
-    let builder = ["builder", "builder/fleet", "builder/looks"].map(|file| read(&format!("src/{file}.rs"))).concat();
+    let builder = ["builder", "builder/fleet", "builder/looks", "builder/provider"]
+        .map(|file| read(&format!("src/{file}.rs")))
+        .concat();
     let siwbb = read("src/provider/siwbb/mod.rs");
     let of_provider = |name: &str| {
         let file = |file: &str| read(&format!("src/provider/{name}/{file}.rs"));
         [file("mod"), file("presets"), file("settings")].concat()
     };
     let (oauth2, oidc) = (of_provider("oauth2"), of_provider("oidc"));
+    let redis = read("src/redis/builder.rs");
     let sign_in = [read("src/config.rs"), read("src/check.rs"), read("src/session/ending.rs")].concat();
     let methods = |source: &str| -> Vec<String> {
         let public = source.lines().filter_map(|line| line.trim_start().strip_prefix("pub "));
         let names = public.filter_map(|line| line.trim_start_matches("async ").strip_prefix("fn "));
         names.map(|rest| rest.split(['(', '<']).next().unwrap().to_owned()).collect()
     };
-    let pages = ["README.md", "CHANGELOG.md", "SECURITY.md", "docs/errors.md", "docs/metrics.md", "src/lib.rs"];
+    let pages = [
+        "README.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+        "docs/errors.md",
+        "docs/fleet.md",
+        "docs/metrics.md",
+        "src/lib.rs",
+    ];
     let pages: String = pages.map(read).join("\n");
 
     // Whoever is told of a wrong setting finds it by that name.
-    let mut settings: Vec<String> = [&builder, &siwbb, &oauth2, &oidc].into_iter().flat_map(|it| methods(it)).collect();
+    let mut settings: Vec<String> =
+        [&builder, &siwbb, &oauth2, &oidc, &redis, &sign_in].into_iter().flat_map(|it| methods(it)).collect();
     settings.extend(["client_id", "client_secret", "api_key", "provider", "addresses"].map(str::to_owned));
     let mut named = 0;
     for source in sources(&root.join("src")) {
@@ -315,6 +327,7 @@ fn k07_every_setting_that_a_page_or_an_error_names_exists() {
         ("OAuth2::", &oauth2),
         ("Oidc::", &oidc),
         ("SignIn::", &sign_in),
+        ("RedisStoreBuilder::", &redis),
     ];
     for (of, source) in documented {
         let known = methods(source);

@@ -1,13 +1,13 @@
 // A certified OpenID provider (npm `oidc-provider`), with its own pages, on the socket that is its standard input. Prints
 // `ready`. It signs with new keys each time it starts; everything else it remembers is in the file `store`.
 //
-// node openid-provider.mjs '{"issuer":…,"apps":[…],"store":…}' <&socket
+// node openid-provider.mjs '{"issuer":…,"apps":[…],"logout":{…},"store":…}' <&socket
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { Provider } from 'oidc-provider';
 
-const { issuer, apps, store } = JSON.parse(process.argv[2]);
+const { issuer, apps, logout, store } = JSON.parse(process.argv[2]);
 const remembered = new Map(existsSync(store) ? JSON.parse(readFileSync(store, 'utf8')) : []);
 
 const people = {
@@ -27,7 +27,9 @@ const provider = new Provider(issuer, {
     client('public', 'none'),
   ],
   cookies: { keys: ['of-a-test'] },
-  features: { revocation: { enabled: true } },
+  features: { backchannelLogout: { enabled: true }, revocation: { enabled: true } },
+  // It would tell nobody of a logout who listens on loopback.
+  fetch: (url, { dispatcher: _, ...options }) => fetch(url, options),
   findAccount: (_, id) => (id in people ? { accountId: id, claims: () => ({ sub: id, ...people[id] }) } : undefined),
   jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig' }] },
   responseTypes: ['code'],
@@ -51,6 +53,7 @@ function client(id, method, secret) {
     grant_types: ['authorization_code', 'refresh_token'],
     redirect_uris: apps.map((app) => `${app}/auth/callback`),
     post_logout_redirect_uris: apps.map((app) => `${app}/auth/logout`),
+    ...logout,
   };
 }
 

@@ -8,8 +8,11 @@ mod mock;
 mod person;
 mod provider;
 mod restart;
+#[path = "../support/redis_server.rs"]
+mod server;
 mod site;
 #[path = "../support/mod.rs"]
 mod support;
+mod told;
 #[path = "../frameworks/who_am_i.rs"]
 mod who_am_i;

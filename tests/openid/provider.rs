@@ -67,10 +67,15 @@ pub struct Certified {
 impl Certified {
     /// For apps with these origins.
     pub async fn start(socket: Socket, apps: &[&str]) -> Self {
+        Self::start_telling(socket, apps, json!({})).await
+    }
+
+    /// Whose clients have these members beside, which say where it tells of logouts.
+    pub async fn start_telling(socket: Socket, apps: &[&str], logout: Value) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let store = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("openid-{}-{number}.json", std::process::id()));
-        let settings = json!({ "issuer": socket.issuer, "apps": apps, "store": store });
+        let settings = json!({ "issuer": socket.issuer, "apps": apps, "logout": logout, "store": store });
         let mut provider = Self { socket, settings, store, running: None };
         provider.start_again().await;
         provider

@@ -3,6 +3,8 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod attack;
+#[path = "../support/double.rs"]
+mod double;
 mod due;
 mod ended;
 #[path = "../support/log.rs"]

@@ -152,6 +152,11 @@ async fn a_redis_cluster_that_lost_a_node_serves_the_rest() {
         }
         assert!(store.load(key(numbers[0])).await.is_err());
     }
+    // Nor does a node that is away keep a process from starting.
+    let other = RedisStore::cluster([cluster.nodes[0].url(), cluster.nodes[1].url()]).build().unwrap();
+    assert!(other.load(key(numbers[1])).await.unwrap().is_some());
+    let other = RedisStore::cluster([cluster.nodes[1].url(), cluster.nodes[0].url()]).build().unwrap();
+    assert!(other.load(key(numbers[1])).await.unwrap().is_some());
     cluster.nodes[0].start_again();
     assert_eq!(load_soon(&store, numbers[0]).await, None, "it saved nothing");
 }

@@ -7,8 +7,10 @@ mod away;
 mod cluster;
 mod contents;
 mod fleet;
+#[path = "../support/cut.rs"]
 mod proxy;
 mod replicas;
 mod rules;
+#[path = "../support/redis_server.rs"]
 mod server;
 mod tls;

@@ -84,8 +84,9 @@ async fn a_promoted_redis_replica_lacks_what_had_not_reached_it() {
 async fn without_its_redis_replica_a_change_is_an_error_and_a_load_is_not() {
     let (master, mut replica) = master_and_replica();
     let proxy = Proxy::to(master.port).await;
+    let patient = proxy.builder().replicas(1).time_limit(Duration::from_secs(30)).build().unwrap();
+    assert!(patient.create(key(1), record("alice")).await.unwrap());
     let store = proxy.builder().replicas(1).time_limit(LIMIT).build().unwrap();
-    assert!(store.create(key(1), record("alice")).await.unwrap());
     replica.pause();
     let started = Instant::now();
     let (created, loaded, touched) = tokio::join!(

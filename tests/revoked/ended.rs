@@ -37,10 +37,8 @@ async fn of_a_person_too_at_the_node_that_ends_them_and_at_others() {
     for kind in KINDS {
         let fleet = Fleet::new(kind);
         let browser = fleet.signed_in().await;
-        let streams = [&fleet.one, &fleet.other]
-            .map(|node| async { tokio::spawn(identity(node, &browser).await.unwrap().ended()) });
-        let [here, there] = streams;
-        let (here, there) = (here.await, there.await);
+        let here = tokio::spawn(identity(&fleet.one, &browser).await.unwrap().ended());
+        let there = tokio::spawn(identity(&fleet.other, &browser).await.unwrap().ended());
         fleet.one.sign_in.end_sessions_of("https://bitbadges.io", BOB).await.unwrap();
         for _ in 0..10 {
             fleet.pass(1000).await;

@@ -81,6 +81,7 @@ async fn where_it_may_go_on_the_first_waits_and_the_others_do_not() {
         for _ in 0..100 {
             assert_eq!(open(&fleet.one, &mut browser).await, Kept, "{name}");
             assert_eq!(open(&fleet.one, &mut copy.clone()).await, Ignored, "{name}: it is known here");
+            settle().await;
         }
         assert!(began.elapsed().is_zero(), "{name}");
         let reads = fleet.reads();
@@ -183,6 +184,33 @@ async fn who_signs_out_meanwhile_is_out_here_and_elsewhere_once_it_is_back() {
         assert_eq!(open(&fleet.other, &mut copy.clone()).await, Over, "{name}");
         let new = fleet.node(|builder| builder);
         assert_eq!(open(&new, &mut copy.clone()).await, Over, "{name}");
+    }
+}
+
+/// People may be sent to another node from then on.
+#[tokio::test(start_paused = true)]
+async fn who_signs_out_meanwhile_is_out_elsewhere_though_nobody_asks_that_node_again() {
+    for (kind, fault) in pairs() {
+        let name = format!("{kind:?}, {fault:?}");
+        let fleet = Fleet::new(kind);
+        let (mut browser, mut another) = (fleet.signed_in().await, fleet.signed_in().await);
+        let copies = [browser.clone(), another.clone()];
+        fleet.store.fail(&STEPS, fault);
+        sign_out(&fleet.one, &mut browser).await;
+        fleet.pass(BOUND).await;
+        sign_out(&fleet.one, &mut another).await;
+        fleet.pass(BOUND).await;
+        fleet.store.recover();
+        for _ in 0..20 {
+            fleet.pass(1000).await;
+        }
+        for copy in &copies {
+            assert_eq!(open(&fleet.other, &mut copy.clone()).await, Over, "{name}");
+        }
+        settle().await;
+        fleet.store.forget();
+        fleet.pass(BOUND).await;
+        assert!(fleet.store.asked_for().is_empty(), "{name}: it is written once");
     }
 }
 

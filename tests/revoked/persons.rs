@@ -63,6 +63,26 @@ async fn who_signs_in_again_is_in() {
     }
 }
 
+/// An application that leaves everybody one session at a time, say.
+#[tokio::test(start_paused = true)]
+async fn who_signed_in_again_within_the_second_is_out_with_the_next_word() {
+    for kind in KINDS {
+        let fleet = Fleet::new(kind);
+        fleet.signed_in().await;
+        for round in 0..3 {
+            fleet.one.sign_in.end_sessions_of(ISSUER, BOB).await.unwrap();
+            let again = fleet.one.signed_in().await;
+            assert_eq!(open(&fleet.one, &mut again.clone()).await, Kept, "{kind:?}, {round}");
+            fleet.one.sign_in.end_sessions_of(ISSUER, BOB).await.unwrap();
+            assert_eq!(open(&fleet.one, &mut again.clone()).await, Over, "{kind:?}, {round}");
+            fleet.pass(A_WHILE).await;
+            open(&fleet.other, &mut again.clone()).await;
+            settle().await;
+            assert_eq!(open(&fleet.other, &mut again.clone()).await, Over, "{kind:?}, {round}");
+        }
+    }
+}
+
 /// It can't be told from one that began just before, so it is over; from the next second on, none is.
 #[tokio::test(start_paused = true)]
 async fn within_the_second_at_a_node_that_has_not_heard_of_it_nobody_is_in() {
@@ -95,6 +115,30 @@ async fn a_node_that_knows_lets_them_in_again_though_its_clock_is_behind() {
         for _ in 0..2 {
             assert_eq!(open(&fleet.one, &mut again).await, Kept, "{ahead}");
             settle().await;
+        }
+    }
+}
+
+/// A session that was begun behind an end is not behind the next one.
+#[tokio::test(start_paused = true)]
+async fn who_is_in_again_is_ended_again_within_the_second_and_by_a_clock_that_is_behind() {
+    for kind in KINDS {
+        for ahead in [0, 1, 30, 59] {
+            let name = format!("{kind:?}, {ahead}");
+            let fleet = Fleet::new(kind);
+            let theirs = Arc::new(ManualClock::new(at(ahead)));
+            let ends = node(&fleet.store, &theirs, |builder| builder);
+            let before = fleet.signed_in().await;
+            ends.sign_in.end_sessions_of(ISSUER, BOB).await.unwrap();
+            // Whoever has heard of it begins sessions behind it.
+            let hears = fleet.node(|builder| builder);
+            assert_eq!(open(&hears, &mut before.clone()).await, Over, "{name}");
+            let again = hears.signed_in().await;
+            assert_eq!(open(&hears, &mut again.clone()).await, Kept, "{name}");
+            hears.sign_in.end_sessions_of(ISSUER, BOB).await.unwrap();
+            assert_eq!(open(&hears, &mut again.clone()).await, Over, "{name}");
+            fleet.pass(BOUND).await;
+            assert_eq!(open(&fleet.other, &mut again.clone()).await, Over, "{name}");
         }
     }
 }

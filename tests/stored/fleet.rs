@@ -1,5 +1,7 @@
 //! Several nodes with one store: whose sessions they are, and that each state and each pair of tokens is used once.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Request;
 use http::header::COOKIE;
@@ -147,6 +149,53 @@ async fn without_a_store_nothing_can_be_listed_or_ended_from_elsewhere() {
     assert_eq!(errors.map(|error| error.kind()), [ErrorKind::Unsupported; 3]);
 }
 
+/// It began before the store came, and there is no list.
+#[tokio::test]
+async fn a_session_in_its_cookie_is_not_said_to_be_ended() {
+    for kind in KINDS {
+        let stored = Stored::new(kind);
+        let browser = stored.without_store().signed_in().await;
+        let who = identity(&stored.site, &browser).await.unwrap();
+        let ended = stored.site.sign_in.end_session(&who).await;
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::Unsupported, "{kind:?}");
+        assert!(identity(&stored.site, &browser).await.is_some(), "{kind:?}");
+    }
+}
+
+/// However often somebody signs in anew in one browser, one session is theirs.
+#[tokio::test]
+async fn a_session_leaves_its_groups_when_another_takes_its_place() {
+    for kind in KINDS {
+        let stored = Stored::new(kind);
+        let mut browser = stored.signed_in().await;
+        let who = identity(&stored.site, &browser).await.unwrap();
+        assert_eq!(stored.site.complete(&mut browser, "/").await.status(), 303, "{kind:?}");
+        settle().await;
+        stored.store.forget();
+        assert_eq!(stored.site.sign_in.list_sessions_of(who.issuer(), BOB).await.unwrap().len(), 1, "{kind:?}");
+        assert_eq!(stored.store.count(Step::Load), 1, "{kind:?}");
+    }
+}
+
+/// Whoever can write to the store puts something else into one record. That one keeps no other alive.
+#[tokio::test]
+async fn a_record_that_can_t_be_read_keeps_no_other_session_alive() {
+    for kind in KINDS {
+        for broken in 0..3 {
+            let name = format!("{kind:?}, {broken}");
+            let stored = Stored::new(kind);
+            let browsers = [stored.signed_in().await, stored.signed_in().await, stored.signed_in().await];
+            let who = identity(&stored.site, &browsers[0]).await.unwrap();
+            let (key, _) = stored.store.sessions()[broken];
+            stored.store.fail_at(key, Fault::Failed);
+            let error = stored.site.sign_in.end_sessions_of(who.issuer(), BOB).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::SessionUnavailable, "{name}: one is left");
+            let left: Vec<_> = stored.store.sessions().into_iter().map(|(left, _)| left).collect();
+            assert_eq!(left, [key], "{name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_key_that_was_rotated_still_finds_them() {
     for kind in [Kind::Sealed, Kind::Later] {
@@ -224,6 +273,54 @@ async fn a_callback_while_the_store_is_away_goes_on_by_a_reload() {
             assert_eq!(open(&stored.site, &mut browser).await, Kept, "{kind:?}, {fault:?}");
         }
     }
+}
+
+/// A store that hangs may take the mark all the same; nothing was sent, so that says nothing.
+#[tokio::test(start_paused = true)]
+async fn a_callback_whose_mark_was_made_without_an_answer_goes_on_by_a_reload_at_any_node() {
+    for kind in [Kind::Sealed, Kind::Later] {
+        for comes_back_to in ["the same node", "another"] {
+            let name = format!("{kind:?}, {comes_back_to}");
+            let stored = Stored::new(kind);
+            let node = stored.node(|builder| builder);
+            let mut browser = Browser::new();
+            let started = stored.site.start(&mut browser, "/me").await;
+            let gates = stored.store.hold_next(Step::Mark);
+            gates.before.add_permits(1);
+            let response = stored.site.get(&mut browser, &started.callback(CODE)).await;
+            assert_eq!((told(&response), set_cookies(&response)), (said(503, "session_unavailable"), vec![]), "{name}");
+            let mut double = browser.clone();
+            let again = if comes_back_to == "another" { &node } else { &stored.site };
+            let began = tokio::time::Instant::now();
+            let response = again.get(&mut browser, &started.callback(CODE)).await;
+            assert_eq!((response.status().as_u16(), again.upstream.requests().len()), (303, 1), "{name}");
+            assert!(began.elapsed() < Duration::from_secs(5), "{name}: {:?}", began.elapsed());
+            assert_eq!(open(again, &mut browser).await, Kept, "{name}");
+
+            // It is spent by now, and no old mark's end changes that.
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let third = stored.node(|builder| builder);
+            let response = third.get(&mut double, &started.callback(CODE)).await;
+            assert_eq!((response.status().as_u16(), third.upstream.requests().len()), (303, 0), "{name}");
+        }
+    }
+}
+
+/// Sessions that nobody else sees do not hide the list that all see.
+#[tokio::test]
+async fn a_state_is_spent_once_where_only_the_list_is_shared() {
+    let shared = Stored::new(Kind::Sealed);
+    let nodes = [(), ()].map(|()| {
+        let own = Stored::with(Kind::Private, |builder| builder.revocation_list(shared.store.clone()));
+        own.site
+    });
+    let mut browser = Browser::new();
+    let started = nodes[0].start(&mut browser, "/me").await;
+    let mut double = browser.clone();
+    assert_eq!(nodes[0].get(&mut browser, &started.callback(CODE)).await.status(), 303);
+    let response = nodes[1].get(&mut double, &started.callback(CODE)).await;
+    assert_eq!(told(&response), said(400, "state_already_used"));
+    assert!(nodes[1].upstream.requests().is_empty());
 }
 
 #[tokio::test]

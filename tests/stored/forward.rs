@@ -15,7 +15,7 @@ use tower_signin::{Builder, ErrorKind, SignedIn};
 
 use crate::Visit::Kept;
 use crate::double::{KINDS, Kind, Step};
-use crate::site::{CODE, Started};
+use crate::site::{CODE, Site, Started};
 use crate::support::{Browser, navigation};
 use crate::{SESSION, Stored, open, settle};
 
@@ -43,6 +43,10 @@ impl Forwarding {
 
     /// Has the handler begin with an answer of this status; 0 for a refusal by word.
     async fn begin(&self, browser: &Browser, started: &Started, status: u16) -> Answer {
+        Self::begin_at(&self.stored.site, browser, started, status).await
+    }
+
+    async fn begin_at(site: &Site, browser: &Browser, started: &Started, status: u16) -> Answer {
         let gate = Arc::new(Semaphore::new(0));
         let handler_gate = Arc::clone(&gate);
         let status = Arc::new(AtomicU16::new(status));
@@ -60,7 +64,7 @@ impl Forwarding {
         });
         let request = navigation(Method::GET, &started.callback(CODE), "none");
         let request = request.header(COOKIE, browser.cookie_header().unwrap()).body(Bytes::new()).unwrap();
-        let service = self.stored.site.sign_in.layer().layer(inner);
+        let service = site.sign_in.layer().layer(inner);
         let response = tokio::spawn(async move { service.oneshot(request).await.unwrap().map(|_| ()) });
         settle().await;
         Answer { gate, response }
@@ -114,6 +118,25 @@ async fn a_double_that_is_let_in_keeps_the_record() {
                     assert_eq!(open(&site.stored.site, &mut browser).await, Kept, "{name}");
                 }
             }
+        }
+    }
+}
+
+/// The handler of another node does not see that somebody was let in, so it is not asked about the record.
+#[tokio::test]
+async fn a_double_that_another_node_refuses_leaves_the_record() {
+    for kind in [Kind::Sealed, Kind::Later] {
+        for status in [0, 409, 500] {
+            let site = Forwarding::new(kind);
+            let node = site.stored.node(Builder::forward_callback);
+            let (mut browser, started) = site.started().await;
+            let first = site.begin(&browser, &started, 303).await;
+            let double = Forwarding::begin_at(&node, &browser, &started, status).await;
+            for answer in [first, double] {
+                site.finish(&mut browser, answer).await;
+            }
+            assert_eq!(site.stored.store.sessions().len(), 1, "{kind:?}, {status}");
+            assert_eq!(open(&node, &mut browser).await, Kept, "{kind:?}, {status}");
         }
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower_signin::{Builder, Clock as _};
 
-use crate::double::{Fault, KINDS, Kind, STEPS};
+use crate::double::{Fault, KINDS, Kind, STEPS, Step};
 use crate::site::{BOB, BOB_ANSWER, Site, deleted, set_cookies};
 use crate::support::text;
 use crate::{SESSION, Stored, at, fetch, said, service_of, settle, sign_out, told};
@@ -145,5 +145,67 @@ async fn nodes_refresh_once_between_them() {
         }
         let sent = [&stored.site, &other].map(|site| site.upstream.requests().len());
         assert_eq!(sent.iter().sum::<usize>(), 1, "{kind:?}: {sent:?}");
+    }
+}
+
+/// What was refused may be what another node has used up, and only the store would tell.
+#[tokio::test]
+async fn a_refusal_while_the_store_is_away_ends_nothing() {
+    for kind in [Kind::Sealed, Kind::Later] {
+        let stored = keeping(kind);
+        let mut browser = stored.signed_in().await;
+        stored.clock.set(at(3600 - 60));
+        let store = stored.store.clone();
+        stored.site.upstream.answer_by(move |_| {
+            store.fail(&STEPS, Fault::Unreachable);
+            Ok(Response::builder().status(400).body(Bytes::from_static(b"{}")).unwrap())
+        });
+        let response = stored.site.get(&mut browser, "/").await;
+        assert_eq!((text(&response), set_cookies(&response)), (BOB, vec![]), "{kind:?}");
+        settle().await;
+        stored.store.recover();
+        answer_with_pairs(&stored.site);
+        stored.clock.set(at(3600 - 50));
+        let response = stored.site.get(&mut browser, "/").await;
+        assert_eq!((text(&response), set_cookies(&response)), (BOB, vec![]), "{kind:?}");
+        assert_eq!(stored.store.sessions().len(), 1, "{kind:?}");
+    }
+}
+
+/// The provider takes fifteen seconds, and the store's answer to the first renewal is lost.
+#[tokio::test(start_paused = true)]
+async fn a_turn_is_kept_though_an_answer_was_lost() {
+    for kind in [Kind::Sealed, Kind::Later] {
+        let stored = keeping(kind);
+        let other = keeping_node(&stored);
+        let browser = stored.signed_in().await;
+        stored.clock.set(at(3600 - 30));
+        let gate = stored.site.upstream.hold(|_| true);
+        let ask = |site: &Site| {
+            let (service, cookies) = (service_of(site), browser.cookie_header().unwrap());
+            let request = crate::page("/").header(http::header::COOKIE, cookies).body(Bytes::new()).unwrap();
+            tokio::spawn(async move { tower::ServiceExt::oneshot(service, request).await.unwrap().status() })
+        };
+        let waiting = ask(&stored.site);
+        settle().await;
+        for second in 1..=15 {
+            let fault = Fault::LosesTheAnswer;
+            if second <= 3 {
+                stored.store.fail(&[Step::Mark], fault)
+            } else {
+                stored.store.recover()
+            }
+            stored.clock.set(at(3600 - 30 + second));
+            tokio::time::advance(Duration::from_secs(1)).await;
+            settle().await;
+        }
+        let there = ask(&other);
+        settle().await;
+        assert!(other.upstream.requests().is_empty(), "{kind:?}");
+        gate.add_permits(1);
+        assert_eq!([waiting.await.unwrap().as_u16(), there.await.unwrap().as_u16()], [200, 200], "{kind:?}");
+        settle().await;
+        let sent = [&stored.site, &other].map(|site| site.upstream.requests().len());
+        assert_eq!(sent, [1, 0], "{kind:?}");
     }
 }

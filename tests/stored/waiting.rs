@@ -163,3 +163,22 @@ fn request(browser: &Browser, path: &str) -> Request<Bytes> {
 fn strict() -> Strict {
     Strict::new(|request| request.extensions().get::<Identity>().map_or("nobody", Identity::subject).to_owned())
 }
+
+/// Who is told that too many wait asks for nothing.
+#[tokio::test]
+async fn what_is_one_too_many_is_not_begun() {
+    let stored = Stored::new(Kind::Sealed);
+    let browser = stored.signed_in().await;
+    let gates = stored.store.hold(Step::Load);
+    let waiting: Vec<_> =
+        (0..1100).map(|_| tokio::spawn(stored.sign_in_service().oneshot(request(&browser, "/")))).collect();
+    settle().await;
+    assert_eq!(waiting.iter().filter(|response| response.is_finished()).count(), 1100 - 1024);
+    for _ in 0..2 {
+        gates.before.add_permits(1100);
+        gates.after.add_permits(1100);
+        settle().await;
+    }
+    assert!(waiting.iter().all(tokio::task::JoinHandle::is_finished));
+    assert_eq!(stored.store.count(Step::Load), 1024);
+}

@@ -40,9 +40,14 @@ impl Bank {
             fault: Mutex::default(),
             revoke_status: AtomicU64::new(200),
         });
-        let answering = Arc::clone(&bank);
-        site.upstream.answer_by(move |request| answering.answer(request));
+        bank.open_to(site);
         bank
+    }
+
+    /// Another node comes to it, too.
+    pub fn open_to(self: &Arc<Self>, site: &Site) {
+        let answering = Arc::clone(self);
+        site.upstream.answer_by(move |request| answering.answer(request));
     }
 
     fn answer(&self, request: &Request<Bytes>) -> Answer {

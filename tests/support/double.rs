@@ -54,7 +54,7 @@ pub const STEPS: [Step; 9] = [
     Step::Mark,
 ];
 
-/// What goes wrong with a step, which is not taken then.
+/// What goes wrong with a step, which is not taken then but for the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     Unreachable,
@@ -63,6 +63,8 @@ pub enum Fault {
     Panics,
     /// Before there is a future.
     PanicsAtOnce,
+    /// It is taken, and nobody hears of it.
+    LosesTheAnswer,
 }
 
 /// Cheap to clone; clones are the same store.
@@ -81,6 +83,8 @@ struct State {
     calls: Vec<(Step, SessionKey)>,
     made: Vec<SessionKey>,
     faults: Vec<(Step, Fault)>,
+    /// Of every step on one key.
+    broken: Option<(SessionKey, Fault)>,
     gates: Vec<(Step, Gates)>,
     /// For one question each.
     next: Vec<(Step, Gates)>,
@@ -140,9 +144,16 @@ impl Double {
         self.0.now.lock().unwrap().faults = steps.iter().map(|step| (*step, fault)).collect();
     }
 
+    /// From now on every step on this key goes wrong.
+    pub fn fail_at(&self, key: SessionKey, fault: Fault) {
+        self.0.now.lock().unwrap().broken = Some((key, fault));
+    }
+
     /// From now on none does.
     pub fn recover(&self) {
-        self.0.now.lock().unwrap().faults.clear();
+        let mut state = self.0.now.lock().unwrap();
+        state.faults.clear();
+        state.broken = None;
     }
 
     /// From now on this step waits.
@@ -203,6 +214,8 @@ impl Double {
                 state.made.push(key);
             }
             let fault = state.faults.iter().find(|(which, _)| *which == step).map(|(_, fault)| *fault);
+            let broken = state.broken.filter(|(which, _)| *which == key).map(|(_, fault)| fault);
+            let fault = fault.or(broken);
             let next = state.next.iter().position(|(which, _)| *which == step);
             let gates = match next {
                 Some(next) => Some(state.next.remove(next).1),
@@ -225,6 +238,9 @@ impl Double {
                 None => take.await,
                 Some(Fault::Unreachable) => Err(StoreError::new(StoreErrorKind::Unreachable).with_source(source())),
                 Some(Fault::Failed) => Err(StoreError::new(StoreErrorKind::Failed)),
+                Some(Fault::LosesTheAnswer) => {
+                    take.await.and(Err(StoreError::new(StoreErrorKind::Unreachable).with_source(source())))
+                }
                 Some(Fault::Hangs) => pending().await,
                 Some(Fault::Panics | Fault::PanicsAtOnce) => panic!("the store panics"),
             };

@@ -80,7 +80,7 @@ impl Place {
             let turn = match self.try_turn(held).await {
                 Ok(turn) => turn,
                 Err(error) => {
-                    self.store.warn(&self.inner, "turn to refresh", &error);
+                    self.warn("turn to refresh", &error);
                     return Turn::Unknown;
                 }
             };
@@ -100,8 +100,8 @@ impl Place {
         if self.store.is_private() {
             return Ok(Some(Turn::Ours(None)));
         }
-        let key = SessionKey::new(hash(&[b"turn to refresh", &self.session]));
-        let Some(lease) = Lease::take(&self.store, &self.inner.clock, key).await? else { return Ok(None) };
+        let lease = Lease::take(&self.store, &self.inner.clock, self.key_of_turn()).await?;
+        let Some(lease) = lease else { return Ok(None) };
         // Whoever had it before may have left them in between.
         match self.settled(held).await {
             Ok(None) => Ok(Some(Turn::Ours(Some(lease)))),
@@ -122,11 +122,23 @@ impl Place {
     }
 
     /// Newer tokens than these, if another node has left some.
-    pub(super) async fn newer(&self, held: &KeptTokens) -> Option<Arc<KeptTokens>> {
-        match self.look().await {
-            Ok(Found::Tokens(tokens)) if tokens.generation > held.generation => Some(tokens),
-            _ => None,
-        }
+    pub(super) async fn newer(&self, held: &KeptTokens) -> Result<Option<Arc<KeptTokens>>, StoreError> {
+        Ok(match self.look().await? {
+            Found::Tokens(tokens) if tokens.generation > held.generation => Some(tokens),
+            Found::Tokens(_) | Found::Nothing | Found::Gone => None,
+        })
+    }
+
+    /// Whether another node is replacing these tokens, or has.
+    pub(super) async fn has_moved_on(&self, held: &KeptTokens) -> Result<bool, StoreError> {
+        // In this order: a turn is over once they are there.
+        let is_taken = !self.store.is_private() && self.store.load(self.key_of_turn()).await?.is_some();
+        Ok(is_taken || self.newer(held).await?.is_some())
+    }
+
+    /// Logs that the store did not answer.
+    pub(super) fn warn(&self, step: &str, error: &StoreError) {
+        self.store.warn(&self.inner, step, error);
     }
 
     /// Leaves new tokens for everybody. `None` where the store does not answer.
@@ -137,7 +149,7 @@ impl Place {
                 // Somebody changed the record in between.
                 Ok(None) => {}
                 Err(error) => {
-                    self.store.warn(&self.inner, "refreshed tokens", &error);
+                    self.warn("refreshed tokens", &error);
                     return None;
                 }
             }
@@ -196,6 +208,10 @@ impl Place {
         let record = self.store.load(key).await?;
         let tokens = record.and_then(|record| self.open(&key, &record));
         Ok(tokens.map_or(Found::Nothing, |tokens| Found::Tokens(Arc::new(tokens))))
+    }
+
+    fn key_of_turn(&self) -> SessionKey {
+        SessionKey::new(hash(&[b"turn to refresh", &self.session]))
     }
 
     /// Where they are while their session is in its cookie.

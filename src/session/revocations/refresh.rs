@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::copy::Item;
 use super::groups::{Plan, RECENT, RECENT_KEPT, WHOLE};
@@ -16,7 +16,7 @@ use crate::seal::random;
 use crate::session::lifetime::LONGEST;
 use crate::session::store::{SessionKey, SessionRecord, StoreError, StoreErrorKind};
 use crate::session::throttle::Throttle;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What is known of refreshes.
@@ -27,6 +27,8 @@ pub(super) struct Refreshing {
     /// When the last one failed, by the steady clock; 0 where it did not.
     failed_at: AtomicU64,
     writing: Semaphore,
+    /// Whether a task tries to write what could not be written.
+    is_trying: AtomicBool,
     /// Places for those who wait although the last one failed.
     waiting: Semaphore,
     warning: Throttle,
@@ -50,6 +52,9 @@ const MOST_WAITING: usize = 1024;
 const PAUSE: u64 = 1000;
 /// Seconds between two warnings that the list can't be read.
 const BETWEEN_WARNINGS: u64 = 10;
+/// How long and how often what could not be written is tried again, whoever asks or not.
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+const TRIES: u32 = 5 * 60;
 /// So many entries are written between two looks at what there is.
 const AT_ONCE: usize = 256;
 
@@ -60,6 +65,7 @@ impl Default for Refreshing {
             known: Mutex::default(),
             failed_at: AtomicU64::new(0),
             writing: Semaphore::new(1),
+            is_trying: AtomicBool::new(false),
             waiting: Semaphore::new(MOST_WAITING),
             warning: Throttle::new(BETWEEN_WARNINGS),
         }
@@ -163,8 +169,40 @@ impl Revocations {
         }
     }
 
-    /// Has the store keep an entry. A new node finds it, once those that are there do.
-    pub(super) async fn write(&self, item: &Item) -> Result<(), StoreError> {
+    /// Has the store keep an entry, now or as soon as it can be had.
+    pub(super) async fn write(self: &Arc<Self>, item: &Item) -> Result<(), StoreError> {
+        let written = self.try_write(item).await;
+        if written.is_err() {
+            self.write_later();
+        }
+        written
+    }
+
+    /// Tries again for some minutes: nobody may ask this node any more, and then no refresh would see to it.
+    fn write_later(self: &Arc<Self>) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        if self.refreshing.is_trying.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let list = Arc::downgrade(self);
+        runtime.spawn(async move {
+            for _ in 0..TRIES {
+                sleep(BETWEEN_TRIES).await;
+                let Some(list) = list.upgrade() else { return };
+                // Whoever fails from here on has another task see to it.
+                list.refreshing.is_trying.store(false, Ordering::Release);
+                if list.write_rest().await || list.refreshing.is_trying.swap(true, Ordering::AcqRel) {
+                    return;
+                }
+            }
+            if let Some(list) = list.upgrade() {
+                list.refreshing.is_trying.store(false, Ordering::Release);
+            }
+        });
+    }
+
+    /// A new node finds it, once those that are there do.
+    async fn try_write(&self, item: &Item) -> Result<(), StoreError> {
         let now = unix_seconds(self.clock.now());
         let until = item.at.saturating_add(self.kept_for);
         let recent = until.min(now.saturating_add(RECENT_KEPT));
@@ -176,18 +214,18 @@ impl Revocations {
         Ok(())
     }
 
-    /// Writes what the store does not have. What fails is tried again after the next refresh.
-    async fn write_rest(&self) {
-        let Ok(_turn) = self.refreshing.writing.try_acquire() else { return };
+    /// Writes what the store does not have. What fails is tried again after the next refresh. Whether nothing is left.
+    async fn write_rest(&self) -> bool {
+        let Ok(_turn) = self.refreshing.writing.try_acquire() else { return false };
         loop {
             let items = self.copy.unwritten(AT_ONCE);
             if items.is_empty() {
-                return;
+                return true;
             }
             for item in items {
-                if let Err(error) = self.write(&item).await {
+                if let Err(error) = self.try_write(&item).await {
                     self.warn("write", &error);
-                    return;
+                    return false;
                 }
             }
         }

@@ -67,6 +67,17 @@ async fn what_is_revoked_is_nothing_else_of_the_same_bytes() {
     assert!(!node.has_revoked(&session(1, "bob", NOW, None)));
 }
 
+#[tokio::test]
+async fn a_session_is_entered_once() {
+    let (clock, node) = node();
+    for seconds in 0..3 {
+        node.revoke(&Revoked::Session(&[1; 16])).await.unwrap();
+        clock.set(UNIX_EPOCH + Duration::from_secs(NOW + seconds));
+    }
+    let group = groups::WHOLE.at(&node.redirect_uri, NOW);
+    assert_eq!(node.store.members(group).await.unwrap().len(), 1);
+}
+
 /// And no longer: what is kept is bounded by the sessions of a lifetime.
 #[tokio::test]
 async fn an_entry_is_kept_while_a_session_may_last_that_it_ends() {
@@ -84,12 +95,15 @@ async fn an_entry_is_kept_while_a_session_may_last_that_it_ends() {
 async fn a_person_whose_sessions_end_again_is_out_again() {
     let (clock, node) = node();
     let alice = Revoked::Person { issuer: "https://issuer.example", subject: "alice" };
-    for round in 0..3 {
-        node.revoke(&alice).await.unwrap();
-        node.revoke(&alice).await.unwrap();
-        assert!(node.has_revoked(&session(1, "alice", NOW + round, None)), "{round}");
-        clock.advance(Duration::from_secs(1));
-        assert!(!node.has_revoked(&session(1, "alice", NOW + round + 1, None)), "{round}");
+    for now in [NOW, NOW + 2, NOW + 4] {
+        // Who signs in again within the second begins with the next one.
+        for second in [now, now + 1] {
+            assert!(!node.has_revoked(&session(1, "alice", second, None)), "{now}, {second}");
+            node.revoke(&alice).await.unwrap();
+            assert!(node.has_revoked(&session(1, "alice", second, None)), "{now}, {second}");
+        }
+        assert!(!node.has_revoked(&session(1, "alice", now + 2, None)), "{now}");
+        clock.advance(Duration::from_secs(2));
     }
     node.read().await.unwrap();
     assert_eq!(node.count(), 1);

@@ -8,6 +8,7 @@ mod app;
 mod bank;
 #[path = "../../support/double.rs"]
 mod double;
+mod fleet;
 mod memory;
 mod recheck;
 mod sessions;

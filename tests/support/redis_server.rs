@@ -1,4 +1,6 @@
-//! Servers as processes.
+//! Redis servers as processes.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
