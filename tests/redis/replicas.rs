@@ -24,6 +24,11 @@ fn replica_of(master: &Server, port: u16) -> Server {
     let replica = Server::with(&["--replicaof", "127.0.0.1", &port.to_string()]);
     replica.wait_for(&["INFO", "replication"], "master_link_status:up");
     master.wait_for(&["INFO", "replication"], "state=online");
+    // It is online before it is sent anything: up to a second may pass until it says so for the first time.
+    for (command, count) in [("SET here 1", ":1"), ("DEL here", ":0")] {
+        master.ask(&command.split(' ').collect::<Vec<_>>());
+        replica.wait_for(&["EXISTS", "here"], count);
+    }
     replica
 }
 
