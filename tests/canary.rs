@@ -6,6 +6,8 @@
 #[path = "canary/app.rs"]
 mod app;
 mod support;
+#[path = "canary/told.rs"]
+mod told;
 #[path = "canary/watched.rs"]
 mod watched;
 
@@ -149,6 +151,7 @@ async fn no_secret_is_ever_seen() {
     let app = App::start(&seen, &secrets, |it, _| it).await;
     app.dev.set_claim_success("canary-claim", &support::alice(), 1);
     app.circles().await;
+    told::told(&seen, &secrets).await;
     // A revocation that nobody waits for is on its way.
     for _ in 0..200 {
         tokio::task::yield_now().await;
@@ -174,6 +177,12 @@ async fn no_secret_is_ever_seen() {
         "canary store",
         "sign_in_loop",
         "signed out by the page",
+        "signed out at the provider",
+        "signed out in a frame of the provider",
+        "the application ends the sessions of a person",
+        "logout_token_rejected",
+        "logout_token_missing",
+        "RedisStore",
         "BitBadges refuses it (status 401)",
         "tower_signin_recheck_seconds",
         "tower_signin_refusals_total",

@@ -7,6 +7,8 @@
 
 mod answers;
 mod clocks;
+#[path = "../support/double.rs"]
+mod double;
 mod exchange;
 #[path = "../support/gzip.rs"]
 mod gzip;
@@ -16,6 +18,7 @@ mod killed;
 mod limits;
 mod place;
 mod process;
+mod stores;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;

@@ -5,7 +5,7 @@ use tower_signin::{Builder, Keys, SignIn};
 
 use crate::people::{know_everybody, sign_in_as, subject, who};
 use crate::rows::Row;
-use crate::rows::Verdict::{CannotApply, Held};
+use crate::rows::Verdict::Held;
 use crate::site::{BOB, CALLBACK, SESSION, Site, set_cookies, siwbb};
 use crate::stored::stored;
 use crate::support::{Browser, navigation};
@@ -14,19 +14,27 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         id: "H074",
         what: "a logout token that named a subject ended one session and left the others",
-        verdict: CannotApply(
-            "no logout token is read, and no index of sessions by subject is kept that could be overwritten",
-        ),
+        verdict: Held(&[
+            "tests/conformance/sign_out.rs::c60_one_session_or_all_of_a_person",
+            "tests/stored/fleet.rs::the_sessions_of_a_person_are_listed_and_ended_at_every_node",
+            "tests/revoked/persons.rs::all_of_theirs_are_over_everywhere_and_nobody_else_s",
+        ]),
     },
     Row {
         id: "H075",
         what: "a link that named a session id revoked somebody's tokens",
-        verdict: Held(&["h075_nothing_that_names_a_session_revokes_or_ends_one"]),
+        verdict: Held(&[
+            "h075_nothing_that_names_a_session_revokes_or_ends_one",
+            "tests/conformance/sign_out.rs::c61_only_who_names_issuer_and_session",
+        ]),
     },
     Row {
         id: "H076",
         what: "a logout token could be sent twice",
-        verdict: CannotApply("no logout token is read, so there is none to send again"),
+        verdict: Held(&[
+            "tests/conformance/sign_out.rs::c60_a_token_counts_once",
+            "tests/back_channel/crowd.rs::of_one_token_that_comes_many_times_at_once_one_counts",
+        ]),
     },
     Row {
         id: "H077",

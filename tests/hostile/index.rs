@@ -48,6 +48,7 @@ const SECTIONS: &[Section] = &[
     section!("Seen in Rust peers", peers),
     section!("Seen in Rust peers, in what is exchanged", peer_exchanges),
     section!("Where the code of a sign-in meets the browser", browser),
+    section!("Many machines", machines),
 ];
 
 /// Tests of several sections, by what they need.
@@ -71,7 +72,8 @@ fn every_row_is_there_once() {
     let found: Vec<_> = SECTIONS.iter().flat_map(|section| section.rows).map(|row| row.id).collect();
     let numbered = |letter: char, last: u32| (1..=last).map(move |number| format!("{letter}{number:02}"));
     let h = (1..=133).filter(|number| !LEFT_OUT.contains(number)).map(|number| format!("H{number:03}"));
-    let expected: Vec<_> = h.chain(numbered('K', 8)).chain(numbered('R', 13)).chain(numbered('B', 5)).collect();
+    let expected: Vec<_> =
+        h.chain(numbered('K', 8)).chain(numbered('R', 13)).chain(numbered('B', 5)).chain(numbered('M', 11)).collect();
     let missing: Vec<_> = expected.iter().filter(|id| !found.contains(&id.as_str())).collect();
     assert!(missing.is_empty(), "no rows for {missing:?}");
     assert_eq!(found, expected, "in order, each once, and no others");

@@ -51,6 +51,7 @@ mod id_tokens;
 mod identity;
 mod keys;
 mod leaks;
+mod machines;
 mod paths;
 mod peer_exchanges;
 mod peers;
