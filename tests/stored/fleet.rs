@@ -358,3 +358,35 @@ async fn a_state_that_another_node_has_spent_is_refused() {
         assert!(node.upstream.requests().is_empty(), "{kind:?}");
     }
 }
+
+/// Where the answer to its making was lost, nobody has its cookie.
+#[tokio::test]
+async fn a_session_that_nobody_heard_of_is_not_left_behind() {
+    for kind in KINDS {
+        let stored = Stored::new(kind);
+        let mut browser = Browser::new();
+        let started = stored.site.start(&mut browser, "/me").await;
+        stored.store.fail(&[Step::Create], Fault::LosesTheAnswer);
+        let response = stored.site.get(&mut browser, &started.callback(CODE)).await;
+        assert_eq!(told(&response), said(503, "session_store_failed"), "{kind:?}");
+        settle().await;
+        assert!(stored.store.sessions().is_empty(), "{kind:?}");
+    }
+}
+
+/// The app's hook panics at the first node; whoever waits at another one is told at once.
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_panics_keeps_no_other_node_waiting() {
+    for kind in [Kind::Sealed, Kind::Later] {
+        let stored = Stored::with(kind, |builder| builder.on_sign_in(|_| async { panic!("the hook panics") }));
+        let node = stored.node(|builder| builder);
+        let mut browser = Browser::new();
+        let started = stored.site.start(&mut browser, "/me").await;
+        let mut double = browser.clone();
+        assert_eq!(stored.site.get(&mut browser, &started.callback(CODE)).await.status(), 500, "{kind:?}");
+        let began = tokio::time::Instant::now();
+        let response = node.get(&mut double, &started.callback(CODE)).await;
+        assert_eq!(told(&response), said(400, "state_already_used"), "{kind:?}");
+        assert!(began.elapsed() < Duration::from_secs(1), "{kind:?}: {:?}", began.elapsed());
+    }
+}

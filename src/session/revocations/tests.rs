@@ -52,6 +52,21 @@ async fn a_provider_s_session_ends_all_that_were_or_will_be_begun_of_it() {
     }
 }
 
+/// Its own node's clock is an hour ahead, or who can write to the store says so.
+#[tokio::test]
+async fn a_time_that_lies_ahead_keeps_nobody_from_signing_in_again() {
+    let (clock, node) = node();
+    let alice = Revoked::Person { issuer: "https://issuer.example", subject: "alice" };
+    let name = short(&node.seal.names(alice.parts()).next().unwrap());
+    let ahead = Item { name, kind: Kind::Person, at: NOW + 3600 };
+    for second in [NOW, NOW + 20, NOW + 40] {
+        clock.set(UNIX_EPOCH + Duration::from_secs(second));
+        node.copy.absorb(&[ahead.member()], true, second);
+        assert!(node.has_revoked(&session(1, "alice", NOW, None)), "{second}");
+        assert!(!node.has_revoked(&session(1, "alice", NOW + 10, None)), "{second}: begun since");
+    }
+}
+
 /// The id of one is not taken for that of the other, nor half a name for a whole one.
 #[tokio::test]
 async fn what_is_revoked_is_nothing_else_of_the_same_bytes() {
