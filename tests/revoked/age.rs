@@ -218,3 +218,27 @@ async fn a_node_that_starts_reads_it_all() {
         }
     }
 }
+
+/// As when the machine sleeps in the middle of a reading: its steady clock stands still meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_reading_from_before_the_clock_went_on_lets_nobody_in() {
+    for kind in KINDS {
+        let fleet = Fleet::new(kind);
+        let mut browser = fleet.signed_in().await;
+        fleet.pass(A_WHILE).await;
+        let reading = fleet.store.hold_next(Step::Members);
+        reading.before.add_permits(1);
+        assert_eq!(open(&fleet.other, &mut browser.clone()).await, Kept, "{kind:?}");
+        settle().await;
+        let copy = browser.clone();
+        sign_out(&fleet.one, &mut browser).await;
+        fleet.clock.advance(Duration::from_millis(BOUND));
+        let mut thief = copy.clone();
+        let released = async {
+            settle().await;
+            reading.after.add_permits(1);
+        };
+        let (visit, ()) = tokio::join!(open(&fleet.other, &mut thief), released);
+        assert_eq!(visit, Over, "{kind:?}");
+    }
+}

@@ -54,8 +54,9 @@ impl Freshness {
 
     /// Whether the copy is no older than this was at that moment.
     pub(super) fn is_within(&self, bound: Duration, of: Moment) -> bool {
-        let steady = self.steady.load(Ordering::Acquire);
-        steady > 0 && of.steady.saturating_sub(steady) < milliseconds(bound)
+        let (steady, read_at) = (self.steady.load(Ordering::Acquire), self.clock.load(Ordering::Acquire));
+        let age = of.steady.saturating_sub(steady).max(of.clock.saturating_sub(read_at));
+        steady > 0 && age < milliseconds(bound)
     }
 }
 
