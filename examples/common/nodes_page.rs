@@ -1,7 +1,6 @@
 //! What the nodes of the example `nodes` show.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use tower_signin::{Identity, SignIn};
 
@@ -49,9 +48,9 @@ fn listed(who: &Identity, sessions: &[Identity]) -> String {
     let mut list = "<p>Your sessions:</p><ul id=\"sessions\">".to_owned();
     for session in sessions {
         let since = session.authenticated_at();
-        let ago = Duration::from_secs(since.elapsed().unwrap_or_default().as_secs());
+        let seconds = since.elapsed().unwrap_or_default().as_secs();
         let this = if since == who.authenticated_at() { ", this one" } else { "" };
-        let _ = write!(list, "<li>begun {ago:?} ago{this}</li>");
+        let _ = write!(list, "<li>begun {seconds} s ago{this}</li>");
     }
     list + "</ul>"
 }
