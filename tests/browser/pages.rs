@@ -397,19 +397,25 @@ async fn out_of_reach(gallery: &mut Gallery) {
     gallery.forget_cookies().await;
 }
 
-/// The store can't keep the session of who comes back from the provider; then it can.
+/// The store has no room for the session of who comes back from the provider; then it is away; then it is there, and a reload goes
+/// on.
 async fn store_away(gallery: &mut Gallery) {
     let dev = DevProvider::start().await.unwrap();
     let provider = dev.siwbb();
-    let is_away = Arc::new(AtomicBool::new(true));
-    let store = store::MayBeAway::new(&is_away);
+    let (is_away, is_full) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(true)));
+    let store = store::MayBeAway::new(&is_away, &is_full);
     let app = App::start_on(dev, provider, |builder| builder.session_store(store), |app, _| app).await;
     gallery.chromium.open(&app.url("/page")).await;
     approve(&app, &gallery.chromium, "alice").await;
     gallery.show(ErrorKind::StoreFailed, SIGN_IN).await;
-    is_away.store(false, Ordering::SeqCst);
+    is_full.store(false, Ordering::SeqCst);
+    is_away.store(true, Ordering::SeqCst);
     gallery.chromium.follow("Sign in").await;
     approve(&app, &gallery.chromium, "alice").await;
+    let away = ErrorKind::SessionUnavailable;
+    gallery.read(away, &["Try again"], away.remedy()).await;
+    is_away.store(false, Ordering::SeqCst);
+    gallery.chromium.follow("Try again").await;
     gallery.chromium.settle(&app.url("/page"), "return document.querySelector('#subject') != null").await;
     assert_subject(&gallery.chromium, &Account::alice()).await;
     is_away.store(true, Ordering::SeqCst);

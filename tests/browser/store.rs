@@ -1,4 +1,4 @@
-//! A store of sessions that can be taken away.
+//! A store of sessions that can be taken away, or be full.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +10,13 @@ use tower_signin::{
 
 pub struct MayBeAway {
     is_away: Arc<AtomicBool>,
+    is_full: Arc<AtomicBool>,
     sessions: MemoryStore,
 }
 
 impl MayBeAway {
-    pub fn new(is_away: &Arc<AtomicBool>) -> Self {
-        Self { is_away: Arc::clone(is_away), sessions: MemoryStore::new() }
+    pub fn new(is_away: &Arc<AtomicBool>, is_full: &Arc<AtomicBool>) -> Self {
+        Self { is_away: Arc::clone(is_away), is_full: Arc::clone(is_full), sessions: MemoryStore::new() }
     }
 
     fn unless_away<'a, T: Send + 'a>(
@@ -31,6 +32,10 @@ impl MayBeAway {
 
 impl SessionStore for MayBeAway {
     fn create(&self, key: SessionKey, record: SessionRecord) -> BoxFuture<'_, Result<bool, StoreError>> {
+        // The mark of a state has no bytes, and finds room.
+        if self.is_full.load(Ordering::SeqCst) && !record.bytes().is_empty() {
+            return Box::pin(async { Err(StoreError::new(StoreErrorKind::Failed)) });
+        }
         self.unless_away(self.sessions.create(key, record))
     }
 
