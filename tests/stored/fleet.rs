@@ -359,6 +359,25 @@ async fn a_state_that_another_node_has_spent_is_refused() {
     }
 }
 
+/// Else whoever ends all of a person's sessions at this moment misses one.
+#[tokio::test]
+async fn no_session_is_there_before_it_can_be_found() {
+    for kind in KINDS {
+        let stored = Stored::new(kind);
+        let mut browser = Browser::new();
+        let started = stored.site.start(&mut browser, "/me").await;
+        let join = stored.store.hold_next(Step::Join);
+        let (service, request) = (service_of(&stored.site), with(&browser, &started.callback(CODE)));
+        let signing_in = tokio::spawn(async move { service.oneshot(request).await.unwrap().status() });
+        settle().await;
+        assert_eq!((stored.store.count(Step::Join), stored.store.sessions().len()), (1, 0), "{kind:?}");
+        join.before.add_permits(1);
+        join.after.add_permits(1);
+        assert_eq!(signing_in.await.unwrap(), 303, "{kind:?}");
+        assert_eq!(stored.store.sessions().len(), 1, "{kind:?}");
+    }
+}
+
 /// Where the answer to its making was lost, nobody has its cookie.
 #[tokio::test]
 async fn a_session_that_nobody_heard_of_is_not_left_behind() {

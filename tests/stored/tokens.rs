@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tower_signin::{Builder, Clock as _};
+use tower_signin::{Builder, Clock as _, SessionStore as _};
 
 use crate::double::{Fault, KINDS, Kind, STEPS, Step};
 use crate::site::{BOB, BOB_ANSWER, Site, deleted, set_cookies};
@@ -207,5 +207,50 @@ async fn a_turn_is_kept_though_an_answer_was_lost() {
         settle().await;
         let sent = [&stored.site, &other].map(|site| site.upstream.requests().len());
         assert_eq!(sent, [1, 0], "{kind:?}");
+    }
+}
+
+/// A node loses its turn while the provider thinks, another one refreshes, and only then comes what the first has waited for.
+#[tokio::test]
+async fn who_comes_late_overwrites_nothing() {
+    for kind in [Kind::Sealed, Kind::Later] {
+        let stored = keeping(kind);
+        let other = keeping_node(&stored);
+        let browser = stored.signed_in().await;
+        stored.clock.set(at(3600 - 30));
+        let gate = stored.site.upstream.hold(|_| true);
+        let (service, cookies) = (service_of(&stored.site), browser.cookie_header().unwrap());
+        let request = crate::page("/").header(http::header::COOKIE, cookies).body(Bytes::new()).unwrap();
+        let late = tokio::spawn(async move { tower::ServiceExt::oneshot(service, request).await.unwrap().status() });
+        settle().await;
+        stored.clock.set(at(3600 - 30 + 11));
+        assert_eq!(text(&other.get(&mut browser.clone(), "/").await), BOB, "{kind:?}");
+        let (key, there) = stored.store.session();
+        gate.add_permits(1);
+        assert_eq!(late.await.unwrap(), 200, "{kind:?}");
+        settle().await;
+        let sent = [&stored.site, &other].map(|site| site.upstream.requests().len());
+        assert_eq!(sent, [1, 1], "{kind:?}");
+        assert!(stored.store.load(key).await.unwrap().unwrap() == there, "{kind:?}: the later turn's are there");
+    }
+}
+
+/// As signing out does.
+#[tokio::test]
+async fn an_end_from_elsewhere_revokes_them() {
+    for kind in KINDS {
+        for is_for_all in [true, false] {
+            let stored = keeping(kind);
+            let browser = stored.signed_in().await;
+            let who = crate::identity(&stored.site, &browser).await.unwrap();
+            if is_for_all {
+                stored.site.sign_in.end_sessions_of(who.issuer(), BOB).await.unwrap();
+            } else {
+                stored.site.sign_in.end_session(&who).await.unwrap();
+            }
+            settle().await;
+            let sent = stored.site.upstream.requests();
+            assert!(sent.len() == 1 && is_revoke(&sent[0]), "{kind:?}, {is_for_all}: {sent:?}");
+        }
     }
 }
