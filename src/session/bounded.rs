@@ -27,8 +27,8 @@ pub(crate) struct Store {
 /// A store keeps its own time limit. This one is for a store that does not.
 const STORE_TIME: Duration = Duration::from_secs(5);
 
-/// At most this many steps wait at once; one more has failed, and is not begun. A store that answers is far from it: with a thousandth of a second for
-/// each, it would be a million steps a second.
+/// At most this many steps wait at once; one more has failed, and is not begun. A store that answers is far from it: with a
+/// thousandth of a second for each, it would be a million steps a second.
 const MOST_WAITING: usize = 1024;
 
 /// Seconds between two warnings that the store does not answer.

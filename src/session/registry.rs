@@ -154,8 +154,8 @@ impl Registry {
         self.lock().ended.get(id).map(|ended| ended.end)
     }
 
-    /// Whether a response may delete the cookies of a session that the provider or another node has ended: once only, since whoever lost it
-    /// may have signed in again before an old request comes.
+    /// Whether a response may delete the cookies of a session that the provider or another node has ended: once only, since
+    /// whoever lost it may have signed in again before an old request comes.
     pub(crate) fn may_delete(&self, id: &SessionId) -> bool {
         self.lock().ended.get_mut(id).is_none_or(|ended| !mem::replace(&mut ended.is_deleted, true))
     }

@@ -2,7 +2,7 @@
 
 use crate::Visit::{Kept, Over};
 use crate::double::{KINDS, Kind, Step};
-use crate::{A_WHILE, BOUND, Fleet, open, settle, sign_out};
+use crate::{A_WHILE, BOUND, Fleet, at, open, settle, sign_out};
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_knew_writes_it_anew() {
@@ -22,6 +22,23 @@ async fn a_node_that_knew_writes_it_anew() {
         let new = fleet.node(|builder| builder);
         assert_eq!(open(&new, &mut copy.clone()).await, Over, "{kind:?}");
         assert_eq!(open(&new, &mut another).await, Kept, "{kind:?}");
+    }
+}
+
+/// Else each node would take a store that runs for years for one that has lost everything.
+#[tokio::test(start_paused = true)]
+async fn what_tells_an_empty_store_does_not_run_out() {
+    for kind in KINDS {
+        let fleet = Fleet::new(kind);
+        for (days, touches) in [(0, 0), (199, 0), (201, 1), (202, 0)] {
+            fleet.clock.set(at(days * 24 * 60 * 60));
+            let mut browser = fleet.one.signed_in().await;
+            fleet.store.forget();
+            fleet.pass(BOUND).await;
+            assert_eq!(open(&fleet.one, &mut browser).await, Kept, "{kind:?}, {days}");
+            settle().await;
+            assert_eq!(fleet.store.count(Step::Touch), touches, "{kind:?}, {days}");
+        }
     }
 }
 

@@ -95,6 +95,22 @@ async fn a_session_leaves_its_groups_when_somebody_signs_out() {
     }
 }
 
+/// Under whichever key of the ring it joined them.
+#[tokio::test]
+async fn a_session_leaves_its_groups_after_a_rotation_too() {
+    for kind in [Kind::Sealed, Kind::Later] {
+        let stored = Stored::new(kind);
+        let mut browser = stored.signed_in().await;
+        let who = identity(&stored.site, &browser).await.unwrap();
+        let rotated = stored.node(|builder| builder.keys(crate::ring(&[2, 1])));
+        crate::sign_out(&rotated, &mut browser).await;
+        settle().await;
+        stored.store.forget();
+        rotated.sign_in.end_sessions_of(who.issuer(), BOB).await.unwrap();
+        assert_eq!((stored.store.count(Step::Members), stored.store.count(Step::Load)), (2, 0), "{kind:?}");
+    }
+}
+
 /// Whoever can write to the store has somebody's session among another's.
 #[tokio::test]
 async fn a_session_in_the_wrong_group_is_left_alone() {
